@@ -1,0 +1,1 @@
+"""Drawing. The only package (beside starter/) that imports torch or diffusers."""

@@ -1,0 +1,97 @@
+"""What production asks of an engine, free of torch: a drawing goes in, a picture or a typed error comes out."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A model's files: a local folder or a hub id with its revision, and the digest they must have ("" for a hub id
+    that nobody pinned). `native_size` is the one square edge in pixels the model draws at, None if it is free."""
+
+    name: str
+    source: str
+    revision: str = ""
+    digest: str = ""
+    native_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """One image to draw."""
+
+    image_id: UUID
+    checkpoint: Checkpoint
+    prompt: str
+    negative_prompt: str
+    steps: int
+    width: int
+    height: int
+    cfg_scale: float
+    sampler: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A finished picture: `pixels` is uint8 of shape (height, width, 3), sRGB, at the requested size."""
+
+    pixels: NDArray[np.uint8]
+    steps_run: int
+    seconds: float  # from the first model call to decoded pixels
+    warnings: list[str] = field(default_factory=list)
+
+
+class EngineError(Exception):
+    """A drawing that failed. `permanent` says that another attempt would fail the same way."""
+
+    def __init__(self, code: str, detail: str, *, permanent: bool) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.permanent = code, detail, permanent
+
+
+class ModelUnavailable(EngineError):
+    """The checkpoint is missing, corrupt, not safetensors, or does not match its digest."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("model_unavailable", detail, permanent=True)
+
+
+class DrawingStopped(EngineError):
+    """Somebody set the stop event: the drawing left its slot within one step."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped", "The drawing was stopped before it was finished.", permanent=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A drawing with its company: `on_step(done, total)` is called from the engine's thread and must return at once;
+    `stop` is looked at once per step."""
+
+    drawing: Drawing
+    on_step: Callable[[int, int], None]
+    stop: Event
+
+
+class Engine(Protocol):
+    """Draws images in slots on a thread of its own, the only one that touches the device."""
+
+    def warm_up(self, checkpoints: list[Checkpoint]) -> None:
+        """Load what will be asked for first. A checkpoint that cannot be loaded is logged, not raised."""
+
+    def wait_for_slot(self, timeout: float) -> int:
+        """How many drawings may be admitted now; waits up to `timeout` seconds for at least one."""
+
+    def admit(self, admission: Admission) -> "Future[Drawn]":
+        """Take one free slot. The future ends with a Drawn or an EngineError."""
+
+    def close(self) -> None:
+        """Stop what is being drawn (futures end with DrawingStopped) and free the device."""

@@ -1,0 +1,152 @@
+"""Settings of every Easel process, read from the environment (docs/configuration.md lists each variable)."""
+
+from pathlib import Path
+
+from easel import __version__
+from easel.settings import environment
+
+VERSION = __version__
+BASE_DIR = Path(__file__).resolve().parents[3]
+VAR_DIR = Path(environment.text("EASEL_VAR", str(BASE_DIR / "var")))
+
+# --- Which process this is -------------------------------------------------------------------------------
+# web · staff · worker · clock · manage. It decides URL conf and database role; see docs/adr/0004.
+PROCESS = environment.text("EASEL_PROCESS", "manage")
+
+SECRET_KEY = environment.text("EASEL_SECRET_KEY")
+DEBUG = False
+ALLOWED_HOSTS = environment.words("EASEL_ALLOWED_HOSTS", "*")
+BASE_URL = environment.text("EASEL_BASE_URL", "")  # public address; empty: taken from each request's Host
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "easel",
+    "tenants",
+    "billing",
+    "moderation",
+    "generation",
+]
+MIDDLEWARE = [
+    "easel.requests.RequestIdentity",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "easel.staff_urls" if PROCESS == "staff" else "easel.urls"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Postgres: one alias per role; a process sees only the passwords it was given ---------------------------
+_pool = environment.number("EASEL_DATABASE_POOL", 4)
+_databases = {
+    "default": environment.database("EASEL_DATABASE_URL", pool_size=_pool),
+    "platform": environment.database("EASEL_PLATFORM_DATABASE_URL", pool_size=_pool),
+    "owner": environment.database("EASEL_OWNER_DATABASE_URL", pool_size=0),
+}
+DATABASES = {alias: config for alias, config in _databases.items() if config is not None}
+DATABASES.setdefault("default", {"ENGINE": "django.db.backends.dummy"})
+DATABASE_ROUTERS = ["easel.database.AmbientRole"]
+# The role a process works under when no scope says otherwise: the customer web never holds the platform's.
+DATABASE_ALIAS = "platform" if PROCESS in {"staff", "worker", "clock"} else "default"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Valkey / Redis -------------------------------------------------------------------------------------
+BROKER_URL = environment.text("EASEL_BROKER_URL", "")
+CACHE_URL = environment.text("EASEL_CACHE_URL", "")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": CACHE_URL,
+        "KEY_PREFIX": "easel",
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 0.5},
+    }
+}
+
+# --- Object storage -------------------------------------------------------------------------------------
+S3 = {
+    "endpoint": environment.text("EASEL_S3_ENDPOINT", ""),
+    "public_endpoint": environment.text("EASEL_S3_PUBLIC_ENDPOINT", ""),
+    "region": environment.text("EASEL_S3_REGION", "us-east-1"),
+    "bucket": environment.text("EASEL_S3_BUCKET", "easel"),
+    "access_key": environment.text("EASEL_S3_ACCESS_KEY", ""),
+    "secret_key": environment.text("EASEL_S3_SECRET_KEY", ""),
+}
+MEDIA_URL_SECONDS = environment.number("EASEL_MEDIA_URL_SECONDS", 3600)
+
+# --- Keys -----------------------------------------------------------------------------------------------
+# Each is a ring, newest first, as `id:base64` words: new material is sealed and signed with the first.
+PLATFORM_KEYS = environment.words("EASEL_PLATFORM_KEYS")  # seal the tenants' data keys
+TOKEN_KEYS = environment.words("EASEL_TOKEN_KEYS")  # sign the access tokens of /oauth/token
+SEALING = environment.text("EASEL_SEALING", "sm4-gcm")  # or aes-256-gcm
+
+AUTH_USER_MODEL = "tenants.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/console/sign-in"
+LOGIN_REDIRECT_URL = "/console/"
+# Two ports of one host share cookies: without names of their own, signing in to staff would sign out the console.
+SESSION_COOKIE_NAME = f"easel_{'staff' if PROCESS == 'staff' else 'console'}"
+CSRF_COOKIE_NAME = f"{SESSION_COOKIE_NAME}_csrf"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["easel.problems.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "easel.problems.answer",
+    "UNAUTHENTICATED_USER": None,
+    "NUM_PROXIES": environment.number("EASEL_PROXIES", 0),
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+NUM_PROXIES = environment.number("EASEL_PROXIES", 0)  # proxies in front that append to X-Forwarded-For
+
+# --- Generation -----------------------------------------------------------------------------------------
+POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answers for
+LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
+MAX_ATTEMPTS = environment.number("EASEL_MAX_ATTEMPTS", 3)
+TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
+DEVICE = environment.text("EASEL_DEVICE", "auto")  # auto · cpu · cuda:N
+
+LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+LOGGING_CONFIG = "easel.logs.configure"
+LOGGING = {"level": environment.text("EASEL_LOG_LEVEL", "INFO"), "form": environment.text("EASEL_LOG_FORM", "ecs")}
