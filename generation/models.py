@@ -1,0 +1,231 @@
+"""The work itself. A `Generation` row holds the whole state of a job; every change of state is one conditional UPDATE,
+made in `submission`, `source` or `leases`, never by assigning and saving."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from easel.identifiers import new_id
+from tenants.models import APIKey, Tenant, TenantRow
+
+
+class Pool(models.Model):
+    """Workers that can stand in for one another. `vtime` is the system's virtual time of fair queueing."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.SlugField(max_length=40, unique=True)
+    vtime = models.FloatField(default=0, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Model(models.Model):
+    """A checkpoint that Easel serves: a local folder or a hub id. Without a tenant it is everybody's."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True)
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
+    name = models.SlugField(max_length=60)
+    title = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+    source = models.CharField(max_length=500)
+    revision = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64, blank=True)
+    license = models.CharField(max_length=100, blank=True)
+    native_size = models.PositiveIntegerField(null=True, blank=True, help_text="Edge in pixels; empty: any size")
+    min_size = models.PositiveIntegerField(default=64)
+    max_size = models.PositiveIntegerField(default=1024)
+    default_steps = models.PositiveIntegerField(default=20)
+    default_size = models.PositiveIntegerField(default=512)
+    default_cfg_scale = models.FloatField(default=7.0)
+    default_sampler = models.CharField(max_length=40, default="DPM++ 2M")
+    factor = models.FloatField(default=1.0, help_text="Cost of one model call per megapixel, relative to SD 1.5")
+    enabled = models.BooleanField(default=True)
+    is_default = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "name", name="model_name_per_tenant", nulls_distinct=False),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def version(self) -> str:
+        """What a customer sees as `model_version`: enough of the digest or revision to tell two apart."""
+        return (self.digest or self.revision)[:12]
+
+
+class Flow(TenantRow):
+    """One tenant's waiting work in one pool, and its place in the fair order. `flows` and `source` write it."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE)
+    vtime = models.FloatField(default=0)
+    weight = models.FloatField(default=1)
+    queued = models.IntegerField(default=0)
+    running = models.IntegerField(default=0)
+    cap = models.IntegerField(default=4)
+    ready = models.GeneratedField(
+        expression=models.Case(
+            models.When(queued__gt=0, running__lt=models.F("cap"), then=models.Value(True)),
+            default=models.Value(False),
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "pool", name="flow_once_per_tenant_and_pool"),
+            models.CheckConstraint(condition=models.Q(queued__gte=0, running__gte=0), name="flow_never_negative"),
+            models.CheckConstraint(condition=models.Q(weight__gt=0), name="flow_weight_positive"),
+        ]
+        indexes = [models.Index("pool", "vtime", "id", condition=models.Q(ready=True), name="flow_ready_first")]
+
+    def __str__(self) -> str:
+        return f"{self.queued} queued, {self.running} running"
+
+
+class Generation(TenantRow):
+    """One request of `n` images, from acceptance to its one ending."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        COMPLETED = "completed"
+        FAILED = "failed"
+        CANCELED = "canceled"
+        REJECTED = "rejected"
+        IN_REVIEW = "in_review"
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    key = models.ForeignKey(APIKey, on_delete=models.SET_NULL, null=True, db_constraint=False)
+    request_id = models.CharField(max_length=128, blank=True)
+
+    # What was asked. The prompts are sealed under the tenant's key, bound to this row.
+    prompt_sealed = models.BinaryField()
+    negative_prompt_sealed = models.BinaryField()
+    model = models.ForeignKey(Model, on_delete=models.PROTECT)
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
+    steps = models.PositiveSmallIntegerField()
+    width = models.PositiveSmallIntegerField()
+    height = models.PositiveSmallIntegerField()
+    cfg_scale = models.FloatField()
+    sampler = models.CharField(max_length=40)
+    seed = models.BigIntegerField()
+    n = models.PositiveSmallIntegerField(default=1)
+    format = models.CharField(max_length=4)
+    metadata = models.JSONField(default=dict)
+    priority = models.SmallIntegerField(default=0)
+    draws_with = models.UUIDField(null=True, editable=False)
+
+    # What it takes.
+    work = models.FloatField(help_text="Model calls x megapixels x the model's factor")
+    quote = models.BigIntegerField(help_text="Credits held; the charge is never more")
+    credits = models.BigIntegerField(null=True, help_text="Credits charged, once ended")
+
+    # How it goes.
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_id = models.UUIDField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    steps_run = models.PositiveIntegerField(default=0)
+    model_version = models.CharField(max_length=64, blank=True)
+    timings = models.JSONField(default=dict)
+    warnings = ArrayField(models.TextField(), default=list)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_detail = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index("tenant", "pool", models.F("priority").desc(), "id", condition=models.Q(status="queued"),
+                         name="generation_next_of_flow"),
+            models.Index("lease_expires_at", condition=models.Q(status="running"), name="generation_lease"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"
+
+
+class Image(TenantRow):
+    """One output. The object rests in storage under `object_key`; `released_at` says that the customer may see it."""
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="images", db_constraint=False)
+    index = models.PositiveSmallIntegerField()
+    seed = models.BigIntegerField()
+    width = models.PositiveSmallIntegerField()
+    height = models.PositiveSmallIntegerField()
+    content_type = models.CharField(max_length=20)
+    bytes = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    object_key = models.CharField(max_length=200)
+    steps_run = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    released_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "generation", "index", name="image_index_once")]
+
+    def __str__(self) -> str:
+        return f"image {self.index} of {self.generation_id}"
+
+
+class ObjectIntent(TenantRow):
+    """Written before an object is put, deleted when its row adopts it: what is left over was never adopted."""
+
+    object_key = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "object_key", name="intent_once_per_object")]
+
+    def __str__(self) -> str:
+        return self.object_key
+
+
+class DoomedObject(TenantRow):
+    """An object nobody references any more. The clock deletes it."""
+
+    object_key = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "object_key", name="doomed_once_per_object")]
+
+    def __str__(self) -> str:
+        return self.object_key
+
+
+class IdempotencyRecord(TenantRow):
+    """That this key of the client already made that generation, for 24 hours."""
+
+    key = models.CharField(max_length=255)
+    digest = models.BinaryField(help_text="HMAC of method, path and canonical body")
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, db_constraint=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "key", name="idempotency_key_once")]
+        indexes = [models.Index("created_at", name="idempotency_by_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class InFlight(TenantRow):
+    """Which generation draws a fingerprint right now: the leader that equal requests follow."""
+
+    fingerprint = models.BinaryField()
+    leader = models.ForeignKey(Generation, on_delete=models.CASCADE, db_constraint=False)
+
+    class Meta:
+        verbose_name_plural = "in flight"
+        constraints = [models.UniqueConstraint("tenant", "fingerprint", name="in_flight_one_leader")]
+
+    def __str__(self) -> str:
+        return str(self.leader_id)

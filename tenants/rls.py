@@ -1,0 +1,59 @@
+"""Row-level security as migration operations: a tenant's table gets its policies where it is created.
+
+`TenantTable` enables and forces row security, writes one policy per role, grants what each role may do, and binds
+references to parents of the same tenant (foreign key checks ignore row security, so the tenant must be in the key).
+`GlobalTable` only grants. Every table uses exactly one of them; a test walks the catalogue.
+"""
+
+from collections.abc import Mapping
+
+from django.db.migrations.operations import RunSQL
+
+OWN = "nullif(current_setting('app.tenant', true), '')::uuid"
+PERSON = "nullif(current_setting('app.person', true), '')::uuid"
+ALL = "SELECT, INSERT, UPDATE, DELETE"
+
+
+class TenantTable(RunSQL):
+    """`visible` and `writable` are SQL conditions for the customer web; `references` maps a column to the parent table
+    that must have the same tenant."""
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        column: str = "tenant_id",
+        visible: str = "",
+        grants: str = ALL,
+        platform_grants: str = ALL,
+        references: Mapping[str, str] | None = None,
+    ) -> None:
+        own = f"{column} = {OWN}"
+        statements = [
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+            f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+            f"CREATE POLICY tenant ON {table} TO easel_app USING ({own}) WITH CHECK ({own})",
+            f"CREATE POLICY platform ON {table} TO easel_platform USING (true) WITH CHECK (true)",
+            f"GRANT {grants} ON {table} TO easel_app",
+            f"GRANT {platform_grants} ON {table} TO easel_platform",
+        ]
+        if visible:
+            statements.append(f"CREATE POLICY also_visible ON {table} FOR SELECT TO easel_app USING ({visible})")
+        if column == "tenant_id":
+            statements.append(f"CREATE UNIQUE INDEX {table}_of_tenant ON {table} (tenant_id, id)")
+        for child, parent in (references or {}).items():
+            statements.append(
+                f"ALTER TABLE {table} ADD CONSTRAINT {table}_{child}_same_tenant FOREIGN KEY (tenant_id, {child}) "
+                f"REFERENCES {parent} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED"
+            )
+        super().__init__(statements, reverse_sql=RunSQL.noop)
+
+
+class GlobalTable(RunSQL):
+    """A table without a tenant: the customer web may only do what is granted here."""
+
+    def __init__(self, table: str, *, grants: str = "", platform_grants: str = ALL) -> None:
+        statements = [f"GRANT {platform_grants} ON {table} TO easel_platform"]
+        if grants:
+            statements.append(f"GRANT {grants} ON {table} TO easel_app")
+        super().__init__(statements, reverse_sql=RunSQL.noop)
