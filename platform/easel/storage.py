@@ -1,0 +1,291 @@
+"""Object storage: a small interface, S3 behind it, and a stub in memory for unit tests."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import IO, TYPE_CHECKING, Final, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own, which is no OSError
+    HTTPClientError,
+    IncompleteReadError,
+)
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
+
+CHUNK_BYTES: Final = 256 * 1024
+LONGEST_URL_SECONDS: Final = 7 * 24 * 3600  # Signature V4 allows no more
+PROBE_KEY: Final = "probe/readiness"
+_MISSING: Final = {"404", "NoSuchKey", "NotFound"}
+_NOT_NOW: Final = {"SlowDown", "RequestTimeout"}
+
+
+class StorageError(Exception):
+    """The store did not do what it was asked to."""
+
+    permanent = True
+
+
+class StorageUnavailable(StorageError):
+    """No answer, or an answer that says "not now". The same call may work later."""
+
+    permanent = False
+
+
+class ObjectMissing(StorageError):
+    """There is no object under this key."""
+
+
+class StorageRefused(StorageError):
+    """The store understood and said no: wrong credentials, no such bucket, no right. An operator must act."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    size: int  # bytes
+    content_type: str
+    etag: str
+
+
+class _Body(Protocol):
+    def read(self, amt: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class ObjectStream(Iterator[bytes]):
+    """An open object: its head is known, its bytes come in chunks. Close it, also when it was never read."""
+
+    def __init__(self, key: str, head: ObjectHead, body: _Body) -> None:
+        self.key = key
+        self.head = head
+        self._body = body
+
+    def __next__(self) -> bytes:
+        with _errors("read", self.key):
+            chunk = self._body.read(CHUNK_BYTES)
+        if not chunk:
+            self.close()
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        self._body.close()
+
+
+class Storage(Protocol):
+    """Every method may raise StorageUnavailable (try again) or StorageRefused (do not)."""
+
+    def put(self, key: str, data: bytes | IO[bytes], content_type: str) -> None: ...
+
+    def get(self, key: str) -> bytes:
+        """The whole object; ObjectMissing where there is none."""
+
+    def stream(self, key: str) -> ObjectStream:
+        """The object in chunks. ObjectMissing is raised by this call, before any chunk."""
+
+    def delete(self, key: str) -> None:
+        """Deleting what is not there is no error: deletions are repeated."""
+
+    def exists(self, key: str) -> bool: ...
+
+    def head(self, key: str) -> ObjectHead: ...
+
+    def presigned_get(self, key: str, seconds: int) -> str | None:
+        """A URL anybody can read for so long; None without a public endpoint: then Easel streams it."""
+
+    def check(self) -> None:
+        """Write and read a small object, with a short time-out; raises what hinders it."""
+
+
+class S3Storage:
+    """One bucket of any S3-compatible store. Clients are made at first use and shared by all threads."""
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        bucket: str,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        public_endpoint: str = "",
+    ) -> None:
+        self.bucket = bucket
+        self._endpoint = endpoint
+        self._public_endpoint = public_endpoint
+        self._region, self._access_key, self._secret_key = region, access_key, secret_key
+
+    def put(self, key: str, data: bytes | IO[bytes], content_type: str) -> None:
+        with _errors("put", key):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+
+    def get(self, key: str) -> bytes:
+        with _errors("get", key):
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def stream(self, key: str) -> ObjectStream:
+        with _errors("get", key):
+            found = self._client.get_object(Bucket=self.bucket, Key=key)
+        return ObjectStream(key, _head(found), found["Body"])
+
+    def delete(self, key: str) -> None:
+        with _errors("delete", key):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.head(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    def head(self, key: str) -> ObjectHead:
+        with _errors("head", key):
+            return _head(self._client.head_object(Bucket=self.bucket, Key=key))
+
+    def presigned_get(self, key: str, seconds: int) -> str | None:
+        if not self._public_endpoint:
+            return None
+        if not 0 < seconds <= LONGEST_URL_SECONDS:
+            raise ValueError(f"A signed URL lives from 1 to {LONGEST_URL_SECONDS} seconds, not {seconds}.")
+        parameters = {"Bucket": self.bucket, "Key": key}
+        return self._public_client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def check(self) -> None:
+        with _errors("probe", PROBE_KEY):
+            self._probe.put_object(Bucket=self.bucket, Key=PROBE_KEY, Body=b"ready", ContentType="text/plain")
+            self._probe.get_object(Bucket=self.bucket, Key=PROBE_KEY)["Body"].read()
+
+    def create_bucket(self) -> None:
+        """Make the bucket where it is not there yet; for set-up and tests, never in a request."""
+        try:
+            with _errors("create bucket", self.bucket):
+                self._client.create_bucket(Bucket=self.bucket)
+        except StorageRefused as error:
+            if not isinstance(error.__cause__, ClientError):
+                raise
+            if error.__cause__.response["Error"].get("Code") not in {
+                "BucketAlreadyOwnedByYou",
+                "BucketAlreadyExists",
+            }:
+                raise
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        return self._new_client(self._endpoint)
+
+    @cached_property
+    def _public_client(self) -> "S3Client":
+        # The host is part of what is signed: a URL for the public address needs a client that knows it.
+        return self._new_client(self._public_endpoint)
+
+    @cached_property
+    def _probe(self) -> "S3Client":
+        return self._new_client(self._endpoint, connect_timeout=1, read_timeout=2, attempts=1)
+
+    def _new_client(
+        self, endpoint: str, *, connect_timeout: float = 3, read_timeout: float = 20, attempts: int = 5
+    ) -> "S3Client":
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            max_pool_connections=32,
+        )
+        # A session of its own: clients may be shared by threads, sessions may not.
+        session = boto3.session.Session(self._access_key, self._secret_key, region_name=self._region)
+        return session.client("s3", endpoint_url=endpoint or None, config=config)
+
+
+class MemoryStorage:
+    """The stub for unit tests: `objects` holds what was put; `broken` shows how a caller bears an outage."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, str]] = {}
+        self.broken = False
+
+    def put(self, key: str, data: bytes | IO[bytes], content_type: str) -> None:
+        self._reach()
+        self.objects[key] = (data if isinstance(data, bytes) else data.read(), content_type)
+
+    def get(self, key: str) -> bytes:
+        return self._object(key)[0]
+
+    def stream(self, key: str) -> ObjectStream:
+        return ObjectStream(key, self.head(key), io.BytesIO(self.get(key)))
+
+    def delete(self, key: str) -> None:
+        self._reach()
+        self.objects.pop(key, None)
+
+    def exists(self, key: str) -> bool:
+        self._reach()
+        return key in self.objects
+
+    def head(self, key: str) -> ObjectHead:
+        data, content_type = self._object(key)
+        return ObjectHead(size=len(data), content_type=content_type, etag=hashlib.sha256(data).hexdigest())
+
+    def presigned_get(self, key: str, seconds: int) -> str | None:
+        return None
+
+    def check(self) -> None:
+        self._reach()
+
+    def _object(self, key: str) -> tuple[bytes, str]:
+        self._reach()
+        try:
+            return self.objects[key]
+        except KeyError:
+            raise ObjectMissing(f"no object {key}") from None
+
+    def _reach(self) -> None:
+        if self.broken:
+            raise StorageUnavailable("the memory store was told to fail")
+
+
+@cache
+def storage() -> Storage:
+    """The process's one store, as the settings describe it. A client costs 140 ms, so it is made once."""
+    return S3Storage(**settings.S3)
+
+
+def _head(found: "GetObjectOutputTypeDef | HeadObjectOutputTypeDef") -> ObjectHead:
+    return ObjectHead(
+        size=found["ContentLength"], content_type=found["ContentType"], etag=found["ETag"].strip('"')
+    )
+
+
+@contextmanager
+def _errors(doing: str, key: str) -> Iterator[None]:
+    """Botocore's errors as ours: each names what was tried, on which key, and is raised from its cause."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response.get("Error", {}).get("Code", "")
+        said = f"cannot {doing} {key}: {code or status}"
+        if code in _MISSING:
+            raise ObjectMissing(said) from error
+        if status >= 500 or status == 429 or code in _NOT_NOW:
+            raise StorageUnavailable(said) from error
+        raise StorageRefused(said) from error
+    except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
+        raise StorageUnavailable(f"cannot {doing} {key}: {type(error).__name__}") from error
+    except BotoCoreError as error:
+        raise StorageRefused(f"cannot {doing} {key}: {error}") from error
