@@ -1,0 +1,146 @@
+"""Every service of one Easel on one machine, for `make up` and for the test suite alike."""
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from easel import roles
+from easel.embedded.application import INFRASTRUCTURE, inherited
+from easel.embedded.clock import Clock
+from easel.embedded.credentials import Credentials
+from easel.embedded.leash import end_leftovers
+from easel.embedded.lock import Lock
+from easel.embedded.ports import Ports
+from easel.embedded.postgres import Postgres
+from easel.embedded.seaweed import BUCKET, PARTS, REGION, SeaweedFS
+from easel.embedded.supervisor import Report, Supervisor
+from easel.embedded.terminal import report as to_terminal
+from easel.embedded.valkey import Broker, Cache
+from easel.embedded.var import ROOT, Var
+from easel.embedded.web import Staff, Web
+from easel.embedded.worker import Worker
+
+APPLICATIONS = ("web", "staff", "worker", "clock")
+INTERNAL_PORTS = ("postgres", "broker", "cache", *PARTS)
+
+
+class Stack:
+    """`services` are those that `start()` starts when it is given no names; the others can be started later."""
+
+    def __init__(
+        self,
+        var: Path,
+        services: Iterable[str] = INFRASTRUCTURE,
+        *,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        durable: bool = True,
+        report: Report = to_terminal,
+    ) -> None:
+        self.var = Var(var)
+        self.var.make()
+        self._lock = Lock(self.var.lock)
+        self._lock.acquire()
+        if left := end_leftovers(self.var):
+            report("easel", f"the last stop was unclean; put in order: {', '.join(left)}")
+        self.services = tuple(services)
+        self.credentials = Credentials.of(self.var.config / "credentials.json")
+        self._ports = Ports(self.var.config / "ports.json")
+        self._ports.choose(*INTERNAL_PORTS, *(("web", "staff") if port is None else ()))
+        self.port = port if port is not None else self._ports["web"]
+        self.staff_port = port + 1 if port is not None else self._ports["staff"]
+        self.postgres = Postgres(self.var, self.credentials, self._ports["postgres"], durable=durable)
+        self.broker = Broker(self.var, self.credentials.broker, self._ports["broker"])
+        self.cache = Cache(self.var, self.credentials.cache, self._ports["cache"])
+        self.s3 = SeaweedFS(self.var, self.credentials, self._ports)
+        self._supervisor = Supervisor(
+            (
+                self.postgres,
+                self.broker,
+                self.cache,
+                self.s3,
+                Web(self.environment("web"), host=host, port=self.port),
+                Staff(self.environment("staff"), host="127.0.0.1", port=self.staff_port),
+                Worker(self.environment("worker"), self.var),
+                Clock(self.environment("clock")),
+            ),
+            self.var,
+            report,
+        )
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def staff_url(self) -> str:
+        return f"http://127.0.0.1:{self.staff_port}"
+
+    def begin(self, *names: str, extra: Mapping[str, str] | None = None) -> None:
+        """Like `start`, but does not wait."""
+        self._supervisor.start(names or self.services, extra)
+
+    def wait(self, *names: str) -> None:
+        self._supervisor.wait(names or self.services)
+
+    def start(self, *names: str, extra: Mapping[str, str] | None = None) -> None:
+        """Starts them and returns when they answer. `extra` is added to their environment."""
+        self.begin(*names, extra=extra)
+        self.wait(*names)
+
+    def halt(self, *names: str) -> None:
+        """Stops these until they are started again; those that need them stay."""
+        self._supervisor.stop(names)
+
+    def restart(self, name: str, extra: Mapping[str, str] | None = None) -> None:
+        self.halt(name)
+        self.start(name, extra=extra)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """A signal to its main process, from which the supervisor has to recover."""
+        self._supervisor.signal(name, number)
+
+    def pid(self, name: str) -> int | None:
+        return self._supervisor.pid(name)
+
+    def states(self) -> dict[str, str]:
+        """Name → down · starting · ready · stopping."""
+        return self._supervisor.states()
+
+    def check(self) -> None:
+        self._supervisor.check()
+
+    def stop(self) -> None:
+        """Stops all, in reverse order, and leaves no process."""
+        try:
+            self._supervisor.close()
+        finally:
+            self._lock.release()
+
+    def environment(self, process: str = "web") -> dict[str, str]:
+        """The whole environment of a process of this kind: web, staff, worker, clock or manage."""
+        secret = self.credentials
+        environment = inherited() | {
+            "DJANGO_SETTINGS_MODULE": "easel.settings.embedded",
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
+            "PYTHONUNBUFFERED": "1",
+            "EASEL_VAR": str(self.var.root),
+            "EASEL_PROCESS": process,
+            "EASEL_SECRET_KEY": secret.secret_key,
+            "EASEL_PLATFORM_KEYS": secret.platform_keys,
+            "EASEL_TOKEN_KEYS": secret.token_keys,
+            "EASEL_DATABASE_URL": self.postgres.url(roles.APP, secret.app),
+            "EASEL_BROKER_URL": self.broker.url,
+            "EASEL_CACHE_URL": self.cache.url,
+            "EASEL_S3_ENDPOINT": self.s3.endpoint,
+            "EASEL_S3_REGION": REGION,
+            "EASEL_S3_BUCKET": BUCKET,
+            "EASEL_S3_ACCESS_KEY": secret.s3_access_key,
+            "EASEL_S3_SECRET_KEY": secret.s3_secret_key,
+        }
+        if process != "web":
+            environment["EASEL_PLATFORM_DATABASE_URL"] = self.postgres.url(roles.PLATFORM, secret.platform)
+        if process == "manage":
+            environment["EASEL_OWNER_DATABASE_URL"] = self.postgres.url(roles.OWNER, secret.owner)
+        return environment

@@ -1,0 +1,43 @@
+"""The two web processes: the customers' on PORT, the staff's on the next one."""
+
+from collections.abc import Mapping
+
+from easel.embedded.application import Application, answers
+
+
+class Web(Application):
+    name = "web"
+    workers = 2
+
+    def __init__(self, environment: Mapping[str, str], *, host: str, port: int) -> None:
+        super().__init__(environment)
+        self._host = host
+        self._port = port
+
+    def command(self) -> list[str]:
+        return self.python(
+            "-m",
+            "uvicorn",
+            "easel.asgi:application",
+            f"--host={self._host}",
+            f"--port={self._port}",
+            f"--workers={self.workers}",
+            "--loop=uvloop",
+            "--http=httptools",
+            "--backlog=4096",
+            "--no-access-log",  # the application writes its own, with the request id
+            "--no-proxy-headers",  # whom to believe is EASEL_PROXIES' to say
+            "--no-server-header",
+            "--timeout-graceful-shutdown=3",
+        )
+
+    def ready(self) -> bool:
+        host = "127.0.0.1" if self._host in {"0.0.0.0", "::"} else self._host  # noqa: S104
+        return answers(f"http://{host}:{self._port}/healthz")
+
+
+class Staff(Web):
+    """Holds the platform role: stays on the loopback whatever BIND says."""
+
+    name = "staff"
+    workers = 1

@@ -1,0 +1,56 @@
+"""Real services for the suite: started once in a temporary folder on free ports, before Django reads its settings."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from easel.embedded.application import INFRASTRUCTURE
+from easel.embedded.leash import end_leftovers
+from easel.embedded.lock import Lock
+from easel.embedded.stack import Stack
+from easel.embedded.var import Var
+
+PREFIX = "easel-tests-"
+
+
+def start_stack() -> Stack:
+    """Postgres, both Valkeys and S3 are up when it returns, and this process has every role's address."""
+    sweep()
+    stack = Stack(Path(tempfile.mkdtemp(prefix=PREFIX)), INFRASTRUCTURE, durable=False, report=_quiet)
+    try:
+        stack.start()
+    except BaseException:
+        stop_stack(stack)
+        raise
+    os.environ.update(stack.environment("manage"))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "easel.settings.test"
+    return stack
+
+
+def set_up_django() -> None:
+    import django
+
+    django.setup()
+
+    from django.core.management import call_command
+
+    call_command("migrate", database="owner", verbosity=0)
+
+
+def stop_stack(stack: Stack) -> None:
+    stack.stop()
+    shutil.rmtree(stack.var.root)
+
+
+def sweep() -> None:
+    """Removes what runs of the suite left behind that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        var = Var(folder)
+        if os.access(folder, os.W_OK) and var.lock.exists() and Lock.holder(var.lock) is None:
+            end_leftovers(var)
+            shutil.rmtree(folder)
+
+
+def _quiet(subject: str, text: str) -> None:
+    """The suite's output belongs to the tests; each service has its log in the folder."""
