@@ -1,0 +1,30 @@
+"""Easel's own Prometheus metrics. Labels are few and known beforehand: no tenant, user, prompt or id is one.
+
+They are exported on an internal port of their own, never on the public one. With more than one process behind
+a port, PROMETHEUS_MULTIPROC_DIR must be set before Python starts: prometheus_client decides at its import.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+# A client can send any word as its method; these keep their name, the rest share one.
+_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+REQUESTS = Counter(
+    "easel_http_requests", "Answered requests, by route template.", ["method", "route", "status"]
+)
+REQUEST_SECONDS = Histogram(
+    "easel_http_request_seconds",
+    "From the first middleware to the last; a streamed body is not in it.",
+    ["method", "route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+PROBLEMS = Counter("easel_problems", "Answers with a problem, by its code.", ["code"])
+DEPENDENCY_FAILURES = Counter("easel_readiness_failures", "Readiness checks that failed.", ["dependency"])
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    known = method if method in _METHODS else "OTHER"
+    REQUESTS.labels(known, route, str(status)).inc()
+    REQUEST_SECONDS.labels(known, route).observe(seconds)

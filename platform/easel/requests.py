@@ -1,0 +1,89 @@
+"""Who a request is, for logs and answers: its id, its client's address, one line when it is answered."""
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from uuid6 import uuid7
+
+from easel import metrics
+
+HEADER: Final = "X-Request-ID"
+# Short and plain enough to be put into a log line, a header and a webhook as it came.
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_PROBES: Final = {"healthz", "readyz"}
+
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+logger = structlog.get_logger("easel.requests")
+
+
+def current_request_id() -> str:
+    """The id of the request that is being answered; empty outside of one."""
+    return _request_id.get()
+
+
+def begin(offered: str | None) -> str:
+    """Take up the caller's own id, or a new one where it sent none or a strange one; bind it to the log."""
+    request_id = offered if offered and _SANE.fullmatch(offered) else f"req_{uuid7().hex}"
+    _request_id.set(request_id)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address the outermost of our own proxies saw: what a client itself forwards is not believed."""
+    connected: str = request.META.get("REMOTE_ADDR", "")
+    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    hops = [*(hop.strip() for hop in forwarded.split(",") if hop.strip()), connected]
+    return _normal(hops[-min(settings.NUM_PROXIES + 1, len(hops))]) or connected
+
+
+class RequestIdentity:
+    """The outermost middleware: everything further in, errors too, gets an id, one log line, one count."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        request_id = begin(request.headers.get(HEADER))
+        response = self.get_response(request)
+        response[HEADER] = request_id
+        self._record(request, response, time.perf_counter() - started)
+        return response
+
+    def _record(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+        # The route's template, never the path: a path can hold a signed token, and metrics must stay few.
+        route = request.resolver_match.route if request.resolver_match else "unmatched"
+        metrics.observe_request(str(request.method), route, response.status_code, seconds)
+        log = logger.debug if route in _PROBES else logger.info
+        log(
+            "answered",
+            **{
+                "http.request.method": request.method,
+                "http.route": route,
+                "http.response.status_code": response.status_code,
+                "event.duration": int(seconds * 1e9),
+                "client.ip": client_address(request),
+            },
+        )
+
+
+def _normal(hop: str) -> str:
+    """One spelling per address: no port, and IPv4 for an IPv4 address inside IPv6. Empty: not an address."""
+    bare = hop[1:].partition("]")[0] if hop.startswith("[") else hop
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
