@@ -1,4 +1,4 @@
-"""What production asks of an engine, free of torch: a drawing goes in, a picture or a typed error comes out."""
+"""What production asks of an engine, free of torch: a drawing in, a picture or a typed error out."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A model's files: a local folder or a hub id with its revision, and the digest they must have ("" for a hub id
-    that nobody pinned). `native_size` is the one square edge in pixels the model draws at, None if it is free."""
+    """A model's files: a local folder or a hub id with its revision, and the digest they must have ("" for a
+    hub id that nobody pinned). `native_size` is the one square edge in pixels it draws at, None if it is free."""
 
     name: str
     source: str
@@ -58,10 +58,11 @@ class EngineError(Exception):
 
 
 class ModelUnavailable(EngineError):
-    """The checkpoint is missing, corrupt, not safetensors, or does not match its digest."""
+    """The checkpoint is missing, corrupt, not safetensors, or does not match its digest. Not permanent only
+    while the hub that should give it cannot be reached."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__("model_unavailable", detail, permanent=True)
+    def __init__(self, detail: str, *, permanent: bool = True) -> None:
+        super().__init__("model_unavailable", detail, permanent=permanent)
 
 
 class DrawingStopped(EngineError):
@@ -73,8 +74,8 @@ class DrawingStopped(EngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A drawing with its company: `on_step(done, total)` is called from the engine's thread and must return at once;
-    `stop` is looked at once per step."""
+    """A drawing with its company: `on_step(done, total)`, in model calls, comes from the engine's thread and
+    must return at once; `stop` is looked at once per step."""
 
     drawing: Drawing
     on_step: Callable[[int, int], None]

@@ -1,0 +1,110 @@
+"""From a checkpoint to a pipeline on the device: found, verified, safetensors only, no foreign code."""
+
+import inspect
+import json
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "true"  # read when diffusers is imported
+
+import diffusers
+import huggingface_hub.errors as hub
+import transformers
+
+from generation import checkpoint as folders
+from generation.engine.device import Device, is_out_of_memory
+from generation.engine.protocol import Checkpoint, ModelUnavailable
+
+log = logging.getLogger(__name__)
+# Both libraries write the words of a prompt that is too long into the log.
+diffusers.utils.logging.set_verbosity_error()
+diffusers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+NOT_THERE = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
+NEEDED = (
+    "prompt",
+    "negative_prompt",
+    "guidance_scale",
+    "width",
+    "height",
+    "generator",
+    "callback_on_step_end",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A loaded checkpoint: its pipeline, and the file that says how its noise was made in training."""
+
+    checkpoint: Checkpoint
+    pipeline: Any
+    scheduler_config: dict[str, Any]
+
+
+def load(checkpoint: Checkpoint, device: Device) -> Model:
+    """Raises ModelUnavailable, or what torch raises when memory runs out."""
+    folder = locate(checkpoint)
+    try:
+        folders.verify(folder, checkpoint.digest)
+        config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    except (folders.CheckpointError, OSError, ValueError) as error:
+        raise ModelUnavailable(f"Model {checkpoint.name}: {error}") from error
+    model = Model(
+        checkpoint=checkpoint, pipeline=_pipeline(checkpoint, folder, device), scheduler_config=dict(config)
+    )
+    log.info("Loaded model %s from %s on %s.", checkpoint.name, folder, device.name)
+    return model
+
+
+def locate(checkpoint: Checkpoint) -> Path:
+    """The folder of a checkpoint; one of the hub's is downloaded first, or found in its cache."""
+    folder = Path(checkpoint.source).expanduser()
+    if folder.exists() or not HUB_ID.fullmatch(checkpoint.source):
+        return folder
+    try:
+        return Path(
+            diffusers.DiffusionPipeline.download(
+                checkpoint.source, revision=checkpoint.revision or None, use_safetensors=True
+            )
+        )
+    except NOT_THERE as error:
+        raise ModelUnavailable(
+            f"Model {checkpoint.name}: there is no folder {checkpoint.source}, nor such a model on the hub "
+            f"with revision {checkpoint.revision or 'main'} and safetensors weights."
+        ) from error
+    except OSError as error:  # no network, or the hub is down
+        raise ModelUnavailable(
+            f"Model {checkpoint.name}: {checkpoint.source} could not be fetched from the hub: {error}",
+            permanent=False,
+        ) from error
+
+
+def _pipeline(checkpoint: Checkpoint, folder: Path, device: Device) -> Any:
+    # A checkpoint's own checker would hand out black pictures; what may be shown is moderation's to decide.
+    unwanted = {"safety_checker": None} if "safety_checker" in folders.read_index(folder) else {}
+    try:
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(
+            folder, dtype=device.dtype, use_safetensors=True, local_files_only=True, **unwanted
+        ).to(device.name)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        # Many libraries read these files and each has errors of its own; all of them mean: not loadable.
+        raise ModelUnavailable(
+            f"Model {checkpoint.name}: {folder} could not be loaded ({type(error).__name__}: {error}). "
+            "Its files are damaged or incomplete: restore them."
+        ) from error
+    missing = [name for name in NEEDED if name not in inspect.signature(pipeline.__call__).parameters]
+    if missing:
+        raise ModelUnavailable(
+            f"Model {checkpoint.name} cannot be served: {type(pipeline).__name__} takes no {missing[0]}."
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -1,0 +1,56 @@
+"""From a sampler of the table to a scheduler of diffusers, built anew for every drawing."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import diffusers
+import numpy as np
+
+from generation.engine.protocol import EngineError
+from generation.samplers import Sampler
+
+# What the checkpoint was trained with. Only these are taken from its scheduler's file: whatever else is in it
+# (Karras sigmas, solver orders, clipping) belongs to the sampler its author liked.
+TRAINED_WITH = frozenset(
+    {
+        "beta_end",
+        "beta_schedule",
+        "beta_start",
+        "num_train_timesteps",
+        "prediction_type",
+        "rescale_betas_zero_snr",
+        "steps_offset",
+        "timestep_spacing",
+        "trained_betas",
+    }
+)
+
+
+def scheduler_for(sampler: Sampler, config: Mapping[str, Any], steps: int) -> Any:
+    """A fresh scheduler. `config` is the checkpoint's scheduler file; a flow-matching model's is refused."""
+    if "Flow" in str(config.get("_class_name", "")):
+        raise EngineError(
+            "sampler_unsupported", "This model solves a flow, and no sampler does.", permanent=True
+        )
+    kind = getattr(diffusers, sampler.scheduler)
+    understood = inspect.signature(kind.__init__).parameters
+    trained = {key: value for key, value in config.items() if key in TRAINED_WITH and key in understood}
+    return kind(**{**trained, **sampler.options, **_room_for(sampler, steps)})
+
+
+class WholeSteps(int):
+    """A number of steps that "trailing" spacing really yields.
+
+    diffusers spaces by `np.arange(1000, 0, -1000 / steps)`. For 61, 103, 121 and 122 steps the rounding of
+    that division leaves room for one timestep more, -1: a call too many, and the noisiest of all to DDIM.
+    """
+
+    def __rtruediv__(self, whole: float) -> float:
+        ratio = whole / int(self)
+        return ratio * (1 + 1e-12) if len(np.arange(whole, 0, -ratio)) > self else ratio
+
+
+def _room_for(sampler: Sampler, steps: int) -> dict[str, int]:
+    """LCM picks its steps out of the 50 it was distilled with, and raises when asked for more."""
+    return {"original_inference_steps": max(50, steps)} if sampler.scheduler == "LCMScheduler" else {}

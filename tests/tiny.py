@@ -1,0 +1,97 @@
+"""A Stable Diffusion folder of random weights, built in code: it draws noise, on the paths of a real model.
+
+`python -m tests.tiny FOLDER` writes one.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+PROMPT_TOKENS = 16  # so that a prompt of fifteen letters is already too long
+DOWNSCALE = 8  # pixels of an edge to a latent
+
+
+def build(folder: Path, *, seed: int = 0) -> Path:
+    """Write the folder, always the same for the same seed (some 400 kB, safetensors)."""
+    import torch
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text_config = CLIPTextConfig(
+            vocab_size=514,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=PROMPT_TOKENS,
+            projection_dim=32,
+            bos_token_id=512,
+            eos_token_id=513,
+            pad_token_id=513,
+        )
+        pipeline = StableDiffusionPipeline(
+            tokenizer=_tokenizer(),
+            text_encoder=CLIPTextModel(text_config).eval(),
+            unet=UNet2DConditionModel(
+                sample_size=64 // DOWNSCALE,
+                block_out_channels=(8, 16),
+                layers_per_block=1,
+                down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+                up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+                cross_attention_dim=32,
+                attention_head_dim=4,
+                norm_num_groups=4,
+            ).eval(),
+            vae=AutoencoderKL(
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+                block_out_channels=(4, 4, 8, 8),
+                layers_per_block=1,
+                norm_num_groups=4,
+                sample_size=64,
+            ).eval(),
+            # As in the folders of Stable Diffusion 1.x: nothing says which spacing a sampler wants.
+            scheduler=PNDMScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                skip_prk_steps=True,
+                set_alpha_to_one=False,
+                steps_offset=1,
+            ),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    _forget_scheduler_defaults(folder / "scheduler" / "scheduler_config.json")
+    return folder
+
+
+def _tokenizer() -> Any:
+    """CLIP's byte-level tokenizer without a single merge: one token a letter."""
+    from tokenizers import pre_tokenizers
+    from transformers import CLIPTokenizer
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=PROMPT_TOKENS
+    )
+
+
+def _forget_scheduler_defaults(file: Path) -> None:
+    """Published folders predate most of the keys `save_pretrained` writes today."""
+    config = json.loads(file.read_text())
+    for key in ("timestep_spacing", "prediction_type", "trained_betas"):
+        config.pop(key)
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    print(build(arguments.parse_args().folder))
