@@ -1,0 +1,140 @@
+"""`/v1/generations`: make one, read one, poll it, fetch it. Thin: the work is in `submission` and `rendering`."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from easel.problems import Problem
+from easel.requests import current_request_id
+from generation import media, progress, rendering, submission
+from generation.idempotency import IdempotencyKey, Replayed
+from generation.models import Generation, Image
+from generation.request import GenerationRequest
+from tenants.authentication import principal_of
+from tenants.scope import tenant_scope
+from tenants.tokens import Principal
+
+POLL_SECONDS = "1"
+
+
+class GenerationList(APIView):
+    scopes: ClassVar = {"POST": "generations:write"}
+
+    def post(self, request: Request) -> Response:
+        """Accept a generation: 202 with its id, or the problem that kept it from being accepted."""
+        principal = principal_of(request)
+        form = GenerationRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        idempotency = IdempotencyKey.read(
+            request.headers.get("Idempotency-Key"),
+            method="POST", path=request.path, body=request.data, key=principal.data_key,
+        )  # fmt: skip
+        headers = {}
+        try:
+            generation = submission.submit(
+                form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
+            )
+            images: list[Image] = []
+        except Replayed as replay:
+            generation, images = _load(principal, replay.generation_id)
+            headers["Idempotent-Replayed"] = "true"
+        body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request))
+        headers["Location"] = body["links"]["self"]
+        return Response(body, status=_status_code(generation), headers=headers)
+
+
+class GenerationDetail(APIView):
+    scopes: ClassVar = {"GET": "generations:read"}
+
+    def get(self, request: Request, generation_id: UUID) -> Response:
+        principal = principal_of(request)
+        generation, images = _load(principal, generation_id)
+        return Response(rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request)))
+
+
+class GenerationStatus(APIView):
+    """The cheapest question, asked most: one scoped SELECT."""
+
+    scopes: ClassVar = {"GET": "generations:read"}
+
+    def get(self, request: Request, generation_id: UUID) -> Response:
+        with tenant_scope(principal_of(request).tenant_id):
+            generation = (
+                Generation.objects.filter(id=generation_id)
+                .only("id", "status", "error_code", "error_detail")
+                .first()
+            )
+        if generation is None:
+            raise _not_found()
+        return Response(rendering.status(generation, progress=_progress(generation)))
+
+
+class ImageFile(BaseRenderer):
+    """Lets `Accept: image/*` choose the file instead of JSON."""
+
+    media_type = "image/*"
+    format = "image"
+    charset = None
+    render_style = "binary"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return data if isinstance(data, bytes) else JSONRenderer().render(data)
+
+
+class GenerationResult(APIView):
+    """The pictures: addresses as JSON, or the file itself for `Accept: image/*` (`?index=` picks one)."""
+
+    scopes: ClassVar = {"GET": "generations:read"}
+    renderer_classes: ClassVar = [JSONRenderer, ImageFile]
+
+    def get(self, request: Request, generation_id: UUID) -> Response:
+        generation, images = _load(principal_of(request), generation_id)
+        body = rendering.result(generation, images, base_url=base_url(request))
+        if generation.status in rendering.UNFINISHED:
+            return Response(body, status=202, headers={"Retry-After": POLL_SECONDS}, content_type="application/json")
+        if not isinstance(request.accepted_renderer, ImageFile):
+            return Response(body)
+        image = _picked(images, request.query_params.get("index", "0"))
+        return Response(media.fetch(image), content_type=image.content_type)
+
+
+def base_url(request: Request) -> str:
+    """Where the caller reaches us: the public address if one is set, or else the host they used."""
+    return str(settings.BASE_URL).rstrip("/") or f"{request.scheme}://{request.get_host()}"
+
+
+def _load(principal: Principal, generation_id: UUID) -> tuple[Generation, list[Image]]:
+    with tenant_scope(principal.tenant_id):
+        generation = Generation.objects.select_related("model").filter(id=generation_id).first()
+        if generation is None:
+            raise _not_found()
+        if generation.status in rendering.UNFINISHED:
+            return generation, []
+        released = Image.objects.filter(generation_id=generation_id, released_at__isnull=False)
+        return generation, list(released.order_by("index"))
+
+
+def _picked(images: list[Image], index: str) -> Image:
+    found = next((image for image in images if str(image.index) == index), None)
+    if found is None:
+        raise Problem("not_found", "This generation has no such image.")
+    return found
+
+
+def _progress(generation: Generation) -> float:
+    if generation.status == Generation.Status.RUNNING:
+        return progress.of(generation.id) or 0.0
+    return 0.0 if generation.status == Generation.Status.QUEUED else 1.0
+
+
+def _status_code(generation: Generation) -> int:
+    return 202 if generation.status in rendering.UNFINISHED else 200
+
+
+def _not_found() -> Problem:
+    return Problem("not_found", "There is no such generation.")

@@ -1,0 +1,98 @@
+"""A job that this worker holds: its images on their way, and the one ending they come to together."""
+
+from collections.abc import Iterator
+from threading import Event, Lock
+
+from generation.engine.protocol import Checkpoint, Drawing, DrawingStopped, EngineError
+from generation.source import Delivery, Job
+
+
+class Assignment:
+    """Counts a job's images home. Thread-safe: drawings end on several threads."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.stop = Event()
+        self.abandoned = False  # the lease is lost, or the worker is closing: the result is nobody's
+        self._outstanding = job.n
+        self._deliveries: list[Delivery] = []
+        self._errors: list[Exception] = []
+        self._steps: dict[int, int] = {}
+        self._lock = Lock()
+
+    def drawings(self) -> Iterator[tuple[int, Drawing]]:
+        job = self.job
+        checkpoint = Checkpoint(
+            name=job.model_name,
+            source=job.model_source,
+            revision=job.model_revision,
+            digest=job.model_digest,
+            native_size=job.model_native_size,
+        )
+        for index in range(job.n):
+            yield (
+                index,
+                Drawing(
+                    image_id=job.generation_id,
+                    checkpoint=checkpoint,
+                    prompt=job.prompt,
+                    negative_prompt=job.negative_prompt,
+                    steps=job.steps,
+                    width=job.width,
+                    height=job.height,
+                    cfg_scale=job.cfg_scale,
+                    sampler=job.sampler,
+                    seed=job.seed + index,
+                ),
+            )
+
+    def stepped(self, index: int, done: int, total: int) -> float:
+        """Note an image's progress; returns the whole job's, from 0 to 1."""
+        with self._lock:
+            self._steps[index] = done
+            return min(1.0, sum(self._steps.values()) / (total * self.job.n))
+
+    def delivered(self, delivery: Delivery) -> bool:
+        """An image is stored. True for the last one out: its caller ends the job."""
+        with self._lock:
+            self._deliveries.append(delivery)
+            self._outstanding -= 1
+            return self._outstanding == 0
+
+    def failed(self, error: Exception) -> bool:
+        """An image came to nothing. A failure that another attempt could mend stops the siblings: all are drawn anew."""
+        with self._lock:
+            self._errors.append(error)
+            self._outstanding -= 1
+            if not _permanent(error):
+                self.stop.set()
+            return self._outstanding == 0
+
+    def abandon(self) -> None:
+        """Stop drawing; what comes out is dropped."""
+        self.abandoned = True
+        self.stop.set()
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        return sorted(self._deliveries, key=lambda delivery: delivery.index)
+
+    @property
+    def mendable(self) -> Exception | None:
+        """The first failure that another attempt could mend (a sibling's stopping is its echo, not a cause)."""
+        causes = [error for error in self._errors if not isinstance(error, DrawingStopped)]
+        return next((error for error in causes if not _permanent(error)), None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether an image was stopped half way, so that this attempt is not the whole job."""
+        return any(isinstance(error, DrawingStopped) for error in self._errors)
+
+    @property
+    def verdict(self) -> EngineError:
+        """The first failure for good. Only to be asked where every image failed for good."""
+        return next(error for error in self._errors if isinstance(error, EngineError) and error.permanent)
+
+
+def _permanent(error: Exception) -> bool:
+    return isinstance(error, EngineError) and error.permanent

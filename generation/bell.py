@@ -1,0 +1,31 @@
+"""Ringing: a message that says only "there is work in this pool". Losing one costs time, never work: the clock rings
+again for every pool with ready work."""
+
+from typing import Final
+
+import structlog
+from dramatiq import Message
+from prometheus_client import Counter
+from redis.exceptions import RedisError
+
+from easel.broker import broker
+
+log = structlog.get_logger(__name__)
+
+RUNG = Counter("easel_bells_total", "Bells rung for a pool", ["pool", "outcome"])
+ACTOR: Final = "draw-{pool}"
+QUEUE: Final = "pool-{pool}"
+
+
+def ring(pool: str) -> None:
+    """Wake a worker of the pool. A broker that is away is logged and counted, not raised: the row is the truth."""
+    message: Message[None] = Message(
+        queue_name=QUEUE.format(pool=pool), actor_name=ACTOR.format(pool=pool), args=(), kwargs={}, options={}
+    )
+    try:
+        broker().enqueue(message)
+    except (RedisError, OSError) as error:
+        RUNG.labels(pool, "lost").inc()
+        log.warning("bell.lost", pool=pool, error=str(error))
+    else:
+        RUNG.labels(pool, "rung").inc()

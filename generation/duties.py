@@ -1,0 +1,104 @@
+"""What the clock does for generations: ring again, take back what dead workers held, remove what nobody owns."""
+
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+
+from billing import ledger
+from easel.clock import duty
+from easel.database import atomic, changed, rows
+from easel.storage import StorageUnavailable, storage
+from generation import bell, flows
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 200
+INTENT_SECONDS: Final = 3600  # far beyond any upload: an intent this old was never adopted
+IDEMPOTENCY_HOURS: Final = 24
+
+_TAKE_BACK: Final = """
+UPDATE generation_generation SET
+    status = CASE WHEN attempts >= %(most)s THEN 'failed' ELSE 'queued' END,
+    error_code = CASE WHEN attempts >= %(most)s THEN 'attempts_exhausted' ELSE '' END,
+    error_detail = CASE WHEN attempts >= %(most)s
+        THEN 'The worker was lost in each of ' || attempts || ' attempts.' ELSE '' END,
+    credits = CASE WHEN attempts >= %(most)s THEN 0 END,
+    finished_at = CASE WHEN attempts >= %(most)s THEN now() END,
+    started_at = NULL, lease_id = NULL, lease_expires_at = NULL
+WHERE id = %(id)s AND status = 'running' AND lease_expires_at < now()
+RETURNING status, work
+"""
+
+
+@duty("ring_ready_pools", every=2.0)
+def ring_ready_pools() -> int:
+    """A bell may be lost; ready work is not. Rings once for each pool that has some."""
+    ready = rows("SELECT name FROM generation_pool p WHERE EXISTS (SELECT 1 FROM generation_flow f "
+                 "WHERE f.pool_id = p.id AND f.ready)")  # fmt: skip
+    for (pool,) in ready:
+        bell.ring(pool)
+    return len(ready)
+
+
+@duty("take_back_expired_leases", every=2.0)
+def take_back_expired_leases() -> int:
+    """Jobs of workers that stopped renewing wait again, or fail after the last attempt. While Postgres was away nobody
+    could renew, so nothing is taken back until it has been up for one lease length."""
+    ((up_long_enough,),) = rows(
+        "SELECT now() - pg_postmaster_start_time() > make_interval(secs => %s)", [settings.LEASE_SECONDS]
+    )
+    if not up_long_enough:
+        return 0
+    expired = rows(
+        "SELECT g.id, g.tenant_id, g.pool_id, p.name FROM generation_generation g JOIN generation_pool p "
+        "ON p.id = g.pool_id WHERE g.status = 'running' AND g.lease_expires_at < now() LIMIT %s",
+        [BATCH],
+    )
+    return sum(_take_back(*each) for each in expired)
+
+
+@duty("remove_leftover_objects", every=60.0)
+def remove_leftover_objects() -> int:
+    """Objects that were put but never adopted, and objects that lost their last reference."""
+    with atomic():
+        changed(
+            "WITH stale AS (DELETE FROM generation_objectintent WHERE created_at < now() - make_interval(secs => %s) "
+            "RETURNING id, tenant_id, object_key) INSERT INTO generation_doomedobject (id, tenant_id, object_key) "
+            "SELECT id, tenant_id, object_key FROM stale ON CONFLICT DO NOTHING",
+            [INTENT_SECONDS],
+        )
+    doomed = rows("SELECT id, object_key FROM generation_doomedobject ORDER BY created_at LIMIT %s", [BATCH])
+    removed = 0
+    for row_id, object_key in doomed:
+        try:
+            storage().delete(object_key)
+        except StorageUnavailable as error:
+            log.warning("duties.storage_unavailable", error=str(error))
+            break
+        removed += changed("DELETE FROM generation_doomedobject WHERE id = %s", [row_id])
+    return removed
+
+
+@duty("forget_idempotency_keys", every=600.0)
+def forget_idempotency_keys() -> int:
+    return changed(
+        "DELETE FROM generation_idempotencyrecord WHERE created_at < now() - make_interval(hours => %s)",
+        [IDEMPOTENCY_HOURS],
+    )
+
+
+def _take_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> int:
+    with atomic():
+        taken = rows(_TAKE_BACK, {"id": generation_id, "most": settings.MAX_ATTEMPTS})
+        if not taken:  # renewed or ended since we looked
+            return 0
+        status, work = taken[0]
+        if status == "failed":
+            ledger.release(tenant_id, generation_id)
+            flows.ended(tenant_id, pool_id, pool, estimated=work, actual=0.0)
+        else:
+            flows.given_back(tenant_id, pool_id, pool, work=work)
+    log.warning("duties.lease_expired", generation=str(generation_id), status=status)
+    return 1

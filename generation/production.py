@@ -1,0 +1,137 @@
+"""The worker's story: a bell is answered by drawing what is most deserving until nothing is ready.
+
+The bell's thread claims and admits, the engine's thread draws, the finishing threads encode, upload and end the job.
+"""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Event, Lock
+
+import structlog
+from django.db import connections
+
+from easel.logs import request_context
+from easel.storage import Storage
+from generation import bell, pictures
+from generation.assignment import Assignment
+from generation.engine.protocol import Admission, Drawing, Drawn, Engine
+from generation.leases import LeaseKeeper
+from generation.progress import ProgressBoard
+from generation.source import Delivery, Job, WorkSource
+
+log = structlog.get_logger(__name__)
+
+
+class Production:
+    """One engine, one source of work, and what is between them."""
+
+    def __init__(self, *, source: WorkSource, engine: Engine, storage: Storage, finishers: int = 2) -> None:
+        self._source, self._engine, self._storage = source, engine, storage
+        self._leases = LeaseKeeper(source)
+        self._finishing = ThreadPoolExecutor(finishers, thread_name_prefix="finishing")
+        self._waiting: deque[tuple[Assignment, int, Drawing]] = deque()
+        self._held: set[Assignment] = set()
+        self._draining, self._closing = Lock(), Event()
+        self._progress = ProgressBoard()
+        self._leases.start()
+
+    def drain(self, pool: str) -> None:
+        """Answer one bell. Returns when no slot could be filled; what is being drawn goes on."""
+        with self._draining:
+            while not self._closing.is_set():
+                if not self._engine.wait_for_slot(timeout=1.0):
+                    continue
+                if not self._waiting and not self._claim(pool):
+                    return
+                self._admit(*self._waiting.popleft())
+
+    def close(self) -> None:
+        """Stop within one step and give every job back, uncounted: a clean stop is nobody's failure."""
+        self._closing.set()
+        self._engine.close()
+        with self._draining:  # the bell's thread has left
+            self._finishing.shutdown(wait=True)
+        for assignment in list(self._held):
+            self._source.give_back(assignment.job, counted=False)
+        self._leases.close()
+        self._progress.close()
+
+    def _claim(self, pool: str) -> bool:
+        jobs = self._source.claim(pool, limit=self._engine.wait_for_slot(timeout=0))
+        for job in jobs:
+            assignment = Assignment(job)
+            self._held.add(assignment)
+            self._leases.keep(job.lease_id, partial(self._lost, assignment))
+            self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings())
+        if self._waiting and self._source.ready(pool):
+            # More is ready than fits here. Our own prefetch may swallow one bell, so that two wake somebody else.
+            bell.ring(pool)
+            bell.ring(pool)
+        return bool(jobs)
+
+    def _admit(self, assignment: Assignment, index: int, drawing: Drawing) -> None:
+        def report(done: int, total: int) -> None:
+            self._progress.note(assignment.job.generation_id, assignment.stepped(index, done, total))
+
+        future = self._engine.admit(Admission(drawing=drawing, on_step=report, stop=assignment.stop))
+        future.add_done_callback(partial(self._finishing.submit, self._finish, assignment, index))
+
+    def _finish(self, assignment: Assignment, index: int, future: "Future[Drawn]") -> None:
+        """Bring one image home; with the last one of its job, end the job."""
+        with request_context(assignment.job.request_id, tenant=assignment.job.tenant_id):
+            try:
+                last = assignment.delivered(self._deliver(assignment, index, future.result()))
+            except Exception as error:  # noqa: BLE001  whatever it was, the job must come to an ending
+                last = assignment.failed(error)
+            if last:
+                self._end(assignment)
+
+    def _deliver(self, assignment: Assignment, index: int, drawn: Drawn) -> Delivery:
+        job = assignment.job
+        file = pictures.encode(drawn.pixels, job.format, describe(job, seed=job.seed + index))
+        object_key = self._source.intend(job, index, job.format)
+        self._storage.put(object_key, file.data, file.content_type)
+        return Delivery(
+            index=index, seed=job.seed + index, width=file.width, height=file.height, content_type=file.content_type,
+            bytes=len(file.data), sha256=file.sha256, object_key=object_key, steps_run=drawn.steps_run,
+            seconds=drawn.seconds, warnings=tuple(drawn.warnings),
+        )  # fmt: skip
+
+    def _end(self, assignment: Assignment) -> None:
+        """The job's one ending. If it cannot be written, or the source says that somebody else holds the job now,
+        there is nothing to undo: the lease runs out, and the clock removes objects that no row adopted."""
+        job = assignment.job
+        try:
+            if assignment.abandoned:
+                held = False
+            elif assignment.mendable is not None:
+                log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
+                held = self._source.give_back(job, counted=True)
+            elif assignment.stopped:
+                held = self._source.give_back(job, counted=False)
+            elif assignment.deliveries:
+                held = self._source.complete(job, assignment.deliveries)
+            else:
+                log.error("production.failed", generation=str(job.generation_id), error=str(assignment.verdict))
+                held = self._source.fail(job, code=assignment.verdict.code, detail=assignment.verdict.detail)
+            log.info("production.ended", generation=str(job.generation_id), dropped=not held)
+        except Exception:
+            log.exception("production.ending_failed", generation=str(job.generation_id))
+        finally:
+            self._leases.drop(job.lease_id)
+            self._held.discard(assignment)
+            connections.close_all()
+
+    def _lost(self, assignment: Assignment) -> None:
+        assignment.abandon()
+        self._held.discard(assignment)
+
+
+def describe(job: Job, *, seed: int) -> str:
+    """The parameters as they stand in the file."""
+    return pictures.describe(
+        prompt=job.prompt, negative_prompt=job.negative_prompt, steps=job.steps, sampler=job.sampler,
+        cfg_scale=job.cfg_scale, seed=seed, width=job.width, height=job.height, model=job.model_name,
+        model_digest=job.model_digest,
+    )  # fmt: skip

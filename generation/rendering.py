@@ -1,0 +1,103 @@
+"""How a generation looks to a customer."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from easel.crypto import DataKey
+from generation.media import address
+from generation.models import Generation, Image
+from generation.prompts import open_prompts
+
+UNFINISHED = {Generation.Status.QUEUED, Generation.Status.RUNNING}
+
+
+def whole(generation: Generation, images: Sequence[Image], *, key: DataKey, base_url: str) -> dict[str, Any]:
+    """Everything. `generation.model` must be loaded."""
+    prompt, negative_prompt = open_prompts(
+        generation.prompt_sealed, generation.negative_prompt_sealed, key=key, generation_id=generation.id
+    )
+    return {
+        "id": str(generation.id),
+        "task_id": str(generation.id),
+        "object": "generation",
+        "status": generation.status,
+        "created_at": _moment(generation.created_at),
+        "started_at": _moment(generation.started_at),
+        "finished_at": _moment(generation.finished_at),
+        "model": generation.model.name,
+        "model_version": generation.model_version or generation.model.version,
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "steps": generation.steps,
+        "width": generation.width,
+        "height": generation.height,
+        "cfg_scale": generation.cfg_scale,
+        "sampler": generation.sampler,
+        "seed": generation.seed,
+        "n": generation.n,
+        "format": generation.format,
+        "metadata": generation.metadata,
+        "quote": {"credits": generation.quote},
+        "credits": generation.credits,
+        "images": [picture(image, base_url=base_url) for image in images],
+        "steps_run": generation.steps_run,
+        "timings": generation.timings,
+        "warnings": generation.warnings,
+        "error": _error(generation),
+        "links": links(generation, base_url=base_url),
+    }
+
+
+def result(generation: Generation, images: Sequence[Image], *, base_url: str) -> dict[str, Any]:
+    return {
+        "task_id": str(generation.id),
+        "status": generation.status,
+        "images": [picture(image, base_url=base_url) for image in images],
+        "credits": generation.credits,
+        "warnings": generation.warnings,
+        "error": _error(generation),
+    }
+
+
+def status(generation: Generation, *, progress: float) -> dict[str, Any]:
+    return {
+        "task_id": str(generation.id),
+        "status": generation.status,
+        "progress": progress,
+        "error": _error(generation),
+    }
+
+
+def picture(image: Image, *, base_url: str) -> dict[str, Any]:
+    return {
+        "id": str(image.id),
+        "index": image.index,
+        "seed": image.seed,
+        "width": image.width,
+        "height": image.height,
+        "content_type": image.content_type,
+        "bytes": image.bytes,
+        "sha256": image.sha256,
+        "steps_run": image.steps_run,
+        "url": address(image, base_url=base_url),
+    }
+
+
+def links(generation: Generation, *, base_url: str) -> dict[str, str]:
+    root = f"{base_url}/v1/generations"
+    return {
+        "self": f"{root}/{generation.id}",
+        "status": f"{root}/status/{generation.id}",
+        "result": f"{root}/result/{generation.id}",
+    }
+
+
+def _error(generation: Generation) -> dict[str, str] | None:
+    if not generation.error_code:
+        return None
+    return {"code": generation.error_code, "detail": generation.error_detail}
+
+
+def _moment(when: datetime | None) -> str | None:
+    return when.isoformat().replace("+00:00", "Z") if isinstance(when, datetime) else None

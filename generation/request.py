@@ -1,0 +1,125 @@
+"""The body of `POST /v1/generations`: every rule that a single field can break, each with the field's name."""
+
+import math
+import secrets
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from generation import samplers
+from generation.models import Model
+from generation.spec import FORMATS, LARGEST_SEED, LONGEST_PROMPT, MOST_IMAGES, MOST_STEPS, GenerationSpec
+
+SIZE_MULTIPLE: Final = 8
+LARGEST_SIZE: Final = 4096
+MOST_METADATA: Final = 16
+
+
+class StrictString(serializers.CharField):
+    """A JSON string; DRF's own field would take numbers too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class StrictInteger(serializers.IntegerField):
+    """A JSON integer; DRF's own field would take "30" and true too."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class StrictNumber(serializers.FloatField):
+    """A finite JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if type(data) not in {int, float} or not math.isfinite(data):
+            self.fail("invalid")
+        return float(data)
+
+
+class GenerationRequest(serializers.Serializer[GenerationSpec]):
+    """What a model decides (default steps, sizes, guidance and sampler) is settled by `spec_for`."""
+
+    prompt = StrictString(max_length=LONGEST_PROMPT, help_text="What to draw.")
+    negative_prompt = StrictString(
+        max_length=LONGEST_PROMPT, required=False, allow_blank=True, default="", help_text="What to keep out."
+    )
+    model = StrictString(max_length=60, required=False, default="auto", help_text='A model\'s name, or "auto".')
+    steps = StrictInteger(min_value=1, max_value=MOST_STEPS, required=False, help_text="Denoising steps.")
+    width = StrictInteger(min_value=64, max_value=LARGEST_SIZE, required=False, help_text="Pixels, a multiple of 8.")
+    height = StrictInteger(min_value=64, max_value=LARGEST_SIZE, required=False, help_text="Pixels, a multiple of 8.")
+    cfg_scale = StrictNumber(min_value=0, max_value=30, required=False, help_text="Guidance; 1 or less switches it off.")
+    sampler = StrictString(max_length=40, required=False, help_text="A sampler's name, as AUTOMATIC1111 writes it.")
+    seed = StrictInteger(
+        min_value=0, max_value=LARGEST_SEED, required=False, allow_null=True, help_text="Drawn and returned if absent."
+    )
+    n = StrictInteger(min_value=1, max_value=MOST_IMAGES, required=False, default=1, help_text="How many images.")
+    format = serializers.ChoiceField(choices=FORMATS, required=False, default="png")
+    metadata = serializers.DictField(
+        child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Yours; returned as it came."
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, dict):
+            unknown = {name: [f"There is no field {name!r}."] for name in data if name not in self.fields}
+            if unknown:
+                raise serializers.ValidationError(unknown, code="unknown_field")
+        return dict(super().to_internal_value(data))
+
+    def validate_width(self, value: int) -> int:
+        return _multiple(value)
+
+    def validate_height(self, value: int) -> int:
+        return _multiple(value)
+
+    def validate_sampler(self, value: str) -> str:
+        try:
+            return samplers.find(value).name
+        except samplers.UnknownSampler as error:
+            raise serializers.ValidationError(str(error), code="unknown_sampler") from error
+
+    def validate_metadata(self, value: dict[str, str]) -> dict[str, str]:
+        if len(value) > MOST_METADATA or any(len(name) > 40 for name in value):
+            raise serializers.ValidationError(f"At most {MOST_METADATA} entries, with names of at most 40 characters.")
+        return value
+
+
+def spec_for(asked: dict[str, Any], model: Model) -> GenerationSpec:
+    """Settle what the model decides. Raises DRF's ValidationError where a size is outside the model's limits."""
+    spec = GenerationSpec(
+        prompt=asked["prompt"],
+        negative_prompt=asked["negative_prompt"],
+        steps=asked.get("steps", model.default_steps),
+        width=asked.get("width", model.default_size),
+        height=asked.get("height", model.default_size),
+        cfg_scale=asked.get("cfg_scale", model.default_cfg_scale),
+        sampler=asked.get("sampler", samplers.find(model.default_sampler).name),
+        seed=_seed(asked.get("seed")),
+        n=asked["n"],
+        format=asked["format"],
+        metadata=asked.get("metadata", {}),
+    )
+    wrong = {
+        field: [f"The model {model.name} takes {model.min_size} to {model.max_size} pixels."]
+        for field in ("width", "height")
+        if not model.min_size <= getattr(spec, field) <= model.max_size
+    }
+    if wrong:
+        raise serializers.ValidationError(wrong, code="size_out_of_range")
+    return spec
+
+
+def _seed(asked: int | None) -> int:
+    """A drawn seed has 32 bits: short enough to type, as users of A1111 expect."""
+    return secrets.randbelow(2**32) if asked is None else asked
+
+
+def _multiple(value: int) -> int:
+    if value % SIZE_MULTIPLE:
+        raise serializers.ValidationError(f"A multiple of {SIZE_MULTIPLE} is needed.", code="not_a_multiple")
+    return value

@@ -1,0 +1,307 @@
+"""Where a worker gets its work and leaves its results.
+
+`WorkSource` is what production sees; `PostgresSource` keeps it in the database under the platform role (a source over
+HTTPS for edge nodes can stand beside it). A claimed job is held by a random `lease_id` that expires by database time:
+every later statement names it, so that a worker that was thought dead changes nothing when it wakes.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from uuid import UUID, uuid4
+
+import structlog
+from django.conf import settings
+
+from billing import ledger
+from easel.crypto import CryptoError, DataKey, open_data_key
+from easel.database import atomic, changed, platform_role, rows
+from easel.identifiers import new_id
+from generation import flows
+from generation.prompts import open_prompts
+from generation.spec import Format
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A generation under lease, with all that drawing and delivering it needs. Sizes in pixels."""
+
+    lease_id: UUID
+    generation_id: UUID
+    tenant_id: UUID
+    pool_id: UUID
+    pool: str
+    request_id: str
+    attempts: int
+    prompt: str
+    negative_prompt: str
+    steps: int
+    width: int
+    height: int
+    cfg_scale: float
+    sampler: str
+    seed: int
+    n: int
+    format: Format
+    work: float
+    quote: int
+    model_name: str
+    model_source: str
+    model_revision: str
+    model_digest: str
+    model_native_size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An image that is in storage and waits for its row."""
+
+    index: int
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    bytes: int
+    sha256: str
+    object_key: str
+    steps_run: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+class WorkSource(Protocol):
+    """Every method that takes a job returns False where its lease is no longer held; then nothing was changed."""
+
+    def claim(self, pool: str, *, limit: int) -> list[Job]:
+        """Lease up to `limit` of the most deserving jobs of a pool."""
+
+    def ready(self, pool: str) -> bool:
+        """Whether a claim would find work now."""
+
+    def renew(self, lease_ids: Collection[UUID]) -> set[UUID]:
+        """Prolong the leases; returns those still held."""
+
+    def intend(self, job: Job, index: int, extension: str) -> str:
+        """The object key for an image, noted before anything is put there."""
+
+    def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
+        """The job's one good ending: images adopted, credits settled, the flow corrected."""
+
+    def fail(self, job: Job, *, code: str, detail: str) -> bool:
+        """The job's one bad ending. Nothing is charged."""
+
+    def give_back(self, job: Job, *, counted: bool) -> bool:
+        """Let somebody else draw it. An uncounted attempt (a clean stop) does not bring the job nearer to failing."""
+
+
+_LOWEST_FLOW: Final = """
+SELECT tenant_id, vtime FROM generation_flow
+WHERE pool_id = %(pool)s AND ready AND NOT tenant_id = ANY(%(passed)s)
+ORDER BY vtime, id LIMIT 1
+"""
+
+_LEASE_NEXT: Final = """
+UPDATE generation_generation AS g SET
+    status = 'running', lease_id = %(lease)s, lease_expires_at = now() + make_interval(secs => %(seconds)s),
+    attempts = attempts + 1, started_at = coalesce(started_at, now())
+FROM generation_model m, tenants_tenant t
+WHERE g.id = (
+    SELECT id FROM generation_generation
+    WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s AND status = 'queued'
+    ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
+) AND m.id = g.model_id AND t.id = g.tenant_id
+RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sealed, g.steps, g.width, g.height,
+    g.cfg_scale, g.sampler, g.seed, g.n, g.format, g.work, g.quote, m.name, m.source, m.revision, m.digest,
+    m.native_size, t.data_key, t.data_key_version
+"""
+
+_CHARGE_FLOW: Final = """
+UPDATE generation_flow SET queued = queued - 1, running = running + 1, vtime = vtime + %(work)s / weight
+WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
+"""
+
+_ADVANCE_POOL: Final = "UPDATE generation_pool SET vtime = greatest(vtime, %(vtime)s) WHERE id = %(pool)s"
+
+_RENEW: Final = """
+UPDATE generation_generation SET lease_expires_at = now() + make_interval(secs => %(seconds)s)
+WHERE lease_id = ANY(%(leases)s) AND status = 'running' RETURNING lease_id
+"""
+
+_COMPLETE: Final = """
+UPDATE generation_generation SET status = 'completed', finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
+    credits = %(credits)s, steps_run = %(steps_run)s, warnings = %(warnings)s, model_version = %(model_version)s,
+    timings = jsonb_build_object(
+        'queued_seconds', round(extract(epoch FROM started_at - created_at)::numeric, 3),
+        'drawing_seconds', round(%(seconds)s::numeric, 3),
+        'total_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3))
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
+"""
+
+_FAIL: Final = """
+UPDATE generation_generation SET status = 'failed', finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
+    credits = 0, error_code = %(code)s, error_detail = %(detail)s
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
+"""
+
+_GIVE_BACK: Final = """
+UPDATE generation_generation SET status = 'queued', lease_id = NULL, lease_expires_at = NULL, started_at = NULL,
+    attempts = attempts - %(uncounted)s
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
+"""
+
+_ADOPT: Final = """
+INSERT INTO generation_image (id, tenant_id, generation_id, index, seed, width, height, content_type, bytes, sha256,
+    object_key, steps_run, released_at)
+VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(height)s, %(content_type)s, %(bytes)s,
+    %(sha256)s, %(object_key)s, %(steps_run)s, now())
+"""
+
+_INTEND: Final = """
+INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)
+ON CONFLICT (tenant_id, object_key) DO UPDATE SET created_at = now()
+"""
+
+
+class PostgresSource:
+    """Work in the platform's own database."""
+
+    def claim(self, pool: str, *, limit: int) -> list[Job]:
+        """The pool's row is locked for the length of the claim, which makes claims exact and never empty-handed while
+        work is ready. The commit does not wait for the disk: a claim lost in a crash is a job that is still queued."""
+        with platform_role(), atomic():
+            rows("SET LOCAL synchronous_commit = off")
+            locked = rows("SELECT id FROM generation_pool WHERE name = %s FOR UPDATE", [pool])
+            if not locked:
+                log.error("source.unknown_pool", pool=pool)
+                return []
+            jobs: list[Job] = []
+            passed: list[UUID] = []  # flows whose queued rows are all locked by somebody's cancel or submit
+            while len(jobs) < limit:
+                lowest = rows(_LOWEST_FLOW, {"pool": locked[0][0], "passed": passed})
+                if not lowest:
+                    break
+                tenant_id, vtime = lowest[0]
+                job = self._lease_next(tenant_id, locked[0][0], pool, vtime)
+                jobs.append(job) if job else passed.append(tenant_id)
+        return jobs
+
+    def ready(self, pool: str) -> bool:
+        with platform_role():
+            found = rows(
+                "SELECT 1 FROM generation_flow f JOIN generation_pool p ON p.id = f.pool_id "
+                "WHERE p.name = %s AND f.ready LIMIT 1",
+                [pool],
+            )
+        return bool(found)
+
+    def renew(self, lease_ids: Collection[UUID]) -> set[UUID]:
+        parameters = {"leases": list(lease_ids), "seconds": settings.LEASE_SECONDS}
+        with platform_role(), atomic():
+            rows("SET LOCAL synchronous_commit = off")
+            return {lease_id for (lease_id,) in rows(_RENEW, parameters)}
+
+    def intend(self, job: Job, index: int, extension: str) -> str:
+        object_key = f"t/{job.tenant_id}/g/{job.generation_id}/{job.lease_id}-{index}.{extension}"
+        with platform_role():
+            changed(_INTEND, [new_id(), job.tenant_id, object_key])
+        return object_key
+
+    def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
+        credits_ = job.quote * len(deliveries) // job.n
+        ending = {
+            "id": job.generation_id,
+            "lease": job.lease_id,
+            "credits": credits_,
+            "steps_run": sum(delivery.steps_run for delivery in deliveries),
+            "seconds": sum(delivery.seconds for delivery in deliveries),
+            "warnings": sorted({warning for delivery in deliveries for warning in delivery.warnings}),
+            "model_version": (job.model_digest or job.model_revision)[:12],
+        }
+        with platform_role(), atomic():
+            if changed(_COMPLETE, ending) == 0:
+                return False
+            ledger.settle(job.tenant_id, job.generation_id, charge=credits_)
+            for delivery in deliveries:
+                changed(_ADOPT, self._image(job, delivery))
+            changed(
+                "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)",
+                [job.tenant_id, [delivery.object_key for delivery in deliveries]],
+            )
+            drawn = job.work * ending["steps_run"] / max(1, job.steps * job.n)
+            flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=drawn)
+        return True
+
+    def fail(self, job: Job, *, code: str, detail: str) -> bool:
+        parameters = {"id": job.generation_id, "lease": job.lease_id, "code": code, "detail": detail[:2000]}
+        with platform_role(), atomic():
+            if changed(_FAIL, parameters) == 0:
+                return False
+            ledger.release(job.tenant_id, job.generation_id)
+            flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=0.0)
+        return True
+
+    def give_back(self, job: Job, *, counted: bool) -> bool:
+        if counted and job.attempts >= settings.MAX_ATTEMPTS:
+            detail = f"The drawing was tried {job.attempts} times and did not end well."
+            return self.fail(job, code="attempts_exhausted", detail=detail)
+        parameters = {"id": job.generation_id, "lease": job.lease_id, "uncounted": 0 if counted else 1}
+        with platform_role(), atomic():
+            if changed(_GIVE_BACK, parameters) == 0:
+                return False
+            flows.given_back(job.tenant_id, job.pool_id, job.pool, work=job.work)
+        return True
+
+    def _lease_next(self, tenant_id: UUID, pool_id: UUID, pool: str, vtime: float) -> Job | None:
+        lease_id = uuid4()
+        found = rows(
+            _LEASE_NEXT,
+            {"lease": lease_id, "seconds": settings.LEASE_SECONDS, "tenant": tenant_id, "pool": pool_id},
+        )
+        if not found:
+            return None
+        generation_id, work = found[0][0], found[0][13]
+        changed(_CHARGE_FLOW, {"tenant": tenant_id, "pool": pool_id, "work": work})
+        changed(_ADVANCE_POOL, {"vtime": vtime, "pool": pool_id})
+        try:
+            return _job(found[0], lease_id=lease_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool)
+        except CryptoError as error:
+            # One row that cannot be read must not stand in the way of everybody's claims.
+            log.error("source.prompt_unreadable", generation=str(generation_id), error=str(error))
+            detail = "The stored prompt could not be opened."
+            changed(_FAIL, {"id": generation_id, "lease": lease_id, "code": "internal_error", "detail": detail})
+            ledger.release(tenant_id, generation_id)
+            flows.ended(tenant_id, pool_id, pool, estimated=work, actual=0.0)
+            return None
+
+    @staticmethod
+    def _image(job: Job, delivery: Delivery) -> dict[str, Any]:
+        return {
+            "id": new_id(),
+            "tenant": job.tenant_id,
+            "generation": job.generation_id,
+            "index": delivery.index,
+            "seed": delivery.seed,
+            "width": delivery.width,
+            "height": delivery.height,
+            "content_type": delivery.content_type,
+            "bytes": delivery.bytes,
+            "sha256": delivery.sha256,
+            "object_key": delivery.object_key,
+            "steps_run": delivery.steps_run,
+        }
+
+
+def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
+    (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
+     format_, work, quote, model_name, source, revision, digest, native_size, data_key, version) = row  # fmt: skip
+    key: DataKey = open_data_key(data_key, version)
+    prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
+    return Job(
+        lease_id=lease_id, generation_id=id_, tenant_id=tenant_id, pool_id=pool_id, pool=pool, request_id=request_id,
+        attempts=attempts, prompt=prompt, negative_prompt=negative_prompt, steps=steps, width=width, height=height,
+        cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, work=work, quote=quote,
+        model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
+        model_native_size=native_size,
+    )  # fmt: skip

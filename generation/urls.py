@@ -1,0 +1,12 @@
+from django.urls import path
+
+from generation import api
+from generation.media import media
+
+urlpatterns = [
+    path("v1/generations", api.GenerationList.as_view(), name="generations"),
+    path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
+    path("v1/generations/status/<uuid:generation_id>", api.GenerationStatus.as_view(), name="generation-status"),
+    path("v1/generations/result/<uuid:generation_id>", api.GenerationResult.as_view(), name="generation-result"),
+    path("media/<str:token>", media, name="media"),
+]

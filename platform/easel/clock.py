@@ -1,0 +1,95 @@
+"""Periodic duties. One process runs them; more may, each duty holds an advisory lock of its own while it works.
+
+An app registers a duty in its `AppConfig.ready()`. A duty runs under the platform role in a connection that the lock
+lives in; what it raises is logged and counted, and the next round tries again.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Final
+from zlib import crc32
+
+import structlog
+from django.db import DatabaseError, connections
+from prometheus_client import Counter, Gauge
+
+from easel.database import connection, platform_role, rows
+
+log = structlog.get_logger(__name__)
+
+LOCK_SPACE: Final = 0x0EA5E1
+RUNS = Counter("easel_clock_runs_total", "Runs of periodic duties", ["duty", "outcome"])
+LAST_RUN = Gauge("easel_clock_last_run_timestamp_seconds", "When a duty last ended well", ["duty"])
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to do every so many seconds. `act` returns how many things it changed."""
+
+    name: str
+    every: float
+    act: Callable[[], int]
+    due: float = field(default=0.0)
+
+
+_duties: dict[str, Duty] = {}
+
+
+def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[], int]]:
+    """Register a function as a periodic duty. Registering a name again replaces it."""
+
+    def register(act: Callable[[], int]) -> Callable[[], int]:
+        _duties[name] = Duty(name, every, act)
+        return act
+
+    return register
+
+
+def run(stopping: Event) -> None:
+    """Do what is due until `stopping` is set."""
+    while not stopping.is_set():
+        now = time.monotonic()
+        for each in _duties.values():
+            if each.due <= now and not stopping.is_set():
+                each.due = now + each.every
+                perform(each.name)
+        soonest = min((each.due for each in _duties.values()), default=now + 1.0)
+        stopping.wait(max(0.05, soonest - time.monotonic()))
+
+
+def perform(name: str) -> int:
+    """Do one duty now, unless another clock is at it. Returns how many things it changed."""
+    with platform_role():
+        try:
+            if not rows("SELECT pg_try_advisory_lock(%s, %s)", _lock(name))[0][0]:
+                RUNS.labels(name, "elsewhere").inc()
+                return 0
+            try:
+                count = _duties[name].act()
+            finally:
+                rows("SELECT pg_advisory_unlock(%s, %s)", _lock(name))
+        except Exception:  # noqa: BLE001  a duty that fails must not take the others' clock with it
+            RUNS.labels(name, "failed").inc()
+            log.exception("clock.duty_failed", duty=name)
+            _drop_broken_connection()
+            return 0
+    RUNS.labels(name, "done").inc()
+    LAST_RUN.labels(name).set_to_current_time()
+    if count:
+        log.info("clock.duty_done", duty=name, count=count)
+    return count
+
+
+def _lock(name: str) -> list[int]:
+    # Two-key advisory locks take signed 32-bit numbers.
+    return [LOCK_SPACE, crc32(name.encode()) - 2**31]
+
+
+def _drop_broken_connection() -> None:
+    """The lock belongs to the session: closing it frees the lock, whatever state the session was left in."""
+    try:
+        connection().close()
+    except DatabaseError:
+        connections.close_all()

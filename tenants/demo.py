@@ -1,0 +1,78 @@
+"""The demo tenant of `make up`: a key for programs, a person for the console, a person for staff."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from easel.database import atomic
+from tenants import keys
+from tenants.lifecycle import create_tenant
+from tenants.models import Tenant, User
+
+SLUG = "demo"
+CONSOLE_EMAIL = "demo@easel.local"
+STAFF_EMAIL = "staff@easel.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What `var/demo.json` holds: everything a newcomer needs, secrets included. Keep it out of version control."""
+
+    base_url: str
+    api_key: str
+    api_secret: str
+    access_token_url: str
+    console_url: str
+    console_email: str
+    console_password: str
+    staff_url: str
+    staff_email: str
+    staff_password: str
+
+
+def prepare(file: Path, *, base_url: str, staff_url: str) -> Demo:
+    """Make the demo tenant, or keep the one there is: passwords and key survive as long as the file does."""
+    known = json.loads(file.read_text()) if file.exists() else {}
+    with atomic():
+        console = _person(CONSOLE_EMAIL, known.get("console_password"), staff=False)
+        staff = _person(STAFF_EMAIL, known.get("staff_password"), staff=True)
+        owner = User.objects.get(email=CONSOLE_EMAIL)
+        tenant = Tenant.objects.filter(slug=SLUG).first() or create_tenant(name="Demo", owner=owner, slug=SLUG)
+        public_id, secret = known.get("api_key"), known.get("api_secret")
+        if not public_id or keys.find(public_id) is None:
+            key, secret = keys.mint(tenant, name="demo", scopes=sorted(keys.SCOPES))
+            public_id = key.public_id
+    demo = Demo(
+        base_url=base_url,
+        api_key=public_id,
+        api_secret=secret,
+        access_token_url=f"{base_url}/oauth/token",
+        console_url=f"{base_url}/console/",
+        console_email=CONSOLE_EMAIL,
+        console_password=console,
+        staff_url=f"{staff_url}/admin/",
+        staff_email=STAFF_EMAIL,
+        staff_password=staff,
+    )
+    _write(file, demo)
+    return demo
+
+
+def _person(email: str, password: str | None, *, staff: bool) -> str:
+    """The person's password: the known one if it still opens the account, or else a new one."""
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        password = secrets.token_urlsafe(12)
+        User.objects.create_user(email, password, is_staff=staff, is_superuser=staff)
+    elif password is None or not user.check_password(password):
+        password = secrets.token_urlsafe(12)
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    return password
+
+
+def _write(file: Path, demo: Demo) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(asdict(demo), indent=2) + "\n")

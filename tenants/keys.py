@@ -1,0 +1,115 @@
+"""API keys: made once, shown once, looked up on every request.
+
+A look-up is the customer web's only cross-tenant read (`auth_key()`, a SECURITY DEFINER function), remembered per
+process for `REMEMBER_SECONDS`, so that a revoked key is refused everywhere within five seconds.
+"""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Final
+from uuid import UUID
+
+from easel.crypto import DataKey, open_data_key, open_sealed, seal
+from easel.database import rows
+from easel.identifiers import new_id
+from tenants.models import APIKey, Tenant
+
+REMEMBER_SECONDS: Final = 3.0
+REMEMBER_AT_MOST: Final = 10_000
+
+PUBLIC_ID = re.compile(r"ek_(live|test)_[A-Za-z0-9]{20}", re.ASCII)
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+SCOPES: Final = {
+    "generations:write": "Create generations and quotes.",
+    "generations:read": "Read generations and fetch their images.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key with what its tenant adds to it, as one look-up returns it."""
+
+    public_id: str
+    key_id: UUID
+    tenant_id: UUID
+    mode: str
+    scopes: frozenset[str]
+    secret_sealed: bytes
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    tenant_frozen_at: datetime | None
+    data_key_sealed: bytes
+    data_key_version: int
+
+    @property
+    def data_key(self) -> DataKey:
+        return open_data_key(self.data_key_sealed, self.data_key_version)
+
+    @property
+    def secret(self) -> bytes:
+        """What an HS256 signature is verified with: the ASCII bytes of the secret as the customer holds it."""
+        return open_sealed(self.secret_sealed, key=self.data_key, context=_context(self.key_id))
+
+
+def tenant_data_key(tenant: Tenant) -> DataKey:
+    return open_data_key(tenant.data_key, tenant.data_key_version)
+
+
+def mint(tenant: Tenant, *, name: str, scopes: list[str], mode: str = APIKey.Mode.LIVE) -> tuple[APIKey, str]:
+    """A new key and its secret, which nobody can read again. Needs the tenant's scope or the platform role."""
+    key_id = new_id()
+    secret = f"es_{secrets.token_urlsafe(32)}"
+    key = APIKey.objects.create(
+        id=key_id,
+        tenant=tenant,
+        public_id=f"ek_{mode}_{''.join(secrets.choice(_ALPHABET) for _ in range(20))}",
+        name=name,
+        mode=mode,
+        scopes=scopes,
+        secret_sealed=seal(secret.encode(), key=tenant_data_key(tenant), context=_context(key_id)),
+    )
+    return key, secret
+
+
+def find(public_id: str) -> KeyRecord | None:
+    """The key of that public id, at most `REMEMBER_SECONDS` old. Absence is not remembered."""
+    now = time.monotonic()
+    remembered = _remembered.get(public_id)
+    if remembered is not None and remembered[0] > now:
+        return remembered[1]
+    found = rows(
+        "SELECT key_id, tenant_id, mode, scopes, secret_sealed, expires_at, revoked_at, tenant_frozen_at, data_key, "
+        "data_key_version FROM auth_key(%s)",
+        [public_id],
+    )
+    if not found:
+        return None
+    key_id, tenant_id, mode, scopes, secret, expires_at, revoked_at, frozen_at, data_key, version = found[0]
+    record = KeyRecord(
+        public_id, key_id, tenant_id, mode, frozenset(scopes), bytes(secret), expires_at, revoked_at, frozen_at,
+        bytes(data_key), version,
+    )  # fmt: skip
+    with _lock:
+        if len(_remembered) >= REMEMBER_AT_MOST:
+            _remembered.clear()
+        _remembered[public_id] = (now + REMEMBER_SECONDS, record)
+    return record
+
+
+def forget_all() -> None:
+    """Drop this process's memory of keys."""
+    with _lock:
+        _remembered.clear()
+
+
+_remembered: dict[str, tuple[float, KeyRecord]] = {}
+_lock = Lock()
+
+
+def _context(key_id: UUID) -> bytes:
+    return b"tenants.apikey.secret:" + key_id.bytes

@@ -1,0 +1,38 @@
+"""What happens to a tenant as a whole. Upper apps register what they have to do with it (`on_created`)."""
+
+from collections.abc import Callable
+
+from django.utils.text import slugify
+
+from easel.crypto import new_data_key
+from easel.database import atomic
+from easel.identifiers import new_id
+from tenants.models import Member, Tenant, User
+
+_when_created: list[Callable[[Tenant], None]] = []
+
+
+def on_created(act: Callable[[Tenant], None]) -> Callable[[Tenant], None]:
+    """Register what an upper app does for a new tenant, inside the transaction that makes it."""
+    if act not in _when_created:
+        _when_created.append(act)
+    return act
+
+
+def create_tenant(*, name: str, owner: User | None = None, slug: str = "") -> Tenant:
+    """A tenant with a data key of its own, its first member, and whatever upper apps add. Needs the platform role."""
+    tenant_id = new_id()
+    _, data_key, version = new_data_key()
+    with atomic():
+        tenant = Tenant.objects.create(
+            id=tenant_id,
+            name=name,
+            slug=slug or f"{slugify(name)[:50]}-{tenant_id.hex[-8:]}",
+            data_key=data_key,
+            data_key_version=version,
+        )
+        if owner is not None:
+            Member.objects.create(tenant=tenant, user=owner, role=Member.Role.OWNER)
+        for act in _when_created:
+            act(tenant)
+    return tenant

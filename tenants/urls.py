@@ -1,0 +1,6 @@
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from tenants.oauth import TokenView
+
+urlpatterns = [path("oauth/token", csrf_exempt(TokenView.as_view()), name="oauth-token")]
