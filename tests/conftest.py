@@ -8,6 +8,8 @@ import pytest
 from easel.embedded.stack import Stack
 from tests.stack import set_up_django, start_stack, stop_stack
 
+pytest_plugins = ["tests.cast"]
+
 STACK = pytest.StashKey[Stack]()
 
 

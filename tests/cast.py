@@ -1,0 +1,53 @@
+"""The shared cast: customers that each test makes for itself, so that no test sees another's rows."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from rest_framework.test import APIClient
+
+from easel.database import platform_role
+from tenants import keys, tokens
+from tenants.lifecycle import create_tenant
+from tenants.models import APIKey, Tenant
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A tenant with one API key, and how its programs call us."""
+
+    tenant: Tenant
+    key: APIKey
+    secret: str
+
+    @property
+    def id(self) -> UUID:
+        return self.tenant.id
+
+    def token(self) -> str:
+        record = keys.find(self.key.public_id)
+        assert record is not None
+        return tokens.issue(record, record.scopes)
+
+    def client(self) -> APIClient:
+        """DRF's client, signed in."""
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.token()}")
+        return client
+
+
+def make_customer(name: str, scopes: list[str] | None = None) -> Customer:
+    with platform_role():
+        tenant = create_tenant(name=name)
+        key, secret = keys.mint(tenant, name="test", scopes=scopes or sorted(keys.SCOPES))
+    return Customer(tenant, key, secret)
+
+
+@pytest.fixture
+def ada() -> Customer:
+    return make_customer("Ada")
+
+
+@pytest.fixture
+def bob() -> Customer:
+    return make_customer("Bob")
