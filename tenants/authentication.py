@@ -1,16 +1,18 @@
 """DRF's door: a Bearer token becomes a `Principal`, and each view says which scope each method needs."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from easel.problems import Problem
 from tenants import tokens
 from tenants.tokens import Principal, TokenRefused
+
+if TYPE_CHECKING:  # rest_framework.views itself imports this module, which the settings name
+    from rest_framework.views import APIView
 
 CHALLENGE = 'Bearer realm="easel"'
 
@@ -36,7 +38,7 @@ class BearerAuthentication(BaseAuthentication):
 class HasScope(BasePermission):
     """The view's `scopes` maps each method to the scope it needs. A method without an entry is refused to all."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         scopes: dict[str, str] = getattr(view, "scopes", {})
         needed = scopes.get("GET" if request.method == "HEAD" else str(request.method))
         principal: Any = request.user

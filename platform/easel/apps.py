@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class EaselConfig(AppConfig):
     name = "easel"
     verbose_name = "Easel"
+
+    def ready(self) -> None:
+        from easel import health
+        from easel.routes import ROUTES
+
+        ROUTES.add("/healthz", health.alive, audiences=frozenset({"web", "staff"}))

@@ -104,9 +104,7 @@ class KeyRing:
                 raise ImproperlyConfigured(f"{name} holds two keys with the id {version}.")
             keys[version] = material
         if not keys:
-            raise ImproperlyConfigured(
-                f"{name} is not set: give at least one key as id:base64(32 random bytes)."
-            )
+            raise ImproperlyConfigured(f"{name} is not set: give at least one key as id:base64(32 random bytes).")
         return cls(keys)
 
     @property
@@ -194,9 +192,7 @@ def _parse_key(word: str, *, name: str) -> tuple[int, bytes]:
     except (binascii.Error, ValueError):
         raise ImproperlyConfigured(f"{name}: the key with the id {version} is not base64.") from None
     if len(material) != KEY_BYTES:
-        raise ImproperlyConfigured(
-            f"{name}: the key with the id {version} has {len(material)} bytes, not {KEY_BYTES}."
-        )
+        raise ImproperlyConfigured(f"{name}: the key with the id {version} has {len(material)} bytes, not {KEY_BYTES}.")
     return int(version), material
 
 

@@ -11,9 +11,7 @@ from prometheus_client import Counter, Histogram
 # A client can send any word as its method; these keep their name, the rest share one.
 _METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-REQUESTS = Counter(
-    "easel_http_requests", "Answered requests, by route template.", ["method", "route", "status"]
-)
+REQUESTS = Counter("easel_http_requests", "Answered requests, by route template.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
     "easel_http_request_seconds",
     "From the first middleware to the last; a streamed body is not in it.",

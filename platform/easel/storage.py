@@ -266,9 +266,7 @@ def storage() -> Storage:
 
 
 def _head(found: "GetObjectOutputTypeDef | HeadObjectOutputTypeDef") -> ObjectHead:
-    return ObjectHead(
-        size=found["ContentLength"], content_type=found["ContentType"], etag=found["ETag"].strip('"')
-    )
+    return ObjectHead(size=found["ContentLength"], content_type=found["ContentType"], etag=found["ETag"].strip('"'))
 
 
 @contextmanager

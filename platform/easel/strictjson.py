@@ -52,9 +52,7 @@ class StrictJSONParser(BaseParser):
 def read(body: bytes) -> dict[str, Any]:
     """The object in `body`, or Malformed with the field to blame."""
     try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_each_key_once, parse_constant=_no_constant
-        )
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_each_key_once, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise Malformed("", "not_utf8", f"The body is not UTF-8 at byte {error.start}.") from error
     except json.JSONDecodeError as error:

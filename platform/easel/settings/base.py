@@ -131,7 +131,8 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": environment.number("EASEL_PROXIES", 0),
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+MAX_BODY_BYTES = environment.number("EASEL_MAX_BODY_BYTES", 16 * 1024 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 NUM_PROXIES = environment.number("EASEL_PROXIES", 0)  # proxies in front that append to X-Forwarded-For
 
 # --- Generation -----------------------------------------------------------------------------------------
@@ -139,6 +140,8 @@ POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answer
 LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
 MAX_ATTEMPTS = environment.number("EASEL_MAX_ATTEMPTS", 3)
 TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
+STARTER_FOLDER = Path(environment.text("EASEL_STARTER", str(BASE_DIR / "starter" / "weights")))
+OPENING_CREDITS = environment.number("EASEL_OPENING_CREDITS", 10_000)  # what a new tenant may spend
 DEVICE = environment.text("EASEL_DEVICE", "auto")  # auto · cpu · cuda:N
 
 LANGUAGE_CODE = "en-us"
@@ -150,4 +153,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 LOGGING_CONFIG = "easel.logs.configure"
-LOGGING = {"level": environment.text("EASEL_LOG_LEVEL", "INFO"), "form": environment.text("EASEL_LOG_FORM", "ecs")}
+LOGGING = {
+    "level": environment.text("EASEL_LOG_LEVEL", "INFO"),
+    "form": environment.text("EASEL_LOG_FORM", "ecs"),
+    "process": PROCESS,
+}

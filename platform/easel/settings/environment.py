@@ -11,7 +11,7 @@ def text(name: str, default: str | None = None) -> str:
     if value is None or value == "":
         if default == "":
             return ""
-        raise ImproperlyConfigured(f"{name} is not set. Easel reads it from the environment; see docs/configuration.md.")
+        raise ImproperlyConfigured(f"{name} is not set in the environment; docs/configuration.md says what it is.")
     return value
 
 
@@ -33,7 +33,7 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def database(name: str, *, pool_size: int) -> dict[str, object] | None:
-    """A `postgresql://user:password@host:port/name?option=value` URL as a Django database, or None where it is not set."""
+    """A `postgresql://user:password@host:port/name?option=value` URL as a Django database; None: it is not set."""
     url = os.environ.get(name)
     if not url:
         return None

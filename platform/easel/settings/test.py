@@ -2,4 +2,4 @@
 
 from easel.settings.base import *  # noqa: F403
 
-LOGGING = {"level": "WARNING", "form": "console"}
+LOGGING = {"level": "WARNING", "form": "console", "process": PROCESS}  # noqa: F405

@@ -1,0 +1,202 @@
+"""A WSGI application behind an ASGI server, for answers that do not wait: one hop to a thread and back.
+
+The body is read on the event loop, so a slow upload holds no thread; it is spooled, so that the application sees the
+real CONTENT_LENGTH also of a chunked upload. A whole answer goes back in one hop. A streamed one is sent from its
+thread, chunk by chunk, each waiting until the client has room: a slow reader holds a thread, so what fits into memory
+is better answered whole, and what waits for events belongs into easel.routes.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final
+from urllib.parse import unquote_to_bytes
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Environ = dict[str, Any]
+
+SPOOL_BYTES: Final = 1024 * 1024  # more goes to a file
+STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long gives its thread back
+BODILESS: Final = {204, 304}
+_NO_PREFIX: Final = {b"content-type": "CONTENT_TYPE"}
+
+
+class BodyTooLarge(Exception):
+    """The body has more bytes than the bridge takes."""
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete, or takes no more of the answer."""
+
+
+class WSGIBridge:
+    """`await bridge(scope, receive, send)` for scopes of the type http."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]], *, threads: int, body_bytes: int) -> None:
+        self._application = application
+        self._body_bytes = body_bytes
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="wsgi")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
+                size = await self._read_body(scope, receive, body)
+                await self._respond(environ(scope, body, size), receive, send)
+        except ClientGone:
+            return
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+    async def _read_body(self, scope: Scope, receive: Receive, body: IO[bytes]) -> int:
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(declared) > self._body_bytes:
+            raise BodyTooLarge
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._body_bytes:
+                raise BodyTooLarge
+            body.write(chunk)
+            if not message.get("more_body", False):
+                body.seek(0)
+                return size
+
+    async def _respond(self, environ: Environ, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        stream = _Stream(loop, send)
+        hung_up = loop.create_task(_wait_for_disconnect(receive, stream))
+        try:
+            whole = await loop.run_in_executor(self._threads, copy_context().run, self._run, environ, stream)
+        finally:
+            hung_up.cancel()
+            with suppress(asyncio.CancelledError):
+                await hung_up
+        if whole is not None:
+            for message in whole:
+                await send(message)
+
+    def _run(self, environ: Environ, stream: "_Stream") -> tuple[Message, Message] | None:
+        """In the thread: the whole answer, or None where it was streamed. It closes what it opened in this thread."""
+        begun = _Begun()
+        answer = self._application(environ, begun)
+        try:
+            empty = environ["REQUEST_METHOD"] == "HEAD" or begun.status in BODILESS
+            if not getattr(answer, "streaming", True):
+                content = b"".join(answer)
+                return begun.message(len(content)), _body(b"" if empty else content)
+            stream.send(begun.message())
+            if not empty:
+                for chunk in answer:
+                    if chunk:
+                        stream.send(_body(chunk, more=True))
+            stream.send(_body(b""))
+            return None
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+
+
+@dataclass(slots=True)
+class _Begun:
+    """What WSGI calls start_response. Django has no use for the `write` it may return."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+    def message(self, length: int | None = None) -> Message:
+        headers = self.headers
+        sized = any(name == b"content-length" for name, _ in headers)
+        if length is not None and not sized and self.status not in BODILESS:
+            headers = [*headers, (b"content-length", b"%d" % length)]
+        return {"type": "http.response.start", "status": self.status, "headers": headers}
+
+
+class _Stream:
+    """Sends from a thread, each message only when the one before has been taken."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+        self._loop = loop
+        self._send = send
+        self.gone = False
+
+    def send(self, message: Message) -> None:
+        if self.gone:
+            raise ClientGone
+        sent = asyncio.run_coroutine_threadsafe(self._asend(message), self._loop)
+        try:
+            sent.result(STALL_SECONDS)
+        except TimeoutError as error:
+            sent.cancel()
+            raise ClientGone from error
+
+    async def _asend(self, message: Message) -> None:
+        await self._send(message)  # a server's send may be an awaitable that is no coroutine
+
+
+async def _wait_for_disconnect(receive: Receive, stream: _Stream) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.gone = True
+
+
+def _body(content: bytes, *, more: bool = False) -> Message:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def environ(scope: Scope, body: IO[bytes], size: int) -> Environ:
+    """PEP 3333's dictionary: bytes appear as latin-1 text, percent escapes are decoded, the size is the real one."""
+    root = scope.get("root_path", "")
+    host, port = scope.get("server") or ("localhost", 80)
+    client, client_port = scope.get("client") or ("", 0)
+    values: Environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": root.encode().decode("latin-1"),
+        "PATH_INFO": _path(scope, root).decode("latin-1"),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or 80),
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "REMOTE_ADDR": client,
+        "REMOTE_PORT": str(client_port),
+        "CONTENT_LENGTH": str(size),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        # X_Request_ID and X-Request-ID would become one: only the spelling that proxies pass on is believed.
+        if b"_" in name or name in {b"content-length", b"transfer-encoding"}:
+            continue
+        key = _NO_PREFIX.get(name) or "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        text = value.decode("latin-1")
+        joint = "; " if key == "HTTP_COOKIE" else ","
+        values[key] = f"{values[key]}{joint}{text}" if key in values else text
+    return values
+
+
+def _path(scope: Scope, root: str) -> bytes:
+    raw = scope.get("raw_path")
+    path = unquote_to_bytes(raw) if raw else scope["path"].encode()
+    return path.removeprefix(root.encode()) if root else path

@@ -1,0 +1,18 @@
+"""The staff's side, on a port of an internal network: Django's admin, and nothing of the customers' API."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
+
+from easel import health
+
+handler400 = "easel.problems.bad_request"
+handler403 = "easel.problems.forbidden"
+handler404 = "easel.problems.not_found"
+handler500 = "easel.problems.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("readyz", health.ready),
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+]
