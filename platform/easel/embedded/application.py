@@ -1,4 +1,4 @@
-"""What Easel's own processes have in common: they run from the project's folder, in our Python, told all by the environment."""
+"""What Easel's own processes have in common: our Python, the project's folder, everything told by the environment."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ def inherited() -> dict[str, str]:
 def answers(url: str) -> bool:
     """Whether a GET is answered with 200."""
     try:
-        with urlopen(Request(url, headers={"User-Agent": "easel-probe"}), timeout=2) as response:  # noqa: S310
+        with urlopen(Request(url, headers={"User-Agent": "easel-probe"}), timeout=2) as response:
             return bool(response.status == 200)
     except (URLError, OSError):
         return False

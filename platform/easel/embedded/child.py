@@ -111,7 +111,7 @@ class Child:
         """Doubles the pause with each failure in a row; its length in seconds."""
         healthy = self.state is State.READY and time.monotonic() - self.since > STABLE_SECONDS
         self.failures = 1 if healthy else self.failures + 1
-        pause = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** (self.failures - 1))
+        pause = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** (self.failures - 1))
         self.due = time.monotonic() + pause
         return pause
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from easel.embedded.processes import Identity
@@ -17,9 +18,8 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Trouble(
-                f"Easel is running already in {self._path.parents[1]}.", "To stop it: make down"
-            ) from error
+            where = self._path.parents[1]
+            raise Trouble(f"Easel is running already in {where}.", "To stop it: make down") from error
         self._file.truncate(0)
         self._file.write(f"{Identity.of(os.getpid())}\n")
         self._file.flush()
@@ -29,13 +29,21 @@ class Lock:
         self._file.close()
 
     @classmethod
-    def holder(cls, path: Path) -> Identity | None:
-        """Who holds it now."""
+    def is_free(cls, path: Path) -> bool:
         if not path.exists():
-            return None
+            return True
         with path.open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return Identity.parse(file.read())
-        return None
+                return False
+        return True
+
+    @classmethod
+    def holder(cls, path: Path) -> Identity:
+        """Who holds it. Only for a lock that is not free; its holder writes its name a moment after it has it."""
+        for _ in range(20):
+            if identity := Identity.parse(path.read_text()):
+                return identity
+            time.sleep(0.05)
+        raise Trouble(f"{path} is locked by a process that did not sign it.", "Find it with: fuser " + str(path))

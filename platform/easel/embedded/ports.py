@@ -1,5 +1,6 @@
 """Ports on the loopback for the internal services: chosen free, remembered, chosen anew when taken."""
 
+import errno
 import json
 import random
 import socket
@@ -14,22 +15,29 @@ GRPC_OFFSET = 10_000
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    try:
+        _bind(port, host)
+    except OSError:
+        return False
     return True
 
 
-def require_free(port: int, host: str, *, variable_value: int) -> None:
-    """The ports that people type are not moved silently."""
-    if not is_free(port, host):
-        raise Trouble(
-            f"Port {port} is taken by another program.",
-            f"Choose another one: PORT={variable_value + 100} make up",
-        )
+def _bind(port: int, host: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+def require_free(port: int, host: str) -> None:
+    """For the ports that people type: they are not moved silently."""
+    try:
+        _bind(port, host)
+    except PermissionError as error:
+        raise Trouble(f"Port {port} needs root.", "Choose one from 1024: PORT=8000 make up") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Trouble(f"Port {port} is taken by another program.", "Choose another: PORT=9000 make up") from error
+        raise Trouble(f"This machine has no address {host}.", "Choose another: BIND=0.0.0.0 make up") from error
 
 
 class Ports:
@@ -51,7 +59,7 @@ class Ports:
 
     def _pick(self) -> int:
         taken = set(self._ports.values())
-        for port in random.sample(CANDIDATES, k=500):  # noqa: S311 (not a secret)
+        for port in random.sample(CANDIDATES, k=500):
             if port not in taken and self._usable(port):
                 return port
         raise Trouble(

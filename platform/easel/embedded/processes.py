@@ -35,7 +35,7 @@ class Identity:
         return Identity.of(self.pid) == self
 
     def members(self) -> list[int]:
-        """Every process of its session, also when the leader is dead. Empty when the id was given to another program."""
+        """Every process of its session, also when the leader is dead; none when the id has gone to another program."""
         leader = Identity.of(self.pid)
         if self.boot != _boot() or (leader is not None and leader != self):
             return []

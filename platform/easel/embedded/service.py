@@ -28,10 +28,10 @@ class Service(ABC):
             "LANG": "C.UTF-8"
         }
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 (most have nothing to do)
         """Puts in place what the command reads; called before each start."""
 
-    def tidy(self) -> None:
+    def tidy(self) -> None:  # noqa: B027
         """Removes what the command leaves behind outside its folder; called after each end."""
 
     @abstractmethod

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Self
 
 from easel import roles
 from easel.embedded.application import INFRASTRUCTURE, inherited
@@ -117,6 +118,12 @@ class Stack:
             self._supervisor.close()
         finally:
             self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
 
     def environment(self, process: str = "web") -> dict[str, str]:
         """The whole environment of a process of this kind: web, staff, worker, clock or manage."""

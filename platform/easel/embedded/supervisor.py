@@ -78,7 +78,7 @@ class Supervisor:
             raise RuntimeError("The supervisor itself failed.") from self._broken
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """To the main process. After a SIGKILL it returns when the death was noticed, so that `wait` waits for the next one."""
+        """To the main process. A SIGKILL returns when the death was noticed: `wait` then waits for the next process."""
         child = self._children[name]
         pid = child.pid
         child.signal(number)
@@ -166,9 +166,7 @@ class Supervisor:
     def _stopping_dependents(self, child: Child) -> list[str]:
         """Those that shall end before it. One that stays does without it for a while, as after a crash."""
         others = self._children.items()
-        return [
-            name for name, other in others if child.service.name in other.service.needs and not other.wanted
-        ]
+        return [name for name, other in others if child.service.name in other.service.needs and not other.wanted]
 
     def _shown_log(self, child: Child) -> str:
         return self._var.shown(self._var.log(child.service.name))

@@ -19,7 +19,5 @@ def explain(error: OSError) -> Trouble:
             "Free some space, or put the data elsewhere: EASEL_VAR=/another/folder make up",
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return Trouble(
-            f"No permission to write{where}.", "Name a folder of yours: EASEL_VAR=/another/folder make up"
-        )
+        return Trouble(f"No permission to write{where}.", "Name a folder of yours: EASEL_VAR=/another/folder make up")
     return Trouble(f"The system refused: {error.strerror or error}{where}.")

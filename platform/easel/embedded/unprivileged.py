@@ -42,7 +42,4 @@ def give(folder: Path, *, to_run: Path) -> None:
 
 def _can_read(command: list[str], program: Path) -> bool:
     """Whether the way is open: the kernel may forbid it, or a folder above may belong to a third user."""
-    return (
-        subprocess.run([*command, "test", "-x", str(program)], capture_output=True, check=False).returncode
-        == 0
-    )
+    return subprocess.run([*command, "test", "-x", str(program)], capture_output=True, check=False).returncode == 0

@@ -73,7 +73,8 @@ class Var:
     def check_space(self) -> None:
         free = shutil.disk_usage(self.root).free
         if free < LEAST_FREE:
+            needed = f"{LEAST_FREE // 1_000_000} MB needed"
             raise Trouble(
-                f"The disk is nearly full: {free // 1_000_000} MB free at {self.root}, {LEAST_FREE // 1_000_000} MB needed.",
+                f"The disk is nearly full: {free // 1_000_000} MB free, {needed} ({self.root}).",
                 "Free some space, or put the data elsewhere: EASEL_VAR=/another/folder make up",
             )

@@ -32,7 +32,7 @@ class Web(Application):
         )
 
     def ready(self) -> bool:
-        host = "127.0.0.1" if self._host in {"0.0.0.0", "::"} else self._host  # noqa: S104
+        host = "127.0.0.1" if self._host in {"0.0.0.0", "::"} else self._host
         return answers(f"http://{host}:{self._port}/healthz")
 
 

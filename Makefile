@@ -1,0 +1,51 @@
+# Easel on one machine. `make help` tells what there is; each target installs what it needs first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+# Enough for Django to read its settings where no service is needed.
+NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status reset test check bench install install-dev
+.NOTPARALLEL:
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@echo
+	@echo "  PORT=8000       the API and the console; staff is on the next one"
+	@echo "  BIND=127.0.0.1  0.0.0.0 shows the API and the console to other machines"
+	@echo "  EASEL_VAR=var   the folder for data, secrets and logs"
+	@echo "  DETACH=1        up returns after the first picture and leaves Easel running"
+
+up: install ## Start everything, draw a first picture, stay until Ctrl-C
+	@exec $(PY) -m easel.embedded up
+
+down: ## Stop everything
+	@test -x $(PY) || { echo "Easel is not running."; exit 0; }; exec $(PY) -m easel.embedded down
+
+status: ## Which processes are alive
+	@test -x $(PY) || { echo "Easel is not running."; exit 3; }; exec $(PY) -m easel.embedded status
+
+reset: ## Delete all data, after asking
+	@test -x $(PY) || { echo "There is nothing to delete."; exit 0; }; exec $(PY) -m easel.embedded reset
+
+test: install-dev ## All tests, on real services that the suite starts itself
+	@exec $(PY) -m pytest $(ARGS)
+
+check: install-dev ## Style, types, import rules, migrations
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(NOWHERE) $(PY) manage.py makemigrations --check --dry-run
+
+bench: install-dev ## Measure what the project promises
+	@exec $(PY) -m benchmarks $(ARGS)
+
+install:
+	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian, Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; }
+	@$(PYTHON) -I platform/easel/embedded/install.py up
+
+install-dev:
+	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian, Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; }
+	@$(PYTHON) -I platform/easel/embedded/install.py dev
