@@ -20,4 +20,6 @@ def explain(error: OSError) -> Trouble:
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return Trouble(f"No permission to write{where}.", "Name a folder of yours: EASEL_VAR=/another/folder make up")
+    if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}:
+        return Trouble(f"That cannot be a folder{where}.", "Name another: EASEL_VAR=/another/folder make up")
     return Trouble(f"The system refused: {error.strerror or error}{where}.")

@@ -70,10 +70,10 @@ class Var:
         except OSError as error:
             raise explain(error) from error
 
-    def check_space(self) -> None:
+    def check_space(self, least: int = LEAST_FREE) -> None:
         free = shutil.disk_usage(self.root).free
-        if free < LEAST_FREE:
-            needed = f"{LEAST_FREE // 1_000_000} MB needed"
+        if free < least:
+            needed = f"{least // 1_000_000} MB needed"
             raise Trouble(
                 f"The disk is nearly full: {free // 1_000_000} MB free, {needed} ({self.root}).",
                 "Free some space, or put the data elsewhere: EASEL_VAR=/another/folder make up",
