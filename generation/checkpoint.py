@@ -33,13 +33,13 @@ class CheckpointChanged(CheckpointError):
 def model_files(folder: Path) -> list[Path]:
     """The files that decide what the model draws, relative to the folder, in the digest's order."""
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return sorted((path for path in files if _is_model_file(path)), key=Path.as_posix)
+    return sorted(path for path in files if _is_model_file(path))
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 in hex over one line `path␠␠sha256` for each model file, sorted by path."""
+    """SHA-256 in hex over one line `sha256␠␠path` for each model file, as `sha256sum` prints them, sorted by path."""
     read_index(folder)
-    lines = (f"{path.as_posix()}  {_sha256(folder / path)}\n" for path in model_files(folder))
+    lines = (f"{_sha256(folder / path)}  {path.as_posix()}\n" for path in model_files(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -26,8 +26,8 @@ class UnknownSampler(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampler:
-    """A noise solver with its schedule. `scheduler` is a class of diffusers, `options` are its arguments: all that
-    the checkpoint's own training does not decide."""
+    """A noise solver with its schedule. `scheduler` is a class of diffusers, `options` are its arguments: all
+    that the checkpoint's own training does not decide."""
 
     name: str
     solver: str  # the name without the schedule: "DPM++ 2M" of "DPM++ 2M Karras"
@@ -84,9 +84,7 @@ _MULTISTEP, _SDE = "DPMSolverMultistepScheduler", "sde-dpmsolver++"
 _SOLVERS = (
     _Solver("DPM++ 2M", _MULTISTEP, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     _Solver("DPM++ 2M SDE", _MULTISTEP, {"algorithm_type": _SDE, "solver_order": 2}),
-    _Solver(
-        "DPM++ 2M SDE Heun", _MULTISTEP, {"algorithm_type": _SDE, "solver_order": 2, "solver_type": "heun"}
-    ),
+    _Solver("DPM++ 2M SDE Heun", _MULTISTEP, {"algorithm_type": _SDE, "solver_order": 2, "solver_type": "heun"}),
     _Solver("DPM++ 3M SDE", _MULTISTEP, {"algorithm_type": _SDE, "solver_order": 3}),
     _Solver(
         "DPM++ SDE",

@@ -17,9 +17,7 @@ def choose_device(name: str) -> Device:
     gpu = torch.cuda.is_available()
     chosen = torch.device(("cuda" if gpu else "cpu") if name == "auto" else name)
     if chosen.type == "cuda" and not gpu:
-        raise ValueError(
-            f"EASEL_DEVICE is {name!r}, but torch {torch.__version__} sees no GPU on this machine."
-        )
+        raise ValueError(f"EASEL_DEVICE is {name!r}, but torch {torch.__version__} sees no GPU on this machine.")
     return Device(str(chosen), torch.float16 if chosen.type == "cuda" else torch.float32)
 
 

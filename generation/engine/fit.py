@@ -53,7 +53,7 @@ def _extend(pixels: Pixels, width: int, height: int) -> Pixels:
     """Continue the sides outward. Each row goes on with its own border color, smoothed along the side, so
     that neither a step at the seam nor streaks show."""
     if pixels.shape[0] != height:
-        return _extend(pixels.transpose(1, 0, 2), height, width).transpose(1, 0, 2)
+        return np.ascontiguousarray(_extend(pixels.transpose(1, 0, 2), height, width).transpose(1, 0, 2))
     space = width - pixels.shape[1]
     left = space // 2
     depth = max(1, round(pixels.shape[1] * BORDER))

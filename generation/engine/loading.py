@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-NOT_THERE = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
+# A ValueError is a name the hub cannot have, or a model without safetensors.
+NOT_THERE = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError, ValueError)
 NEEDED = (
     "prompt",
     "negative_prompt",
@@ -56,34 +58,40 @@ def load(checkpoint: Checkpoint, device: Device) -> Model:
         config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
     except (folders.CheckpointError, OSError, ValueError) as error:
         raise ModelUnavailable(f"Model {checkpoint.name}: {error}") from error
-    model = Model(
-        checkpoint=checkpoint, pipeline=_pipeline(checkpoint, folder, device), scheduler_config=dict(config)
-    )
+    model = Model(checkpoint=checkpoint, pipeline=_pipeline(checkpoint, folder, device), scheduler_config=dict(config))
     log.info("Loaded model %s from %s on %s.", checkpoint.name, folder, device.name)
     return model
 
 
-def locate(checkpoint: Checkpoint) -> Path:
-    """The folder of a checkpoint; one of the hub's is downloaded first, or found in its cache."""
+def fetch_from_hub(checkpoint: Checkpoint) -> str:
+    """The folder of the hub's cache that holds it, downloaded where it is not there yet."""
+    folder = diffusers.DiffusionPipeline.download(
+        checkpoint.source, revision=checkpoint.revision or None, use_safetensors=True
+    )
+    return str(folder)
+
+
+def locate(checkpoint: Checkpoint, fetch: Callable[[Checkpoint], str] = fetch_from_hub) -> Path:
+    """The folder of a checkpoint: a local one, or else the hub's."""
     folder = Path(checkpoint.source).expanduser()
     if folder.exists() or not HUB_ID.fullmatch(checkpoint.source):
         return folder
     try:
-        return Path(
-            diffusers.DiffusionPipeline.download(
-                checkpoint.source, revision=checkpoint.revision or None, use_safetensors=True
-            )
+        return Path(fetch(checkpoint))
+    except (OSError, ValueError) as error:
+        raise _unavailable(checkpoint, error) from error
+
+
+def _unavailable(checkpoint: Checkpoint, error: Exception) -> ModelUnavailable:
+    unreachable = isinstance(error, hub.LocalEntryNotFoundError) or not isinstance(error, NOT_THERE)
+    if unreachable:
+        said = f"{checkpoint.source} could not be fetched from the hub: {error}"
+    else:
+        said = (
+            f"there is no folder {checkpoint.source}, nor such a model on the hub with revision "
+            f"{checkpoint.revision or 'main'} and safetensors weights."
         )
-    except NOT_THERE as error:
-        raise ModelUnavailable(
-            f"Model {checkpoint.name}: there is no folder {checkpoint.source}, nor such a model on the hub "
-            f"with revision {checkpoint.revision or 'main'} and safetensors weights."
-        ) from error
-    except OSError as error:  # no network, or the hub is down
-        raise ModelUnavailable(
-            f"Model {checkpoint.name}: {checkpoint.source} could not be fetched from the hub: {error}",
-            permanent=False,
-        ) from error
+    return ModelUnavailable(f"Model {checkpoint.name}: {said}", permanent=not unreachable)
 
 
 def _pipeline(checkpoint: Checkpoint, folder: Path, device: Device) -> Any:

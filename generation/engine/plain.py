@@ -102,7 +102,7 @@ class PlainEngine:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            detail = f"{drawing.width}×{drawing.height} does not fit into this worker's memory."  # noqa: RUF001
+            detail = f"{drawing.width}×{drawing.height} does not fit into this worker's memory."
             raise EngineError("out_of_memory", detail, permanent=True) from error
         finally:
             free_memory()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A model's files: a local folder or a hub id with its revision, and the digest they must have ("" for a
-    hub id that nobody pinned). `native_size` is the one square edge in pixels it draws at, None if it is free."""
+    hub id that nobody pinned). `native_size` is the one square edge in pixels it draws at, None if any."""
 
     name: str
     source: str

@@ -1,7 +1,10 @@
 """From a sampler of the table to a scheduler of diffusers, built anew for every drawing."""
 
 import inspect
+import json
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import diffusers
@@ -30,13 +33,18 @@ TRAINED_WITH = frozenset(
 def scheduler_for(sampler: Sampler, config: Mapping[str, Any], steps: int) -> Any:
     """A fresh scheduler. `config` is the checkpoint's scheduler file; a flow-matching model's is refused."""
     if "Flow" in str(config.get("_class_name", "")):
-        raise EngineError(
-            "sampler_unsupported", "This model solves a flow, and no sampler does.", permanent=True
-        )
+        raise EngineError("sampler_unsupported", "This model solves a flow, and no sampler does.", permanent=True)
+    trained = {key: value for key, value in config.items() if key in TRAINED_WITH}
+    return deepcopy(_untouched(sampler, json.dumps(trained, sort_keys=True), _room_for(sampler, steps)))
+
+
+@lru_cache(maxsize=256)
+def _untouched(sampler: Sampler, trained: str, room: tuple[tuple[str, int], ...]) -> Any:
+    """Never handed out itself, for it would never forget a drawing. Building one can take 0.2 s (DPM2), a copy 0.5 ms."""
     kind = getattr(diffusers, sampler.scheduler)
     understood = inspect.signature(kind.__init__).parameters
-    trained = {key: value for key, value in config.items() if key in TRAINED_WITH and key in understood}
-    return kind(**{**trained, **sampler.options, **_room_for(sampler, steps)})
+    known = {key: value for key, value in json.loads(trained).items() if key in understood}
+    return kind(**{**known, **sampler.options, **dict(room)})
 
 
 class WholeSteps(int):
@@ -51,6 +59,6 @@ class WholeSteps(int):
         return ratio * (1 + 1e-12) if len(np.arange(whole, 0, -ratio)) > self else ratio
 
 
-def _room_for(sampler: Sampler, steps: int) -> dict[str, int]:
+def _room_for(sampler: Sampler, steps: int) -> tuple[tuple[str, int], ...]:
     """LCM picks its steps out of the 50 it was distilled with, and raises when asked for more."""
-    return {"original_inference_steps": max(50, steps)} if sampler.scheduler == "LCMScheduler" else {}
+    return (("original_inference_steps", max(50, steps)),) if sampler.scheduler == "LCMScheduler" else ()

@@ -81,8 +81,8 @@ def _size_warning(model: Model, drawing: Drawing) -> list[str]:
         return []
     done = "enlarged" if max(drawing.width, drawing.height) > native else "reduced"
     return [
-        f"{model.checkpoint.name} draws at {native}×{native}; "  # noqa: RUF001  # the sign is meant
-        f"the picture was {done} to {drawing.width}×{drawing.height}."  # noqa: RUF001
+        f"{model.checkpoint.name} draws at {native}×{native}; "
+        f"the picture was {done} to {drawing.width}×{drawing.height}."
     ]
 
 

@@ -1,0 +1,106 @@
+"""A drawing that fails says why, harms no other, and is logged."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from generation.engine.plain import PlainEngine
+from generation.engine.protocol import Checkpoint, EngineError
+from tests.engine.asking import a_drawing, admit, draw
+
+
+def refusal_of(engine: PlainEngine, checkpoint: Checkpoint, **wishes: object) -> EngineError:
+    with pytest.raises(EngineError) as refusal:
+        draw(engine, checkpoint, **wishes)
+    return refusal.value
+
+
+def test_an_unexpected_error_is_handed_on_with_its_cause_and_the_next_picture_is_drawn(
+    engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(_done: int, _total: int) -> None:
+        raise ZeroDivisionError("boom")
+
+    with pytest.raises(EngineError) as failure:
+        admit(engine, a_drawing(checkpoint), on_step=explode).result(timeout=60)
+    assert (failure.value.code, failure.value.permanent) == ("engine_failed", False)
+    assert isinstance(failure.value.__cause__, ZeroDivisionError)
+    assert "ZeroDivisionError: boom" in failure.value.detail
+    assert "boom" in caplog.text
+    assert draw(engine, checkpoint).steps_run == 4
+
+
+def test_a_sampler_that_does_not_exist_fails_for_good(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+    error = refusal_of(engine, checkpoint, sampler="DPM fast")
+    assert (error.code, error.permanent) == ("sampler_unknown", True)
+    assert draw(engine, checkpoint).steps_run == 4
+
+
+def test_numbers_that_overflow_are_no_picture(engine: PlainEngine, folder: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    file = broken / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    weights["conv_out.bias"] = torch.full_like(weights["conv_out.bias"], torch.nan)
+    save_file(weights, file, metadata={"format": "pt"})
+    error = refusal_of(engine, Checkpoint(name="broken", source=str(broken)))
+    assert (error.code, error.permanent) == ("not_a_picture", True)
+
+
+@pytest.mark.parametrize(
+    "shortage", [torch.OutOfMemoryError, MemoryError, lambda: RuntimeError("[enforce fail] DefaultCPUAllocator: no")]
+)
+def test_out_of_memory_once_is_remedied_and_progress_does_not_go_back(
+    shortage: Callable[[], Exception], engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[int] = []
+
+    def run_out_at_the_third(done: int, _total: int) -> None:
+        told.append(done)
+        if told == [1, 2, 3]:
+            raise shortage()
+
+    drawn = admit(engine, a_drawing(checkpoint), on_step=run_out_at_the_third).result(timeout=60)
+    assert (drawn.pixels == draw(engine, checkpoint).pixels).all()
+    assert told == [1, 2, 3, 4]
+    assert "Out of memory" in caplog.text
+
+
+def test_out_of_memory_with_all_memory_to_itself_fails_for_good(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+    def run_out(_done: int, _total: int) -> None:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(EngineError) as failure:
+        admit(engine, a_drawing(checkpoint), on_step=run_out).result(timeout=60)
+    assert (failure.value.code, failure.value.permanent) == ("out_of_memory", True)
+    assert "64×64" in failure.value.detail
+    assert draw(engine, checkpoint).steps_run == 4
+
+
+def test_a_failed_drawing_does_not_hold_its_tensors(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+    def explode(_done: int, _total: int) -> None:
+        raise ZeroDivisionError
+
+    future = admit(engine, a_drawing(checkpoint), on_step=explode)
+    error = future.exception(timeout=60)
+    while error is not None:
+        frames = error.__traceback__
+        while frames is not None:
+            held = frames.tb_frame.f_locals.values()
+            assert not any(isinstance(value, torch.Tensor) for value in held)
+            frames = frames.tb_next
+        error = error.__cause__
+
+
+def test_the_log_names_the_image_and_not_the_words(
+    engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    refusal_of(engine, checkpoint, prompt="my secret " * 20, sampler="nonsense")
+    draw(engine, checkpoint, prompt="my secret " * 20)
+    assert "was not drawn" in caplog.text
+    assert "secret" not in caplog.text

@@ -1,0 +1,91 @@
+"""A picture drawn at the model's own size is brought to the size that was asked for, without losing its subject."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from generation.engine.fit import fit
+
+Pixels = NDArray[np.uint8]
+EDGE = 64
+
+
+def subject_on(background: Pixels) -> Pixels:
+    """A red disc that almost touches all four sides."""
+    y, x = np.mgrid[:EDGE, :EDGE] - (EDGE - 1) / 2
+    picture = background.copy()
+    picture[x**2 + y**2 <= (EDGE / 2 - 4) ** 2] = (220, 20, 30)
+    return picture
+
+
+def plain() -> Pixels:
+    return np.full((EDGE, EDGE, 3), (200, 220, 240), np.uint8)
+
+
+def busy() -> Pixels:
+    return np.random.default_rng(0).integers(0, 255, (EDGE, EDGE, 3), dtype=np.uint8)
+
+
+def red_extent(picture: Pixels) -> tuple[int, int]:
+    """Width and height of what is red."""
+    red = (picture[..., 0] > 150) & (picture[..., 1] < 100) & (picture[..., 2] < 100)
+    return int(red.any(axis=0).sum()), int(red.any(axis=1).sum())
+
+
+SIZES = [(64, 64), (128, 128), (40, 40), (256, 128), (128, 256), (1024, 768), (72, 64), (40, 96), (1024, 64), (8, 1024)]
+
+
+@pytest.mark.parametrize("background", [plain, busy])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_size_is_exactly_the_one_asked_for(width: int, height: int, background: Callable[[], Pixels]) -> None:
+    fitted = fit(subject_on(background()), width, height)
+    assert fitted.shape == (height, width, 3)
+    assert fitted.dtype == np.uint8
+    assert fitted.flags.c_contiguous
+
+
+def test_the_native_size_is_left_alone() -> None:
+    picture = subject_on(busy())
+    assert fit(picture, EDGE, EDGE) is picture
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 128), (128, 256), (192, 128), (136, 128)])
+def test_a_subject_on_a_plain_background_is_kept_whole_and_round(width: int, height: int) -> None:
+    fitted = fit(subject_on(plain()), width, height)
+    across, down = red_extent(fitted)
+    assert abs(across - 112) <= 4  # a disc of 56 of 64, twice as large
+    assert abs(down - 112) <= 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 128), (128, 256)])
+def test_the_new_background_is_that_of_the_picture(width: int, height: int) -> None:
+    fitted = fit(subject_on(plain()), width, height).astype(int)
+    corners = fitted[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert np.abs(corners - (200, 220, 240)).max() <= 2
+    # No step shows where the picture ends and its continuation begins.
+    row = fitted[0] if width > height else fitted[:, 0]
+    assert np.abs(np.diff(row, axis=0)).max() <= 2
+
+
+def test_a_slightly_noisy_background_continues_without_streaks() -> None:
+    noise = np.random.default_rng(1).normal(0, 4, (EDGE, EDGE, 3))
+    picture = subject_on(np.clip(plain() + noise, 0, 255).astype(np.uint8))
+    wing = fit(picture, 256, 128)[:, :60].astype(int)
+    assert np.abs(np.diff(wing, axis=0)).max() <= 3
+
+
+def test_any_other_picture_fills_the_new_shape_and_is_cut_evenly() -> None:
+    picture = busy()
+    picture[28:36] = 255  # a white bar through the middle
+    fitted = fit(picture, 256, 128)
+    rows = np.flatnonzero(fitted.min(axis=(1, 2)) > 200)
+    assert abs((rows.min() + rows.max()) / 2 - 63.5) <= 1
+    assert 20 <= len(rows) <= 36  # eight rows, four times enlarged
+
+
+def test_one_busy_side_is_enough_to_fill_rather_than_extend() -> None:
+    picture = plain()
+    picture[:, -8:] = busy()[:, -8:]
+    assert np.abs(fit(picture, 256, 128)[:, -4:].astype(int) - (200, 220, 240)).max() > 60

@@ -1,0 +1,72 @@
+"""The engine holds the models used last, within its bound."""
+
+import pytest
+
+from generation.engine.loading import Model
+from generation.engine.protocol import Checkpoint, ModelUnavailable
+from generation.engine.residency import Residency
+
+RED, GREEN, BLUE = (Checkpoint(name=name, source=name) for name in ("red", "green", "blue"))
+
+
+class Shelf:
+    """Loads nothing, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.loaded: list[str] = []
+
+    def load(self, checkpoint: Checkpoint) -> Model:
+        if checkpoint.source == "/nowhere":
+            raise ModelUnavailable("gone")
+        self.loaded.append(checkpoint.name)
+        return Model(checkpoint=checkpoint, pipeline=object(), scheduler_config={})
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+def test_a_held_model_is_not_loaded_again(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=2)
+    assert models.model(RED) is models.model(RED)
+    assert shelf.loaded == ["red"]
+
+
+def test_the_one_unused_for_longest_leaves(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=2)
+    for checkpoint in (RED, GREEN, RED, BLUE, RED, GREEN):
+        models.model(checkpoint)
+    assert shelf.loaded == ["red", "green", "blue", "green"]
+
+
+def test_another_revision_is_another_model(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=2)
+    models.model(RED)
+    models.model(Checkpoint(name="red", source="red", revision="2"))
+    assert shelf.loaded == ["red", "red"]
+
+
+def test_a_model_that_cannot_be_loaded_takes_no_place_and_is_tried_again(shelf: Shelf) -> None:
+    models, lost = Residency(shelf.load, most=2), Checkpoint(name="lost", source="/nowhere")
+    models.model(RED)
+    for _ in range(3):
+        with pytest.raises(ModelUnavailable):
+            models.model(lost)
+    models.model(RED)
+    assert shelf.loaded == ["red"]
+
+
+def test_all_memory_can_go_to_one(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=3)
+    for checkpoint in (RED, GREEN, BLUE):
+        models.model(checkpoint)
+    models.keep_only(GREEN)
+    for checkpoint in (GREEN, RED):
+        models.model(checkpoint)
+    assert shelf.loaded == ["red", "green", "blue", "red"]
+
+
+def test_an_engine_holds_at_least_one() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Residency(Shelf().load, most=0)

@@ -1,0 +1,77 @@
+"""The number of model calls a customer is told and charged for is the number diffusers makes."""
+
+from typing import Any
+
+import pytest
+
+from generation.engine.protocol import EngineError
+from generation.engine.samplers import WholeSteps, scheduler_for
+from generation.samplers import SAMPLERS, Sampler, find
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+
+LIKE_STABLE_DIFFUSION = {
+    "_class_name": "PNDMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+}
+ZERO_TERMINAL_SNR = {
+    "_class_name": "DDIMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+# Short, odd, even, usual, the longest allowed, and the four where diffusers' own division overshoots.
+STEPS = (1, 2, 3, 4, 7, 20, 50, 51, 61, 103, 121, 122, 150)
+
+
+@pytest.mark.parametrize("config", [LIKE_STABLE_DIFFUSION, ZERO_TERMINAL_SNR], ids=["leading", "trailing"])
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
+def test_calls_are_the_timesteps_of_the_scheduler(sampler: Sampler, config: dict[str, Any]) -> None:
+    scheduler = scheduler_for(sampler, config, max(STEPS))
+    for steps in STEPS:
+        scheduler.set_timesteps(WholeSteps(steps))
+        assert len(scheduler.timesteps) == sampler.calls(steps), steps
+        assert scheduler.timesteps.min() >= 0, steps
+
+
+@pytest.mark.parametrize("steps", range(1, 151))
+def test_trailing_steps_are_those_of_diffusers_wherever_it_divides_well(steps: int) -> None:
+    ours, theirs = (scheduler_for(find("DDIM"), ZERO_TERMINAL_SNR, steps) for _ in range(2))
+    ours.set_timesteps(WholeSteps(steps))
+    theirs.set_timesteps(steps)
+    assert ours.timesteps.tolist() == theirs.timesteps.tolist()[:steps]
+
+
+def test_each_drawing_gets_a_scheduler_that_has_seen_none() -> None:
+    used = scheduler_for(find("DPM++ 2M"), LIKE_STABLE_DIFFUSION, 20)
+    used.set_timesteps(20)
+    used.model_outputs[0] = "of another picture"
+    fresh = scheduler_for(find("DPM++ 2M"), LIKE_STABLE_DIFFUSION, 20)
+    assert (fresh.num_inference_steps, fresh.model_outputs) == (None, [None, None])
+
+
+def test_what_one_author_liked_does_not_leak_into_other_samplers() -> None:
+    liked = {**LIKE_STABLE_DIFFUSION, "use_karras_sigmas": True, "solver_order": 3, "algorithm_type": "sde-dpmsolver++"}
+    built = scheduler_for(find("DPM++ 2M"), liked, 20).config
+    assert (built.use_karras_sigmas, built.solver_order, built.algorithm_type) == (False, 2, "dpmsolver++")
+
+
+def test_what_the_model_was_trained_with_is_kept() -> None:
+    built = scheduler_for(find("Euler"), ZERO_TERMINAL_SNR, 20).config
+    assert (built.prediction_type, built.rescale_betas_zero_snr) == ("v_prediction", True)
+    assert (built.timestep_spacing, built.beta_schedule) == ("trailing", "scaled_linear")
+
+
+def test_a_flow_matching_model_is_refused_rather_than_drawn_wrongly() -> None:
+    with pytest.raises(EngineError) as refusal:
+        scheduler_for(find("Euler"), {"_class_name": "FlowMatchEulerDiscreteScheduler"}, 20)
+    assert (refusal.value.code, refusal.value.permanent) == ("sampler_unsupported", True)
