@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 Pixels = NDArray[np.uint8]
+Color = NDArray[np.float32]
 
-BORDER = 1 / 64  # of the edge: how much of a side is looked at
-PLAIN = 24.0  # of 255: a side is plain while 95 % of its pixels are within this of its median
+BORDER = 1 / 64  # of the edge: how deep the border is that tells the background
+PLAIN = 16.0  # of 255: how far a plain background may stray from its median
+ENOUGH = 0.6  # of the border is plain: a subject may touch an edge, half a sky is a scene
 
 
 def fit(pixels: Pixels, width: int, height: int) -> Pixels:
@@ -21,11 +23,11 @@ def fit(pixels: Pixels, width: int, height: int) -> Pixels:
     across, down = width / drawn_width, height / drawn_height
     if across == down:
         return _resample(pixels, width, height)
-    wider = across > down  # the new shape is wider than the picture: its left and right meet empty space
-    if _is_plain(pixels, wider):
+    background = _plain_background(pixels)
+    if background is not None:
         scale = min(across, down)
-        inside = _resample(pixels, round(drawn_width * scale), round(drawn_height * scale))
-        return _extend(inside, width, height)
+        whole = _resample(pixels, round(drawn_width * scale), round(drawn_height * scale))
+        return _extend(whole, background, width, height)
     scale = max(across, down)
     return crop(
         _resample(pixels, max(width, round(drawn_width * scale)), max(height, round(drawn_height * scale))),
@@ -40,33 +42,42 @@ def crop(pixels: Pixels, width: int, height: int) -> Pixels:
     return np.ascontiguousarray(pixels[top : top + height, left : left + width])
 
 
-def _is_plain(pixels: Pixels, sides: bool) -> bool:
-    upright = pixels if sides else pixels.transpose(1, 0, 2)
-    depth = max(1, round(upright.shape[1] * BORDER))
-    return all(
-        np.quantile(np.abs(strip - np.median(strip, axis=(0, 1))).max(axis=2), 0.95) <= PLAIN
-        for strip in (upright[:, :depth].astype(np.float32), upright[:, -depth:].astype(np.float32))
-    )
+def _plain_background(pixels: Pixels) -> Color | None:
+    """The one color most of the border has, if there is one."""
+    depth = _depth(pixels)
+    strips = (pixels[:depth], pixels[-depth:], pixels[:, :depth], pixels[:, -depth:])
+    border = np.concatenate([strip.reshape(-1, 3) for strip in strips]).astype(np.float32)
+    color: Color = np.median(border, axis=0)
+    return color if _is_near(border, color).mean() >= ENOUGH else None
 
 
-def _extend(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Continue the sides outward. Each row goes on with its own border color, smoothed along the side, so
-    that neither a step at the seam nor streaks show."""
+def _extend(pixels: Pixels, background: Color, width: int, height: int) -> Pixels:
+    """Continue the two sides outward."""
     if pixels.shape[0] != height:
-        return np.ascontiguousarray(_extend(pixels.transpose(1, 0, 2), height, width).transpose(1, 0, 2))
+        return np.ascontiguousarray(_extend(pixels.transpose(1, 0, 2), background, height, width).transpose(1, 0, 2))
     space = width - pixels.shape[1]
-    left = space // 2
-    depth = max(1, round(pixels.shape[1] * BORDER))
-    wings = [
-        np.repeat(_smooth(strip.mean(axis=1, keepdims=True)), wing, axis=1)
-        for strip, wing in ((pixels[:, :depth], left), (pixels[:, -depth:], space - left))
-    ]
-    return np.ascontiguousarray(np.concatenate([wings[0], pixels, wings[1]], axis=1))
+    left, depth = space // 2, _depth(pixels)
+    before = np.repeat(_continuation(pixels[:, :depth], background), left, axis=1)
+    after = np.repeat(_continuation(pixels[:, -depth:], background), space - left, axis=1)
+    return np.ascontiguousarray(np.concatenate([before, pixels, after], axis=1))
 
 
-def _smooth(column: NDArray[np.float64]) -> Pixels:
-    image = Image.fromarray(column.round().astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.GaussianBlur((0, max(1.0, column.shape[0] / 64)))))
+def _continuation(side: Pixels, background: Color) -> Pixels:
+    """One column: the shades of the background along this side, without the subject where it touches, and smoothed
+    so that no streaks show."""
+    shades = side.astype(np.float32).mean(axis=1)
+    shades[~_is_near(shades, background)] = background
+    column = Image.fromarray(shades.round().astype(np.uint8)[:, None])
+    return np.asarray(column.filter(ImageFilter.GaussianBlur((0, max(1.0, side.shape[0] / 16)))))
+
+
+def _is_near(colors: NDArray[np.float32], background: Color) -> NDArray[np.bool_]:
+    near: NDArray[np.bool_] = np.abs(colors - background).max(axis=-1) <= PLAIN
+    return near
+
+
+def _depth(pixels: Pixels) -> int:
+    return max(1, int(max(pixels.shape[:2]) * BORDER))
 
 
 def _resample(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -40,7 +40,7 @@ def scheduler_for(sampler: Sampler, config: Mapping[str, Any], steps: int) -> An
 
 @lru_cache(maxsize=256)
 def _untouched(sampler: Sampler, trained: str, room: tuple[tuple[str, int], ...]) -> Any:
-    """Never handed out itself, for it would never forget a drawing. Building one can take 0.2 s (DPM2), a copy 0.5 ms."""
+    """Never handed out itself: it would remember the drawing. Building one can take 0.2 s (DPM2), a copy 0.5 ms."""
     kind = getattr(diffusers, sampler.scheduler)
     understood = inspect.signature(kind.__init__).parameters
     known = {key: value for key, value in json.loads(trained).items() if key in understood}

@@ -85,7 +85,26 @@ def test_any_other_picture_fills_the_new_shape_and_is_cut_evenly() -> None:
     assert 20 <= len(rows) <= 36  # eight rows, four times enlarged
 
 
-def test_one_busy_side_is_enough_to_fill_rather_than_extend() -> None:
+def test_a_subject_that_touches_an_edge_is_kept_whole_and_does_not_smear() -> None:
     picture = plain()
-    picture[:, -8:] = busy()[:, -8:]
-    assert np.abs(fit(picture, 256, 128)[:, -4:].astype(int) - (200, 220, 240)).max() > 60
+    picture[40:, 20:44] = (220, 20, 30)  # it stands on the lower edge, and one arm reaches the right
+    picture[30:34, 44:] = (220, 20, 30)
+    wide, high = fit(picture, 256, 128).astype(int), fit(picture, 128, 256).astype(int)
+    assert np.abs(wide[:, -60:] - (200, 220, 240)).max() <= 2
+    assert np.abs(high[-60:] - (200, 220, 240)).max() <= 2
+    assert np.abs(high[150] - (220, 20, 30)).max(axis=1).min() <= 2
+
+
+def test_a_background_that_shades_slowly_goes_on_shading() -> None:
+    picture = plain()
+    picture[:] = np.linspace(180, 215, EDGE, dtype=np.uint8)[:, None, None]
+    fitted = fit(subject_on(picture), 256, 128).astype(int)
+    seam = np.abs(fitted[:, 63] - fitted[:, 64])  # the picture begins at column 64
+    assert seam.max() <= 6
+
+
+def test_half_a_sky_is_a_scene_that_fills_the_shape() -> None:
+    picture = busy()
+    picture[:32] = (120, 180, 250)
+    fitted = fit(picture, 256, 128).astype(int)
+    assert fitted[100, :30].std() > 30
