@@ -65,9 +65,7 @@ class GenerationStatus(APIView):
     def get(self, request: Request, generation_id: UUID) -> Response:
         with tenant_scope(principal_of(request).tenant_id):
             generation = (
-                Generation.objects.filter(id=generation_id)
-                .only("id", "status", "error_code", "error_detail")
-                .first()
+                Generation.objects.filter(id=generation_id).only("id", "status", "error_code", "error_detail").first()
             )
         if generation is None:
             raise _not_found()
@@ -90,7 +88,7 @@ class GenerationResult(APIView):
     """The pictures: addresses as JSON, or the file itself for `Accept: image/*` (`?index=` picks one)."""
 
     scopes: ClassVar = {"GET": "generations:read"}
-    renderer_classes: ClassVar = [JSONRenderer, ImageFile]
+    renderer_classes = [JSONRenderer, ImageFile]
 
     def get(self, request: Request, generation_id: UUID) -> Response:
         generation, images = _load(principal_of(request), generation_id)

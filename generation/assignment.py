@@ -60,7 +60,7 @@ class Assignment:
             return self._outstanding == 0
 
     def failed(self, error: Exception) -> bool:
-        """An image came to nothing. A failure that another attempt could mend stops the siblings: all are drawn anew."""
+        """An image came to nothing. One that another attempt could mend stops the siblings: all are drawn anew."""
         with self._lock:
             self._errors.append(error)
             self._outstanding -= 1

@@ -49,7 +49,7 @@ class IdempotencyKey:
         raise Replayed(made)
 
 
-class Replayed(Exception):  # noqa: N818  not an error: the answer is the generation that exists
+class Replayed(Exception):
     """The key has made this generation before."""
 
     def __init__(self, generation_id: UUID) -> None:

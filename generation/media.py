@@ -39,7 +39,7 @@ def media(request: HttpRequest, token: str) -> HttpResponse:
     except ObjectMissing as error:
         raise Http404 from error
     except StorageUnavailable as error:
-        raise Problem("overloaded", "The image store does not answer. Try again.", headers={"Retry-After": "5"}) from error
+        raise Problem("overloaded", "The image store does not answer. Try again.") from error
     return _file(image, body, seconds=max(0, expires - int(time.time())))
 
 

@@ -143,8 +143,14 @@ class Generation(TenantRow):
 
     class Meta:
         indexes = [
-            models.Index("tenant", "pool", models.F("priority").desc(), "id", condition=models.Q(status="queued"),
-                         name="generation_next_of_flow"),
+            models.Index(
+                "tenant",
+                "pool",
+                models.F("priority").desc(),
+                "id",
+                condition=models.Q(status="queued"),
+                name="generation_next_of_flow",
+            ),
             models.Index("lease_expires_at", condition=models.Q(status="running"), name="generation_lease"),
         ]
 

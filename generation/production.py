@@ -10,8 +10,8 @@ from threading import Event, Lock
 
 import structlog
 from django.db import connections
+from structlog.contextvars import bound_contextvars
 
-from easel.logs import request_context
 from easel.storage import Storage
 from generation import bell, pictures
 from generation.assignment import Assignment
@@ -75,11 +75,11 @@ class Production:
             self._progress.note(assignment.job.generation_id, assignment.stepped(index, done, total))
 
         future = self._engine.admit(Admission(drawing=drawing, on_step=report, stop=assignment.stop))
-        future.add_done_callback(partial(self._finishing.submit, self._finish, assignment, index))
+        future.add_done_callback(lambda done: self._finishing.submit(self._finish, assignment, index, done))
 
     def _finish(self, assignment: Assignment, index: int, future: "Future[Drawn]") -> None:
         """Bring one image home; with the last one of its job, end the job."""
-        with request_context(assignment.job.request_id, tenant=assignment.job.tenant_id):
+        with bound_contextvars(request_id=assignment.job.request_id, tenant=str(assignment.job.tenant_id)):
             try:
                 last = assignment.delivered(self._deliver(assignment, index, future.result()))
             except Exception as error:  # noqa: BLE001  whatever it was, the job must come to an ending

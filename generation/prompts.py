@@ -5,9 +5,7 @@ from uuid import UUID
 from easel.crypto import DataKey, open_sealed, seal
 
 
-def seal_prompts(
-    prompt: str, negative_prompt: str, *, key: DataKey, generation_id: UUID
-) -> tuple[bytes, bytes]:
+def seal_prompts(prompt: str, negative_prompt: str, *, key: DataKey, generation_id: UUID) -> tuple[bytes, bytes]:
     return (
         seal(prompt.encode(), key=key, context=_context("prompt", generation_id)),
         seal(negative_prompt.encode(), key=key, context=_context("negative_prompt", generation_id)),

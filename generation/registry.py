@@ -60,4 +60,5 @@ def native_size(folder: Path) -> int:
     unet = json.loads((folder / "unet" / "config.json").read_text())
     vae = json.loads((folder / "vae" / "config.json").read_text())
     blocks = vae.get("decoder_block_out_channels") or vae["block_out_channels"]
-    return int(unet["sample_size"]) * 2 ** (len(blocks) - 1)
+    doublings = len(blocks) - 1
+    return int(unet["sample_size"]) << doublings

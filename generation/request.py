@@ -53,10 +53,12 @@ class GenerationRequest(serializers.Serializer[GenerationSpec]):
     steps = StrictInteger(min_value=1, max_value=MOST_STEPS, required=False, help_text="Denoising steps.")
     width = StrictInteger(min_value=64, max_value=LARGEST_SIZE, required=False, help_text="Pixels, a multiple of 8.")
     height = StrictInteger(min_value=64, max_value=LARGEST_SIZE, required=False, help_text="Pixels, a multiple of 8.")
-    cfg_scale = StrictNumber(min_value=0, max_value=30, required=False, help_text="Guidance; 1 or less switches it off.")
+    cfg_scale = StrictNumber(
+        min_value=0, max_value=30, required=False, help_text="Guidance; 1 or less switches it off."
+    )
     sampler = StrictString(max_length=40, required=False, help_text="A sampler's name, as AUTOMATIC1111 writes it.")
     seed = StrictInteger(
-        min_value=0, max_value=LARGEST_SEED, required=False, allow_null=True, help_text="Drawn and returned if absent."
+        min_value=0, max_value=LARGEST_SEED, required=False, allow_null=True, help_text="Drawn and returned if absent"
     )
     n = StrictInteger(min_value=1, max_value=MOST_IMAGES, required=False, default=1, help_text="How many images.")
     format = serializers.ChoiceField(choices=FORMATS, required=False, default="png")

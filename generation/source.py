@@ -210,11 +210,12 @@ class PostgresSource:
 
     def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
         credits_ = job.quote * len(deliveries) // job.n
+        steps_run = sum(delivery.steps_run for delivery in deliveries)
         ending = {
             "id": job.generation_id,
             "lease": job.lease_id,
             "credits": credits_,
-            "steps_run": sum(delivery.steps_run for delivery in deliveries),
+            "steps_run": steps_run,
             "seconds": sum(delivery.seconds for delivery in deliveries),
             "warnings": sorted({warning for delivery in deliveries for warning in delivery.warnings}),
             "model_version": (job.model_digest or job.model_revision)[:12],
@@ -229,7 +230,7 @@ class PostgresSource:
                 "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)",
                 [job.tenant_id, [delivery.object_key for delivery in deliveries]],
             )
-            drawn = job.work * ending["steps_run"] / max(1, job.steps * job.n)
+            drawn = job.work * steps_run / (job.steps * job.n)
             flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=drawn)
         return True
 
@@ -266,9 +267,9 @@ class PostgresSource:
         changed(_ADVANCE_POOL, {"vtime": vtime, "pool": pool_id})
         try:
             return _job(found[0], lease_id=lease_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool)
-        except CryptoError as error:
+        except CryptoError:
             # One row that cannot be read must not stand in the way of everybody's claims.
-            log.error("source.prompt_unreadable", generation=str(generation_id), error=str(error))
+            log.exception("source.prompt_unreadable", generation=str(generation_id))
             detail = "The stored prompt could not be opened."
             changed(_FAIL, {"id": generation_id, "lease": lease_id, "code": "internal_error", "detail": detail})
             ledger.release(tenant_id, generation_id)

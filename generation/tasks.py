@@ -77,9 +77,7 @@ def draw(pool: str) -> None:
 workshop = Workshop()
 broker().add_middleware(workshop)
 for name in settings.POOLS:
-    dramatiq.actor(
-        partial(draw, name),
-        broker=broker(),
-        actor_name=bell.ACTOR.format(pool=name),
-        queue_name=bell.QUEUE.format(pool=name),
+    declare = dramatiq.actor(
+        broker=broker(), actor_name=bell.ACTOR.format(pool=name), queue_name=bell.QUEUE.format(pool=name)
     )
+    declare(partial(draw, name))

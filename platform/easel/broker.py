@@ -31,7 +31,7 @@ def broker() -> RedisBroker:
     `maintenance_chance` is raised because maintenance is what brings back a dead worker's messages, and
     `heartbeat_timeout` because loading a model may hold the interpreter for a while.
     """
-    made = RedisBroker(
+    made = RedisBroker(  # type: ignore[no-untyped-call]
         client=redis.Redis.from_url(settings.BROKER_URL, socket_timeout=5, socket_connect_timeout=2),
         middleware=[FreshConnections()],
         maintenance_chance=1_000_000,
