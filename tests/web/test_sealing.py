@@ -77,9 +77,7 @@ def test_a_change_of_any_byte_is_noticed(name: str, key: crypto.DataKey) -> None
 @pytest.mark.parametrize(
     "cut", [lambda blob: blob[:-1], lambda blob: blob + b"\0", lambda blob: blob[:29], lambda _: b""]
 )
-def test_a_cut_or_lengthened_value_is_noticed(
-    name: str, key: crypto.DataKey, cut: Callable[[bytes], bytes]
-) -> None:
+def test_a_cut_or_lengthened_value_is_noticed(name: str, key: crypto.DataKey, cut: Callable[[bytes], bytes]) -> None:
     with override_settings(SEALING=name):
         sealed = crypto.seal(b"prompt", key=key, context=HERE)
     with pytest.raises(crypto.TamperedSeal):
