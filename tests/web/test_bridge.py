@@ -323,7 +323,7 @@ def test_a_stream_that_breaks_is_not_taken_for_a_whole_one(port: int) -> None:
 
 
 def test_a_mount_point_is_the_script_name() -> None:
-    scope = {
+    scope: dict[str, Any] = {
         "method": "GET",
         "path": "/easel/v1/x",
         "raw_path": b"/easel/v1/x",
