@@ -21,7 +21,7 @@ from generation.engine.device import Device, is_out_of_memory
 from generation.engine.protocol import Checkpoint, ModelUnavailable
 
 log = logging.getLogger(__name__)
-# Both libraries write the words of a prompt that is too long into the log.
+# diffusers would write the words of a prompt that is too long into the log, and transformers that there are such.
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()

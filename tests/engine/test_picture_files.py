@@ -122,3 +122,9 @@ def test_a_latin_prompt_is_a_plain_text_chunk_and_another_an_international_one(
 ) -> None:
     assert b"tEXtparameters\0" in encode(pixels, "png", "café").data
     assert b"iTXtparameters\0" in encode(pixels, "png", "猫").data
+
+
+def test_exif_text_has_the_byte_order_of_its_block_as_its_readers_expect() -> None:
+    data = encode(np.zeros((8, 8, 3), np.uint8), "jpeg", "a cat").data
+    assert b"Exif\0\0MM" in data
+    assert b"UNICODE\0\0a\0 \0c\0a\0t" in data
