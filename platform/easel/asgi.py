@@ -68,7 +68,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                self._bridge.close()
+                await self._bridge.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

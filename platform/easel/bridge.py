@@ -9,7 +9,7 @@ is better answered whole, and what waits for events belongs into easel.routes.
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -53,8 +53,9 @@ class WSGIBridge:
         except ClientGone:
             return
 
-    def close(self) -> None:
-        self._threads.shutdown()
+    async def close(self) -> None:
+        """Wait for what is under way. The loop goes on turning: a thread may need it to send its last chunk."""
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def _read_body(self, scope: Scope, receive: Receive, body: IO[bytes]) -> int:
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -81,6 +82,7 @@ class WSGIBridge:
         try:
             whole = await loop.run_in_executor(self._threads, copy_context().run, self._run, environ, stream)
         finally:
+            stream.abandon()  # does nothing unless we were canceled: then nobody waits for the thread any more
             hung_up.cancel()
             with suppress(asyncio.CancelledError):
                 await hung_up
@@ -135,17 +137,25 @@ class _Stream:
     def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
         self._loop = loop
         self._send = send
-        self.gone = False
+        self._sending: Future[None] | None = None
+        self._gone = False
 
     def send(self, message: Message) -> None:
-        if self.gone:
-            raise ClientGone
-        sent = asyncio.run_coroutine_threadsafe(self._asend(message), self._loop)
+        """In the thread. Raises ClientGone when the client has hung up, or takes nothing for STALL_SECONDS."""
+        sending = self._sending = asyncio.run_coroutine_threadsafe(self._asend(message), self._loop)
+        if self._gone:
+            sending.cancel()
         try:
-            sent.result(STALL_SECONDS)
-        except TimeoutError as error:
-            sent.cancel()
+            sending.result(STALL_SECONDS)
+        except (TimeoutError, CancelledError) as error:
+            sending.cancel()
             raise ClientGone from error
+
+    def abandon(self) -> None:
+        """On the loop: what is being sent, and all that would come after it, has nobody to go to."""
+        self._gone = True
+        if self._sending is not None:
+            self._sending.cancel()
 
     async def _asend(self, message: Message) -> None:
         await self._send(message)  # a server's send may be an awaitable that is no coroutine
@@ -154,7 +164,7 @@ class _Stream:
 async def _wait_for_disconnect(receive: Receive, stream: _Stream) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    stream.gone = True
+    stream.abandon()
 
 
 def _body(content: bytes, *, more: bool = False) -> Message:

@@ -17,7 +17,13 @@ def served(application: Application) -> Iterator[int]:
     """The port it listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            application, loop="uvloop", http="httptools", log_config=None, access_log=False, proxy_headers=False
+            application,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

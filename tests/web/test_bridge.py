@@ -284,6 +284,19 @@ def test_a_slow_reader_slows_its_stream_down_and_hanging_up_ends_it(port: int, b
     eventually(lambda: backend.closed_in)
 
 
+def test_a_reader_that_stalls_does_not_keep_the_process_from_stopping(backend: Backend) -> None:
+    bridge = WSGIBridge(backend, threads=THREADS, body_bytes=BODY_BYTES)
+    with (
+        socket.socket() as client,
+        served(Application(bridge, Routes(), audience="web")) as port,  # leaving it fails after 10 s
+    ):
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.recv(1024)
+        threading.Event().wait(0.5)
+    assert backend.closed_in == backend.ran_in
+
+
 def test_a_client_that_leaves_during_its_upload_costs_no_thread(port: int, backend: Backend) -> None:
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhalf")
