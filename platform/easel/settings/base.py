@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import django_stubs_ext
+
 from easel import __version__
 from easel.settings import environment
+
+django_stubs_ext.monkeypatch()  # lets Django's generic classes be written with their type at run time
 
 VERSION = __version__
 BASE_DIR = Path(__file__).resolve().parents[3]

@@ -3,3 +3,6 @@
 from easel.settings.base import *  # noqa: F403
 
 LOGGING = {"level": "WARNING", "form": "console", "process": PROCESS}  # noqa: F405
+
+# whitenoise looks at the source folder: nothing is collected for a test
+STATIC_ROOT = BASE_DIR / "static"  # noqa: F405
