@@ -1,27 +1,26 @@
 """DRF's door: a Bearer token becomes a `Principal`, and each view says which scope each method needs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from easel.problems import Problem
+from easel.problems import CHALLENGE, Problem
 from tenants import tokens
 from tenants.tokens import Principal, TokenRefused
 
 if TYPE_CHECKING:  # rest_framework.views itself imports this module, which the settings name
     from rest_framework.views import APIView
 
-CHALLENGE = 'Bearer realm="easel"'
-
 
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer …` only; a token in the query string is not looked at."""
 
     def authenticate(self, request: Request) -> tuple[Principal, str]:
-        token = _bearer(request)
+        token = _bearer(request.headers.get("Authorization", ""))
         try:
             principal = tokens.verify(token, key_hint=request.headers.get("X-API-Key", ""))
         except TokenRefused as error:
@@ -36,14 +35,18 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The view's `scopes` maps each method to the scope it needs. A method without an entry is refused to all."""
+    """The view's `scopes` maps each method to the scope it needs. A method without an entry is nobody's."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         scopes: dict[str, str] = getattr(view, "scopes", {})
         needed = scopes.get("GET" if request.method == "HEAD" else str(request.method))
-        principal: Any = request.user
-        if needed is None or needed not in principal.scopes:
-            raise Problem("insufficient_scope", f"This needs the scope {needed or 'of another method'}.")
+        if needed is None:
+            raise MethodNotAllowed(str(request.method))
+        if needed not in principal_of(request).scopes:
+            challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{needed}"'
+            raise Problem(
+                "insufficient_scope", f"This needs the scope {needed}.", headers={"WWW-Authenticate": challenge}
+            )
         return True
 
 
@@ -54,20 +57,13 @@ def principal_of(request: Request) -> Principal:
 
 
 def refused(error: TokenRefused) -> Problem:
+    """The 401 of RFC 6750. The details of `TokenRefused` are ASCII without quotes, as its header demands."""
     challenge = f'{CHALLENGE}, error="invalid_token", error_description="{error.detail}"'
     return Problem(error.code, error.detail, headers={"WWW-Authenticate": challenge})
 
 
-def _bearer(request: Request) -> str:
-    words = get_authorization_header(request).split()
-    if not words or words[0].lower() != b"bearer":
-        raise Problem(
-            "token_missing",
-            "Send an access token: Authorization: Bearer <token>.",
-            headers={"WWW-Authenticate": CHALLENGE},
-        )
-    try:
-        (encoded,) = words[1:]
-        return encoded.decode("ascii")
-    except ValueError as error:
-        raise refused(TokenRefused("token_invalid", "Send one token in ASCII after Bearer.")) from error
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Problem("token_missing", "Send an access token: Authorization: Bearer <token>.")
+    return token.strip()

@@ -8,7 +8,7 @@ from pathlib import Path
 from easel.database import atomic
 from tenants import keys
 from tenants.lifecycle import create_tenant
-from tenants.models import Tenant, User
+from tenants.models import APIKey, Tenant, User
 
 SLUG = "demo"
 CONSOLE_EMAIL = "demo@easel.local"
@@ -39,10 +39,7 @@ def prepare(file: Path, *, base_url: str, staff_url: str) -> Demo:
         staff = _person(STAFF_EMAIL, known.get("staff_password"), staff=True)
         owner = User.objects.get(email=CONSOLE_EMAIL)
         tenant = Tenant.objects.filter(slug=SLUG).first() or create_tenant(name="Demo", owner=owner, slug=SLUG)
-        public_id, secret = known.get("api_key"), known.get("api_secret")
-        if not public_id or keys.find(public_id) is None:
-            key, secret = keys.mint(tenant, name="demo", scopes=sorted(keys.SCOPES))
-            public_id = key.public_id
+        public_id, secret = _key(tenant, str(known.get("api_key")), str(known.get("api_secret")))
     demo = Demo(
         base_url=base_url,
         api_key=public_id,
@@ -72,7 +69,26 @@ def _person(email: str, password: str | None, *, staff: bool) -> str:
     return password
 
 
+def _key(tenant: Tenant, public_id: str, secret: str) -> tuple[str, str]:
+    """The known key while it opens the demo tenant, with the scopes of today; or else a new one."""
+    record = keys.find(public_id)
+    if (
+        record is None
+        or record.tenant_id != tenant.id
+        or (record.revoked_at, record.expires_at) != (None, None)
+        or record.secret != secret.encode()
+    ):
+        key, secret = keys.mint(tenant, name="demo", scopes=keys.SCOPES)
+        return key.public_id, secret
+    APIKey.objects.filter(id=record.key_id).update(scopes=sorted(keys.SCOPES))
+    return public_id, secret
+
+
 def _write(file: Path, demo: Demo) -> None:
+    """All of it or nothing, and at no moment readable by others."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(asdict(demo), indent=2) + "\n")
+    draft = file.with_name(f".{file.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600, exist_ok=False)
+    draft.write_text(json.dumps(asdict(demo), indent=2) + "\n")
+    draft.replace(file)

@@ -1,6 +1,7 @@
 """What happens to a tenant as a whole. Upper apps register what they have to do with it (`on_created`)."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from django.utils.text import slugify
 
@@ -27,7 +28,7 @@ def create_tenant(*, name: str, owner: User | None = None, slug: str = "") -> Te
         tenant = Tenant.objects.create(
             id=tenant_id,
             name=name,
-            slug=slug or f"{slugify(name)[:50]}-{tenant_id.hex[-8:]}",
+            slug=slug or _slug(name, tenant_id),
             data_key=data_key,
             data_key_version=version,
         )
@@ -36,3 +37,8 @@ def create_tenant(*, name: str, owner: User | None = None, slug: str = "") -> Te
         for act in _when_created:
             act(tenant)
     return tenant
+
+
+def _slug(name: str, tenant_id: UUID) -> str:
+    """A name in another script than Latin leaves nothing to build on."""
+    return f"{slugify(name)[:50].strip('-') or 'tenant'}-{tenant_id.hex[-8:]}"

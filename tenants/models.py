@@ -9,14 +9,14 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from easel.identifiers import new_id
-from tenants.scope import TenantManager
+from tenants.scope import TenantManager, current_person, current_tenant
 
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
-        user.save()
+        user.save(using=self._db)  # `createsuperuser --database platform` says which
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -24,7 +24,10 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, known by e-mail. People are global: one may be a member of several tenants."""
+    """A person, known by e-mail. People are global: one may be a member of several tenants.
+
+    Staff accounts serve staff alone: to the customer web's database role they do not exist.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(unique=True)
@@ -45,7 +48,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Tenant(models.Model):
-    """A customer. `data_key` is its data key sealed by the platform key of that version: erase it, and all is unreadable."""
+    """A customer. `data_key` is its data key sealed by the platform key of that version: erased, all is unreadable."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.SlugField(max_length=63, unique=True)
@@ -71,6 +74,16 @@ class TenantRow(models.Model):
         abstract = True
 
 
+class MemberManager(TenantManager["Member"]):
+    """In `person_scope`, outside of any tenant's, the memberships of that person."""
+
+    def get_queryset(self) -> models.QuerySet["Member"]:
+        person = current_person()
+        if person is not None and current_tenant() is None:
+            return models.QuerySet(self.model, using=self._db).filter(user_id=person)
+        return super().get_queryset()
+
+
 class Member(TenantRow):
     """A person in a tenant."""
 
@@ -83,6 +96,8 @@ class Member(TenantRow):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role.choices)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[MemberManager] = MemberManager()
 
     class Meta:
         constraints = [models.UniqueConstraint("tenant", "user", name="member_once_per_tenant")]
@@ -112,3 +127,42 @@ class APIKey(TenantRow):
 
     def __str__(self) -> str:
         return self.public_id
+
+
+class AuditRecord(models.Model):
+    """Who did what, when, from where, to which object. `tenants.audit` writes it; nobody changes it.
+
+    Records of one tenant form a chain: `digest` covers the record and the digest before it. Without a tenant a record
+    is the platform's own (plans, staff), a chain of its own.
+    """
+
+    class Actor(models.TextChoices):
+        PERSON = "person"
+        KEY = "key"
+        STAFF = "staff"
+        SYSTEM = "system"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, editable=False)
+    sequence = models.BigIntegerField(editable=False)
+    at = models.DateTimeField(editable=False)
+    actor_kind = models.CharField(max_length=6, choices=Actor.choices)
+    actor = models.CharField(max_length=254, blank=True)
+    action = models.CharField(max_length=60)
+    object_kind = models.CharField(max_length=40, blank=True)
+    object_id = models.CharField(max_length=80, blank=True)
+    details = models.JSONField(default=dict)
+    address = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    previous = models.BinaryField(max_length=32)
+    digest = models.BinaryField(max_length=32)
+
+    objects: ClassVar[TenantManager[Any]] = TenantManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "sequence", name="audit_sequence_once", nulls_distinct=False),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence}. {self.actor}: {self.action}"

@@ -15,8 +15,8 @@ ALL = "SELECT, INSERT, UPDATE, DELETE"
 
 
 class TenantTable(RunSQL):
-    """`visible` and `writable` are SQL conditions for the customer web; `references` maps a column to the parent table
-    that must have the same tenant."""
+    """`visible` is an SQL condition for rows the customer web may read beside the tenant's own; `references` maps a
+    column to the parent table that must have the same tenant."""
 
     def __init__(
         self,
@@ -28,12 +28,8 @@ class TenantTable(RunSQL):
         platform_grants: str = ALL,
         references: Mapping[str, str] | None = None,
     ) -> None:
-        own = f"{column} = {OWN}"
         statements = [
-            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-            f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
-            f"CREATE POLICY tenant ON {table} TO easel_app USING ({own}) WITH CHECK ({own})",
-            f"CREATE POLICY platform ON {table} TO easel_platform USING (true) WITH CHECK (true)",
+            *_guard(table, f"{column} = {OWN}"),
             f"GRANT {grants} ON {table} TO easel_app",
             f"GRANT {platform_grants} ON {table} TO easel_platform",
         ]
@@ -46,14 +42,46 @@ class TenantTable(RunSQL):
                 f"ALTER TABLE {table} ADD CONSTRAINT {table}_{child}_same_tenant FOREIGN KEY (tenant_id, {child}) "
                 f"REFERENCES {parent} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED"
             )
-        super().__init__(statements, reverse_sql=RunSQL.noop)
+        super().__init__([*statements], reverse_sql=RunSQL.noop)
 
 
 class GlobalTable(RunSQL):
-    """A table without a tenant: the customer web may only do what is granted here."""
+    """A table without a tenant: the customer web may only do what is granted here, and with `visible`, an SQL
+    condition, only to rows that meet it."""
 
-    def __init__(self, table: str, *, grants: str = "", platform_grants: str = ALL) -> None:
+    def __init__(self, table: str, *, grants: str = "", platform_grants: str = ALL, visible: str = "") -> None:
         statements = [f"GRANT {platform_grants} ON {table} TO easel_platform"]
         if grants:
             statements.append(f"GRANT {grants} ON {table} TO easel_app")
-        super().__init__(statements, reverse_sql=RunSQL.noop)
+        if visible:
+            statements += _guard(table, visible)
+        super().__init__([*statements], reverse_sql=RunSQL.noop)
+
+
+def _guard(table: str, condition: str) -> list[str]:
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY web ON {table} TO easel_app USING ({condition}) WITH CHECK ({condition})",
+        f"CREATE POLICY platform ON {table} TO easel_platform USING (true) WITH CHECK (true)",
+    ]
+
+
+class AppendOnly(RunSQL):
+    """No row of the table is ever changed or removed, whoever tries, the owner too: grants alone could be widened."""
+
+    def __init__(self, table: str) -> None:
+        statements = [
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+            f"CREATE TRIGGER never_emptied BEFORE TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+        ]
+        super().__init__([*statements], reverse_sql=RunSQL.noop)
+
+
+class PlatformSQL(RunSQL):
+    """Statements that read or write tenants' rows. The migrating owner is blind to them: they run as easel_platform."""
+
+    def __init__(self, statements: list[str]) -> None:
+        super().__init__(["SET LOCAL ROLE easel_platform", *statements, "RESET ROLE"], reverse_sql=RunSQL.noop)

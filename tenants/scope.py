@@ -17,6 +17,7 @@ from easel.database import atomic, connection, on_platform, rows
 Row = TypeVar("Row", bound=models.Model)
 
 _tenant: ContextVar[UUID | None] = ContextVar("tenant", default=None)
+_person: ContextVar[UUID | None] = ContextVar("person", default=None)
 
 
 class NoScope(RuntimeError):
@@ -31,39 +32,44 @@ def current_tenant() -> UUID | None:
     return _tenant.get()
 
 
+def current_person() -> UUID | None:
+    return _person.get()
+
+
 @contextmanager
 def tenant_scope(tenant_id: UUID) -> Iterator[None]:
-    """A short transaction that sees one tenant. Never hold it while a device works, a client waits or a body streams."""
-    outer = _tenant.get()
-    if outer is not None and outer != tenant_id:
+    """A short transaction that sees one tenant. Never hold it while a device works, a client waits, a body streams."""
+    if _tenant.get() not in {None, tenant_id}:
         raise ScopeMismatch("A tenant's scope cannot be opened inside another tenant's.")
-    inside_transaction = connection().in_atomic_block
-    with atomic():
-        if outer is None:
-            _announce("app.tenant", str(tenant_id))
-        token = _tenant.set(tenant_id)
-        try:
-            yield
-        finally:
-            _tenant.reset(token)
-        # COMMIT ends a transaction-local setting. Inside somebody else's transaction it would live on.
-        if outer is None and inside_transaction:
-            _announce("app.tenant", "")
+    with _transaction_for(tenant_id, _tenant, "app.tenant"):
+        yield
 
 
 @contextmanager
 def person_scope(user_id: UUID) -> Iterator[None]:
     """A short transaction in which a signed-in person sees their own memberships, whatever the tenant."""
+    with _transaction_for(user_id, _person, "app.person"):
+        yield
+
+
+@contextmanager
+def _transaction_for(who: UUID, variable: ContextVar[UUID | None], setting: str) -> Iterator[None]:
+    outer = variable.get()
     inside_transaction = connection().in_atomic_block
     with atomic():
-        _announce("app.person", str(user_id))
-        yield
+        _announce(setting, who)
+        token = variable.set(who)
+        try:
+            yield
+        finally:
+            variable.reset(token)
+        # COMMIT and ROLLBACK end a transaction-local setting. Inside somebody else's transaction it would live on.
         if inside_transaction:
-            _announce("app.person", "")
+            _announce(setting, outer)
 
 
-def _announce(setting: str, value: str) -> None:
-    rows("SELECT set_config(%s, %s, true)", [setting, value])
+def _announce(setting: str, who: UUID | None) -> None:
+    rows("SELECT set_config(%s, %s, true)", [setting, str(who or "")])
 
 
 class TenantManager(models.Manager[Row]):

@@ -24,11 +24,12 @@ LIFETIME: Final = timedelta(hours=1)
 LEEWAY: Final = 30  # seconds that clocks may differ
 LONGEST: Final = 4096  # characters of a token
 AUDIENCE: Final = "urn:easel:api"
+_INVALID: Final = "The token's signature, key or claims are not valid."
 _KID = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
 class TokenRefused(Exception):
-    """A token that opens nothing. `code` is one of the API's 401 codes."""
+    """A token that opens nothing. `code` is one of the API's 401 codes, `detail` ASCII: it goes into a header too."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -67,20 +68,23 @@ def issue(key: KeyRecord, scopes: frozenset[str]) -> str:
 
 def verify(token: str, *, key_hint: str = "") -> Principal:
     """Who signed this token, or TokenRefused. `key_hint` is the public key id that came beside it."""
-    if len(token) > LONGEST:
-        raise TokenRefused("token_invalid", f"An access token has at most {LONGEST} characters.")
-    header = _unverified_header(token)
+    header, claims = _unverified(token)
     if header.get("alg") != "HS256":
         raise TokenRefused("token_invalid", "Access tokens are signed with HS256.")
-    if str(header.get("typ", "")).lower() == "at+jwt":
-        return _verify_issued(token, header)
-    return _verify_self_signed(token, header, key_hint)
+    match str(header.get("typ", "JWT")).lower():
+        case "at+jwt" | "application/at+jwt":
+            principal = _verify_issued(token, header)
+        case "jwt":
+            principal = _verify_self_signed(token, named_by=(header.get("kid"), claims.get("iss"), key_hint))
+        case _:
+            raise TokenRefused("token_invalid", "The token's typ is JWT, or at+jwt where Easel issued it.")
+    if keys.PUBLIC_ID.fullmatch(key_hint) and key_hint != principal.key.public_id:
+        raise TokenRefused("token_invalid", "X-API-Key names another API key than the token.")
+    return principal
 
 
-def usable(key: KeyRecord | None) -> KeyRecord:
-    """The key itself while it may be used; TokenRefused otherwise. An unknown key reads like a wrong signature."""
-    if key is None:
-        raise TokenRefused("token_invalid", "The token's signature or key is not valid.")
+def usable(key: KeyRecord) -> KeyRecord:
+    """The key itself while it may be used; TokenRefused otherwise. Ask after its secret was proven, never before."""
     if key.revoked_at is not None:
         raise TokenRefused("key_revoked", "This API key was revoked.")
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
@@ -92,12 +96,13 @@ class SigningBackend(TokenBackend):
     """simplejwt's backend with the headers of RFC 9068, for one key of the ring."""
 
     def __init__(self, key_id: int, secret: bytes) -> None:
-        super().__init__("HS256", signing_key=secret, audience=AUDIENCE, issuer=issuer(), leeway=LEEWAY)
+        # The stubs know keys as text only; PyJWT takes bytes.
+        super().__init__("HS256", signing_key=secret, audience=AUDIENCE, issuer=issuer(), leeway=LEEWAY)  # type: ignore[arg-type]
         self.key_id = key_id
 
     def encode(self, payload: dict[str, Any]) -> str:
         headers = {"typ": "at+jwt", "kid": str(self.key_id)}
-        return jwt.encode(payload, self.signing_key, algorithm="HS256", headers=headers)
+        return jwt.encode(payload, self.prepared_signing_key, algorithm="HS256", headers=headers)
 
 
 class AccessToken(Token):
@@ -114,49 +119,64 @@ def _verify_issued(token: str, header: dict[str, Any]) -> Principal:
     if not isinstance(key_id, str) or not _KID.fullmatch(key_id) or int(key_id) not in ring:
         raise TokenRefused("token_invalid", "The token was signed with a key that is no longer in use.")
     try:
-        claims = SigningBackend(int(key_id), ring[int(key_id)]).decode(token)
+        claims = SigningBackend(int(key_id), ring[int(key_id)]).decode(token)  # type: ignore[arg-type]  # it is text
     except TokenBackendExpiredToken as error:
         raise TokenRefused("token_expired", "The access token has expired. Get a new one.") from error
     except TokenBackendError as error:
-        raise TokenRefused("token_invalid", "The token's signature or claims are not valid.") from error
+        raise TokenRefused("token_invalid", _INVALID) from error
     client, scope = claims.get("client_id"), claims.get("scope")
     if not isinstance(client, str) or not isinstance(scope, str) or "exp" not in claims:
         raise TokenRefused("token_invalid", "The token lacks client_id, scope or exp.")
-    key = usable(keys.find(client))
+    key = usable(_found(client))
     return Principal(key.tenant_id, key, frozenset(scope.split()) & key.scopes)
 
 
-def _verify_self_signed(token: str, header: dict[str, Any], key_hint: str) -> Principal:
-    public_id = _named_key(token, header, key_hint)
-    key = usable(keys.find(public_id))
+def _verify_self_signed(token: str, *, named_by: tuple[object, ...]) -> Principal:
+    key = _found(_named_key(named_by))
     try:
         claims = jwt.decode(
             token,
             key.secret,
             algorithms=["HS256"],
-            audience=AUDIENCE,
             leeway=LEEWAY,
-            options={"require": ["exp"], "verify_aud": "aud" in _unverified_claims(token), "verify_sub": False},
+            options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
         )
     except jwt.ExpiredSignatureError as error:
         raise TokenRefused("token_expired", "The access token has expired. Sign a new one.") from error
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-        raise TokenRefused("token_invalid", "The token's signature or claims are not valid.") from error
-    if type(claims["exp"]) not in {int, float}:
+        raise TokenRefused("token_invalid", _INVALID) from error
+    _check_self_signed(claims)
+    usable(key)
+    scope = claims.get("scope")
+    return Principal(key.tenant_id, key, key.scopes if scope is None else key.scopes & frozenset(scope.split()))
+
+
+def _check_self_signed(claims: dict[str, Any]) -> None:
+    """What our issuing makes sure of for our own tokens, and PyJWT leaves open."""
+    if not isinstance(claims["exp"], int | float):
         raise TokenRefused("token_invalid", "The claim exp is a number: seconds since 1970.")
-    latest = datetime.now(UTC).timestamp() + LIFETIME.total_seconds() + LEEWAY
-    if claims["exp"] > latest:
+    if claims["exp"] > datetime.now(UTC).timestamp() + LIFETIME.total_seconds() + LEEWAY:
         raise TokenRefused("token_invalid", "A self-signed token expires at most one hour ahead.")
-    return Principal(key.tenant_id, key, key.scopes)
+    if not isinstance(claims.get("scope"), str | None):
+        raise TokenRefused("token_invalid", "The claim scope is a text: scopes with spaces between them.")
+    audience = claims.get("aud", AUDIENCE)
+    if AUDIENCE not in (audience if isinstance(audience, list) else [audience]):
+        raise TokenRefused("token_invalid", f"The claim aud, where there is one, names {AUDIENCE}.")
 
 
-def _named_key(token: str, header: dict[str, Any], key_hint: str) -> str:
-    for named in (header.get("kid"), _unverified_claims(token).get("iss"), key_hint):
+def _named_key(candidates: tuple[object, ...]) -> str:
+    for named in candidates:
         if isinstance(named, str) and keys.PUBLIC_ID.fullmatch(named):
             return named
-    raise TokenRefused(
-        "token_invalid", "Name your API key (ek_…) by the token's kid or iss, or by the header X-API-Key."
-    )
+    raise TokenRefused("token_invalid", "Name your API key by the token's kid or iss, or by the header X-API-Key.")
+
+
+def _found(public_id: str) -> KeyRecord:
+    """An unknown key reads like a wrong signature."""
+    key = keys.find(public_id)
+    if key is None:
+        raise TokenRefused("token_invalid", _INVALID)
+    return key
 
 
 def lifetime_seconds(key: KeyRecord) -> int:
@@ -170,16 +190,12 @@ def _lifetime(key: KeyRecord) -> timedelta:
     return min(LIFETIME, key.expires_at - datetime.now(UTC))
 
 
-def _unverified_header(token: str) -> dict[str, Any]:
+def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims, for naming the key only: nothing read here is believed before the signature is checked."""
+    if len(token) > LONGEST:
+        raise TokenRefused("token_invalid", f"An access token has at most {LONGEST} characters.")
     try:
-        return jwt.get_unverified_header(token)
+        parts = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError) as error:
         raise TokenRefused("token_invalid", "This is not a JSON Web Token.") from error
-
-
-def _unverified_claims(token: str) -> dict[str, Any]:
-    """For naming the key only: nothing read here is believed before the signature is checked."""
-    try:
-        return dict(jwt.decode(token, options={"verify_signature": False}))
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise TokenRefused("token_invalid", "This is not a JSON Web Token.") from error
+    return parts["header"], parts["payload"]

@@ -6,13 +6,12 @@ lives in; what it raises is logged and counted, and the next round tries again.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 from typing import Final
 from zlib import crc32
 
 import structlog
-from django.db import DatabaseError, connections
 from prometheus_client import Counter, Gauge
 
 from easel.database import connection, platform_role, rows
@@ -31,7 +30,7 @@ class Duty:
     name: str
     every: float
     act: Callable[[], int]
-    due: float = field(default=0.0)
+    due: float = 0.0  # by the monotonic clock
 
 
 _duties: dict[str, Duty] = {}
@@ -50,30 +49,30 @@ def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[
 def run(stopping: Event) -> None:
     """Do what is due until `stopping` is set."""
     while not stopping.is_set():
-        now = time.monotonic()
         for each in _duties.values():
+            now = time.monotonic()
             if each.due <= now and not stopping.is_set():
                 each.due = now + each.every
                 perform(each.name)
+        now = time.monotonic()
         soonest = min((each.due for each in _duties.values()), default=now + 1.0)
-        stopping.wait(max(0.05, soonest - time.monotonic()))
+        stopping.wait(max(0.05, soonest - now))
 
 
 def perform(name: str) -> int:
     """Do one duty now, unless another clock is at it. Returns how many things it changed."""
+    act = _duties[name].act
     with platform_role():
         try:
             if not rows("SELECT pg_try_advisory_lock(%s, %s)", _lock(name))[0][0]:
                 RUNS.labels(name, "elsewhere").inc()
                 return 0
-            try:
-                count = _duties[name].act()
-            finally:
-                rows("SELECT pg_advisory_unlock(%s, %s)", _lock(name))
-        except Exception:  # noqa: BLE001  a duty that fails must not take the others' clock with it
+            count = act()
+            rows("SELECT pg_advisory_unlock(%s, %s)", _lock(name))
+        except Exception:  # a duty that fails must not take the others' clock with it
             RUNS.labels(name, "failed").inc()
             log.exception("clock.duty_failed", duty=name)
-            _drop_broken_connection()
+            _end_session()
             return 0
     RUNS.labels(name, "done").inc()
     LAST_RUN.labels(name).set_to_current_time()
@@ -87,9 +86,9 @@ def _lock(name: str) -> list[int]:
     return [LOCK_SPACE, crc32(name.encode()) - 2**31]
 
 
-def _drop_broken_connection() -> None:
-    """The lock belongs to the session: closing it frees the lock, whatever state the session was left in."""
-    try:
-        connection().close()
-    except DatabaseError:
-        connections.close_all()
+def _end_session() -> None:
+    """The lock lives as long as the session, and Django's `close()` only gives that back to the pool, lock and all."""
+    django = connection()
+    if django.connection is not None:
+        django.connection.close()
+    django.close()

@@ -29,7 +29,7 @@ def on_platform() -> bool:
 
 @contextmanager
 def platform_role() -> Iterator[None]:
-    """Work under `easel_platform`. Raises KeyError-like errors of Django where the process has no such password."""
+    """Work under `easel_platform`. Where the process has no such password, the first query finds no connection."""
     token = _alias.set("platform")
     try:
         yield

@@ -27,7 +27,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        GlobalTable("tenants_user", grants="SELECT, INSERT, UPDATE"),
+        # Whoever breaks into the customer web must not be able to make staff, nor to learn a staff password's hash.
+        GlobalTable("tenants_user", grants="SELECT, INSERT, UPDATE", visible="NOT is_staff AND NOT is_superuser"),
         GlobalTable("tenants_user_groups", grants="SELECT"),
         GlobalTable("tenants_user_user_permissions", grants="SELECT"),
         GlobalTable("auth_group", grants="SELECT"),
@@ -37,7 +38,8 @@ class Migration(migrations.Migration):
         GlobalTable("django_session", grants=ALL),
         GlobalTable("django_admin_log"),
         GlobalTable("django_migrations", grants="SELECT", platform_grants="SELECT"),
-        TenantTable("tenants_tenant", column="id", grants="SELECT, UPDATE"),
+        # Not its data key, and not whether it is frozen.
+        TenantTable("tenants_tenant", column="id", grants="SELECT, UPDATE (name, slug)"),
         TenantTable("tenants_member", visible=f"user_id = {PERSON}"),
         TenantTable("tenants_apikey"),
         migrations.RunSQL(
