@@ -18,6 +18,8 @@ class Leash:
         self._guardian = subprocess.Popen(
             [sys.executable, "-I", str(Path(guardian.__file__))],
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # whoever reads our output must not wait for the guardian
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
             text=True,
         )

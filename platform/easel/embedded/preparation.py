@@ -1,8 +1,15 @@
-"""The steps between the services and the processes that use them: schema, static files, models, demo tenant."""
+"""The steps between Postgres and the processes that use it: schema, static files, models, demo tenant.
+
+They run in one process of their own (`python -m easel.embedded.preparation …`), which alone gets the owner's password;
+starting Django once instead of four times is a good part of a second start.
+"""
 
 import subprocess
 import sys
 import time
+import traceback
+from pathlib import Path
+from typing import Any
 
 from easel.embedded.stack import Stack
 from easel.embedded.terminal import report, seconds_since
@@ -10,41 +17,51 @@ from easel.embedded.trouble import Trouble
 from easel.embedded.var import ROOT
 
 
-def migrate(stack: Stack) -> None:
-    manage(stack, "tables", "migrate", "--database", "owner", "--verbosity", "1", "--no-color")
-
-
-def collect_static(stack: Stack) -> None:
-    manage(stack, "static", "collectstatic", "--noinput", "--no-color")
-
-
-def register_models(stack: Stack) -> None:
-    manage(stack, "models", "models_sync")
-
-
-def make_demo(stack: Stack) -> None:
-    """Writes demo.json: the keys and logins of a tenant to try things with."""
-    urls = ["--base-url", stack.base_url, "--staff-url", stack.staff_url]
-    manage(stack, "demo", "demo", *urls, "--out", str(stack.var.demo))
-
-
-def manage(stack: Stack, subject: str, *words: str) -> None:
-    """`manage.py …` with every role's password; its output goes to log/setup.log."""
-    start = time.monotonic()
+def prepare(stack: Stack) -> None:
+    """Each step is reported on the terminal; what the commands say themselves goes to log/setup.log."""
     log_path = stack.var.log("setup")
+    words = [stack.base_url, stack.staff_url, str(stack.var.demo)]
     with log_path.open("ab") as log:
-        log.write(f"\n--- manage.py {' '.join(words)}\n".encode())
-        log.flush()
         done = subprocess.run(
-            [sys.executable, "manage.py", *words],
+            [sys.executable, "-m", "easel.embedded.preparation", *words],
             cwd=ROOT,
             env=stack.environment("manage"),
             stdin=subprocess.DEVNULL,
-            stdout=log,
             stderr=log,
             check=False,
         )
     if done.returncode:
         last = log_path.read_text(errors="replace").strip().splitlines()[-1]
-        raise Trouble(f"manage.py {words[0]} failed: {last[:300]}", f"(log: {stack.var.shown(log_path)})")
+        raise Trouble(f"{last[:300]}", f"(log: {stack.var.shown(log_path)})")
+
+
+def main(base_url: str, staff_url: str, demo: str) -> int:
+    import django
+
+    django.setup()
+    return (
+        step("tables", "migrate", database="owner", no_color=True)
+        or step("static", "collectstatic", interactive=False, no_color=True)
+        or step("models", "models_sync")
+        or step("demo", "demo", base_url=base_url, staff_url=staff_url, out=Path(demo))
+    )
+
+
+def step(subject: str, command: str, **options: Any) -> int:
+    """The exit code. A failure's last line in the log is the one for the terminal."""
+    from django.core.management import call_command
+
+    start = time.monotonic()
+    print(f"\n--- manage.py {command}", file=sys.stderr)
+    try:
+        call_command(command, stdout=sys.stderr, stderr=sys.stderr, **options)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it ends the set-up and is told)
+        traceback.print_exc()
+        print(f"manage.py {command} failed: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        return 1
     report(subject, f"done after {seconds_since(start)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from easel.embedded import first_picture, preparation
+from easel.embedded import first_picture
 from easel.embedded.addresses import addresses
 from easel.embedded.application import INFRASTRUCTURE
 from easel.embedded.detachment import detached
 from easel.embedded.options import Options
+from easel.embedded.preparation import prepare
 from easel.embedded.stack import APPLICATIONS, Stack
 from easel.embedded.terminal import report, say, seconds_since
 from easel.embedded.var import Var
@@ -46,16 +47,12 @@ def run(options: Options, var: Var, done: Callable[[], None]) -> None:
 
 
 def bring_up(stack: Stack) -> None:
-    """Set-up overlaps with waiting: Postgres is there long before S3, the web long before the worker."""
+    """The set-up needs only Postgres: S3 gets ready meanwhile."""
     stack.begin(*INFRASTRUCTURE)
     stack.wait("postgres")
-    preparation.migrate(stack)
-    preparation.collect_static(stack)
-    stack.wait(*INFRASTRUCTURE)
-    preparation.register_models(stack)
+    prepare(stack)
     stack.begin(*APPLICATIONS)
-    preparation.make_demo(stack)
-    stack.wait(*APPLICATIONS)
+    stack.wait(*INFRASTRUCTURE, *APPLICATIONS)
     if not stack.var.first_picture.exists():
         report("picture", "asking for the first one, through the public API")
         seconds = first_picture.draw(stack.var.demo, stack.var.first_picture)
