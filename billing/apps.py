@@ -8,4 +8,4 @@ class BillingConfig(AppConfig):
         from billing import opening
         from tenants.lifecycle import on_created
 
-        on_created(opening.grant_opening_credits)
+        on_created(opening.open_account)

@@ -1,14 +1,20 @@
-"""The one door into money: reserve, settle, release. Every function is one statement inside the caller's transaction.
+"""The one door into money: reserve, settle, release; grant, refund, adjust, expire.
 
-Each change of a wallet writes its entries in the same statement. An operation is known by `operation_id`, unique per
-tenant in the database, so that the same operation cannot count twice, whoever repeats it.
+Every function is one message to the database inside the caller's transaction. An operation is known by its
+`operation_id`, unique per tenant in the database, so that the same operation cannot count twice, whoever repeats it.
+`at` says when it happened; left out, it is now.
 """
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from easel.database import changed, rows
+from billing import moves
+from billing.models import NOBODY, Entry, Lot
+from easel.database import connection, rows
 from easel.identifiers import new_id
+
+REFUND_DAYS: Final = 30  # a refund lives at least so long, even if the credits that paid would be gone
 
 
 class InsufficientCredits(Exception):
@@ -19,86 +25,211 @@ class AlreadySettled(Exception):
     """The hold has ended before, or never was."""
 
 
-_GRANT: Final = """
-WITH wallet AS (
-    INSERT INTO billing_wallet (id, tenant_id, available, held) VALUES (%(id)s, %(tenant)s, %(amount)s, 0)
-    ON CONFLICT (tenant_id) DO UPDATE SET available = billing_wallet.available + EXCLUDED.available
-    RETURNING tenant_id
-)
-INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, operation_id)
-SELECT %(id)s, tenant_id, 'grant', %(amount)s, 0, %(operation)s FROM wallet
-"""
-
-_HOLD: Final = """
-WITH wallet AS (
-    UPDATE billing_wallet SET available = available - %(amount)s, held = held + %(amount)s
-    WHERE tenant_id = %(tenant)s AND available >= %(amount)s
-    RETURNING tenant_id
-), hold AS (
-    INSERT INTO billing_hold (id, tenant_id, owner_id, amount, remaining)
-    SELECT %(id)s, tenant_id, %(owner)s, %(amount)s, %(amount)s FROM wallet
-    RETURNING tenant_id
-)
-INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, owner_id, operation_id)
-SELECT %(id)s, tenant_id, 'hold', -%(amount)s, %(amount)s, %(owner)s, 'hold:' || %(owner)s FROM hold
-"""
-
-# The hold's remaining amount goes to zero once: whoever finds it there settles, all others change nothing.
-_SETTLE: Final = """
-WITH hold AS (
-    UPDATE billing_hold SET remaining = 0 FROM (
-        SELECT id AS found, remaining AS had FROM billing_hold
-        WHERE tenant_id = %(tenant)s AND owner_id = %(owner)s FOR UPDATE
-    ) AS before
-    WHERE id = found AND remaining > 0
-    RETURNING tenant_id, had, least(had, %(charge)s) AS charged
-), wallet AS (
-    UPDATE billing_wallet w SET held = w.held - hold.had, available = w.available + hold.had - hold.charged
-    FROM hold WHERE w.tenant_id = hold.tenant_id
-), charge AS (
-    INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, owner_id, operation_id)
-    SELECT %(charge_id)s, tenant_id, 'charge', 0, -charged, %(owner)s, 'charge:' || %(owner)s FROM hold
-    WHERE charged > 0
-), release AS (
-    INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, owner_id, operation_id)
-    SELECT %(release_id)s, tenant_id, 'release', had - charged, charged - had, %(owner)s, 'release:' || %(owner)s
-    FROM hold WHERE had > charged
-)
-SELECT charged FROM hold
-"""
+class NothingToRefund(Exception):
+    """More would be refunded than was charged, or nothing was."""
 
 
-def grant(tenant_id: UUID, amount: int, *, operation_id: str) -> bool:
-    """Add credits. False where this operation was already done."""
-    already = rows(
-        "SELECT 1 FROM billing_entry WHERE tenant_id = %s AND operation_id = %s", [tenant_id, operation_id]
+def grant(
+    tenant_id: UUID,
+    amount: int,
+    *,
+    operation_id: str,
+    source: str = Lot.Source.GRANT,
+    expires_at: datetime | None = None,
+    reason: str = "",
+    at: datetime | None = None,
+) -> bool:
+    """Add a lot of credits. False where this operation was already done."""
+    kind = Entry.Kind.ADJUSTMENT if source == Lot.Source.ADJUSTMENT else Entry.Kind.GRANT
+    return bool(
+        _move(
+            f"{moves.OPEN_WALLET}; {moves.LOCK}; {moves.GRANT}",
+            tenant_id,
+            at,
+            {
+                "id": new_id(),
+                "amount": _positive(amount),
+                "operation": operation_id,
+                "kind": kind,
+                "source": source,
+                "expires": expires_at,
+                "reason": reason,
+            },
+        )
     )
-    if already:
-        return False
-    parameters = {"id": new_id(), "tenant": tenant_id, "amount": amount, "operation": operation_id}
-    return changed(_GRANT, parameters) == 1
 
 
-def hold(tenant_id: UUID, owner_id: UUID, amount: int) -> None:
-    """Set credits aside for an owner. Raises InsufficientCredits."""
-    parameters = {"id": new_id(), "tenant": tenant_id, "owner": owner_id, "amount": amount}
-    if changed(_HOLD, parameters) == 0:
+def hold(
+    tenant_id: UUID,
+    owner_id: UUID,
+    amount: int,
+    *,
+    key_id: UUID = NOBODY,
+    model: str = "",
+    at: datetime | None = None,
+) -> None:
+    """Set credits aside for an owner, from the oldest live lots. Raises InsufficientCredits.
+
+    `key_id` and `model` say who spends and on what; usage is told by them.
+    """
+    held = _move(
+        f"{moves.LOCK}; {moves.HOLD}",
+        tenant_id,
+        at,
+        {
+            "id": new_id(),
+            "owner": owner_id,
+            "amount": _positive(amount),
+            "key": key_id,
+            "model": model,
+            "source": "",
+        },
+    )
+    if not held:
         raise InsufficientCredits(f"{amount} credits are needed.")
 
 
-def settle(tenant_id: UUID, owner_id: UUID, *, charge: int) -> int:
-    """End a hold: charge at most what was held, release the rest. Returns the credits charged; AlreadySettled."""
-    charged = rows(
-        _SETTLE,
-        {"tenant": tenant_id, "owner": owner_id, "charge": charge, "charge_id": new_id(), "release_id": new_id()},
-    )
-    if not charged:
+def settle(
+    tenant_id: UUID,
+    owner_id: UUID,
+    *,
+    charge: int,
+    status: str = "completed",
+    images: int = 0,
+    at: datetime | None = None,
+) -> int:
+    """End a hold: charge at most what is left of it, release the rest. Returns the credits charged; AlreadySettled."""
+    settled = _settle(tenant_id, owner_id, charge, status=status, images=images, at=at, final=True)
+    if settled is None:
         raise AlreadySettled(f"Hold of {owner_id}")
-    return int(charged[0][0])
+    return settled
 
 
-def release(tenant_id: UUID, owner_id: UUID) -> None:
-    """End a hold without a charge."""
-    settle(tenant_id, owner_id, charge=0)
+def charge(
+    tenant_id: UUID, owner_id: UUID, amount: int, *, part: str, images: int = 0, at: datetime | None = None
+) -> bool:
+    """Charge a part of a hold that stays open, as a batch does for each of its items. False where that part was
+    charged already; AlreadySettled where the hold has ended or has less left."""
+    operation_id = f"charge:{owner_id}:{part}"
+    charged = _settle(tenant_id, owner_id, _positive(amount), images=images, at=at, operation_id=operation_id)
+    if charged is None and not _done(tenant_id, operation_id):
+        raise AlreadySettled(f"Hold of {owner_id}")
+    return charged is not None
 
 
+def release(tenant_id: UUID, owner_id: UUID, *, status: str = "failed", at: datetime | None = None) -> None:
+    """End a hold without a charge. The credits return to their lots."""
+    settle(tenant_id, owner_id, charge=0, status=status, at=at)
+
+
+def refund(
+    tenant_id: UUID, owner_id: UUID, amount: int, *, operation_id: str, reason: str = "", at: datetime | None = None
+) -> bool:
+    """Give charged credits back, as a lot of their own. False where this operation was already done; NothingToRefund
+    where that would exceed the charge."""
+    refunded = _move(
+        f"{moves.LOCK}; {moves.REFUND}",
+        tenant_id,
+        at,
+        {
+            "id": new_id(),
+            "owner": owner_id,
+            "amount": _positive(amount),
+            "operation": operation_id,
+            "reason": reason,
+            "days": REFUND_DAYS,
+        },
+    )
+    if not refunded and not _done(tenant_id, operation_id):
+        raise NothingToRefund(f"{amount} credits are more than {owner_id} was charged and not refunded.")
+    return bool(refunded)
+
+
+def take(
+    tenant_id: UUID,
+    amount: int,
+    *,
+    operation_id: str,
+    source: str = "",
+    partial: bool = False,
+    reason: str = "",
+    at: datetime | None = None,
+) -> int:
+    """Take available credits back, from lots of a source or from any, and return how many: with `partial` at most
+    `amount`, or else all or InsufficientCredits. 0 where this operation was already done. Held credits stay."""
+    taken = _move(
+        f"{moves.LOCK}; {moves.TAKE}",
+        tenant_id,
+        at,
+        {
+            "id": new_id(),
+            "amount": _positive(amount),
+            "operation": operation_id,
+            "source": source,
+            "partial": partial,
+            "reason": reason,
+        },
+    )
+    if not taken and not partial and not _done(tenant_id, operation_id):
+        raise InsufficientCredits(f"{amount} credits are not available.")
+    return int(taken[0][0]) if taken else 0
+
+
+def expire(tenant_id: UUID, lot_id: UUID, *, at: datetime | None = None) -> int:
+    """Remove what is available of a lot that is past its date; returns the credits. What is held of it stays held."""
+    expired = _move(f"{moves.LOCK}; {moves.EXPIRE}", tenant_id, at, {"id": new_id(), "lot": lot_id})
+    return int(expired[0][0]) if expired else 0
+
+
+def _settle(
+    tenant_id: UUID,
+    owner_id: UUID,
+    amount: int,
+    *,
+    images: int,
+    at: datetime | None,
+    status: str = "completed",
+    operation_id: str = "",
+    final: bool = False,
+) -> int | None:
+    if amount < 0 or images < 0:
+        raise ValueError("A charge and its images are never negative.")
+    settled = _move(
+        f"{moves.LOCK}; {moves.SETTLE}",
+        tenant_id,
+        at,
+        {
+            "owner": owner_id,
+            "charge": amount,
+            "operation": operation_id or f"charge:{owner_id}",
+            "status": status,
+            "images": images,
+            "final": final,
+            "charge_id": new_id(),
+            "release_id": new_id(),
+            "usage_id": new_id(),
+        },
+    )
+    return int(settled[0][0]) if settled else None
+
+
+def _move(sql: str, tenant_id: UUID, at: datetime | None, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Several statements in one message, which is one transaction even outside of any other. Each sees what was
+    committed before it began, so that what follows the lock sees what the lock waited for. Returns the last one's rows.
+    """
+    with connection().cursor() as cursor:
+        cursor.execute(sql, {**parameters, "tenant": tenant_id, "at": at})
+        while cursor.nextset():
+            pass
+        return list(cursor.fetchall())
+
+
+def _done(tenant_id: UUID, operation_id: str) -> bool:
+    found = rows("SELECT 1 FROM billing_entry WHERE tenant_id = %s AND operation_id = %s", [tenant_id, operation_id])
+    return bool(found)
+
+
+def _positive(amount: int) -> int:
+    if amount <= 0:
+        raise ValueError(f"An amount of credits is positive, not {amount}.")
+    return amount

@@ -145,7 +145,10 @@ LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
 MAX_ATTEMPTS = environment.number("EASEL_MAX_ATTEMPTS", 3)
 TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
 STARTER_FOLDER = Path(environment.text("EASEL_STARTER", str(BASE_DIR / "starter" / "weights")))
-OPENING_CREDITS = environment.number("EASEL_OPENING_CREDITS", 10_000)  # what a new tenant may spend
+# What a new tenant starts with: a plan, and credits on top of the plan's, once per e-mail address.
+OPENING_PLAN = environment.text("EASEL_OPENING_PLAN", "free")
+DEMO_PLAN = environment.text("EASEL_DEMO_PLAN", "business")
+OPENING_CREDITS = environment.number("EASEL_OPENING_CREDITS", 10_000)
 DEVICE = environment.text("EASEL_DEVICE", "auto")  # auto · cpu · cuda:N
 
 LANGUAGE_CODE = "en-us"
