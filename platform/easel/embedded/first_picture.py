@@ -8,11 +8,13 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from easel.embedded.terminal import report
 from easel.embedded.trouble import Trouble
 
 PROMPT = "a red apple"
 PATIENCE = 300.0  # seconds: a slow machine draws with its processor
 PAUSE = 0.2
+REMIND_SECONDS = 5.0
 
 
 def draw(demo_path: Path, out: Path) -> float:
@@ -25,20 +27,29 @@ def draw(demo_path: Path, out: Path) -> float:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     body = json.dumps({"prompt": PROMPT}).encode()
     task = _json(Request(f"{base}/v1/generations", data=body, headers=headers))["id"]
-    while (status := _json(Request(f"{base}/v1/generations/status/{task}", headers=headers))["status"]) != "completed":
-        if status in {"failed", "canceled", "rejected", "in_review"}:
-            raise Trouble(
-                f"The first picture was not drawn: its generation {task} is {status}.", "See var/log/worker.log"
-            )
-        if time.monotonic() - start > PATIENCE:
-            raise Trouble(f"The first picture is still {status} after {PATIENCE:.0f} s.", "See var/log/worker.log")
-        time.sleep(PAUSE)
+    await_completion(Request(f"{base}/v1/generations/status/{task}", headers=headers), start)
     result = _json(Request(f"{base}/v1/generations/result/{task}", headers=headers))
     picture = _bytes(Request(result["images"][0]["url"]))
     unfinished = out.with_suffix(".part")
     unfinished.write_bytes(picture)
     unfinished.replace(out)
     return time.monotonic() - start
+
+
+def await_completion(request: Request, start: float) -> None:
+    reminded = start
+    while (answer := _json(request))["status"] != "completed":
+        now = time.monotonic()
+        if answer["status"] in {"failed", "canceled", "rejected", "in_review"}:
+            raise Trouble(f"The first picture was not drawn: it is {answer['status']}.", "See log/worker.log in var.")
+        if now - start > PATIENCE:
+            raise Trouble(
+                f"The first picture is still {answer['status']} after {PATIENCE:.0f} s.", "See log/worker.log in var."
+            )
+        if now - reminded > REMIND_SECONDS:
+            reminded = now
+            report("picture", f"{answer['status']}, {now - start:.0f} s")
+        time.sleep(PAUSE)
 
 
 def _json(request: Request) -> dict[str, Any]:
@@ -54,6 +65,6 @@ def _bytes(request: Request) -> bytes:
             return bytes(response.read())
     except HTTPError as error:
         said = error.read(400).decode(errors="replace")
-        raise Trouble(f"{request.full_url} answered {error.code}: {said}", "See var/log/web.log") from error
+        raise Trouble(f"{request.full_url} answered {error.code}: {said}", "See log/web.log in var.") from error
     except (URLError, OSError) as error:
-        raise Trouble(f"{request.full_url} does not answer: {error}.", "See var/log/web.log") from error
+        raise Trouble(f"{request.full_url} does not answer: {error}.", "See log/web.log in var.") from error
