@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from generation.engine.fit import crop, fit
 from generation.engine.loading import Model
 from generation.engine.protocol import Drawing, Drawn, EngineError
-from generation.engine.samplers import WholeSteps, scheduler_for
+from generation.engine.samplers import scheduler_for
 from generation.samplers import UnknownSampler, find
 
 QUOTED = 60  # characters of a prompt's unread end that a warning repeats
@@ -31,7 +31,7 @@ def draw(model: Model, drawing: Drawing, after_step: Callable[[int, int], None])
     output = pipeline(
         prompt=drawing.prompt,
         negative_prompt=drawing.negative_prompt,
-        num_inference_steps=WholeSteps(drawing.steps),
+        num_inference_steps=drawing.steps,
         guidance_scale=drawing.cfg_scale,
         width=width,
         height=height,
@@ -88,7 +88,8 @@ def _size_warning(model: Model, drawing: Drawing) -> list[str]:
 
 def _unread_words(model: Model, drawing: Drawing) -> list[str]:
     """Text encoders cut a prompt off without a word."""
-    tokenizer = model.pipeline.tokenizer
+    # SDXL reads a prompt twice, with the same limit; its refiner has the second reader only.
+    tokenizer = model.pipeline.tokenizer or model.pipeline.tokenizer_2
     room = tokenizer.model_max_length - 2  # start and end take a place each
     warnings = []
     for kind, text in (("prompt", drawing.prompt), ("negative prompt", drawing.negative_prompt)):

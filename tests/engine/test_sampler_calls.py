@@ -3,32 +3,15 @@
 from typing import Any
 
 import pytest
+from diffusers import DDIMScheduler
 
 from generation.engine.protocol import EngineError
-from generation.engine.samplers import WholeSteps, scheduler_for
+from generation.engine.samplers import scheduler_for
 from generation.samplers import SAMPLERS, Sampler, find
+from tests.engine.trained import LIKE_STABLE_DIFFUSION, ZERO_TERMINAL_SNR
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
-LIKE_STABLE_DIFFUSION = {
-    "_class_name": "PNDMScheduler",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "num_train_timesteps": 1000,
-    "skip_prk_steps": True,
-    "steps_offset": 1,
-}
-ZERO_TERMINAL_SNR = {
-    "_class_name": "DDIMScheduler",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "num_train_timesteps": 1000,
-    "prediction_type": "v_prediction",
-    "rescale_betas_zero_snr": True,
-    "timestep_spacing": "trailing",
-}
 # Short, odd, even, usual, the longest allowed, and the four where diffusers' own division overshoots.
 STEPS = (1, 2, 3, 4, 7, 20, 50, 51, 61, 103, 121, 122, 150)
 
@@ -38,15 +21,16 @@ STEPS = (1, 2, 3, 4, 7, 20, 50, 51, 61, 103, 121, 122, 150)
 def test_calls_are_the_timesteps_of_the_scheduler(sampler: Sampler, config: dict[str, Any]) -> None:
     scheduler = scheduler_for(sampler, config, max(STEPS))
     for steps in STEPS:
-        scheduler.set_timesteps(WholeSteps(steps))
+        scheduler.set_timesteps(steps)
         assert len(scheduler.timesteps) == sampler.calls(steps), steps
         assert scheduler.timesteps.min() >= 0, steps
 
 
 @pytest.mark.parametrize("steps", range(1, 151))
 def test_trailing_steps_are_those_of_diffusers_wherever_it_divides_well(steps: int) -> None:
-    ours, theirs = (scheduler_for(find("DDIM"), ZERO_TERMINAL_SNR, steps) for _ in range(2))
-    ours.set_timesteps(WholeSteps(steps))
+    ours = scheduler_for(find("DDIM"), ZERO_TERMINAL_SNR, steps)
+    theirs = DDIMScheduler.from_config(ours.config)
+    ours.set_timesteps(steps)
     theirs.set_timesteps(steps)
     assert ours.timesteps.tolist() == theirs.timesteps.tolist()[:steps]
 
