@@ -6,6 +6,8 @@ from uuid import UUID
 import pytest
 from rest_framework.test import APIClient
 
+from billing import ledger, plans
+from billing.models import Lot
 from easel.database import platform_role
 from tenants import keys, tokens
 from tenants.lifecycle import create_tenant
@@ -36,9 +38,12 @@ class Customer:
         return client
 
 
-def make_customer(name: str, scopes: list[str] | None = None) -> Customer:
+def make_customer(name: str, scopes: list[str] | None = None, *, plan: str = "business") -> Customer:
+    """On the plan with the widest limits unless told otherwise, with the opening credits and none of the plan's."""
     with platform_role():
         tenant = create_tenant(name=name)
+        plans.change(tenant.id, plans.newest(plan))
+        ledger.take(tenant.id, 10**9, operation_id="take:cast", source=Lot.Source.PLAN, partial=True)
         key, secret = keys.mint(tenant, name="test", scopes=scopes or sorted(keys.SCOPES))
     return Customer(tenant, key, secret)
 
