@@ -6,9 +6,13 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from easel.embedded.trouble import Trouble
+
 NOBODY = 65534
+REMEDY = "Start Easel as an ordinary user (install util-linux if it is missing)."
 NAMESPACE = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
-# Where namespaces are forbidden (containers, chroots). The capability lets it pass folders only root may enter.
+# Where the kernel forbids that (containers, chroots). The capability lets it pass folders that only root may enter, and
+# the securebit makes access(2), which Postgres asks beforehand, take notice of the capability.
 SWITCHED = [
     "setpriv",
     f"--reuid={NOBODY}",
@@ -16,6 +20,7 @@ SWITCHED = [
     "--clear-groups",
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
+    "--securebits=+no_setuid_fixup",
 ]
 
 
@@ -24,9 +29,10 @@ def prefix(program: Path) -> list[str]:
     """What to put before a command line that runs `program`; empty for an ordinary user."""
     if os.geteuid() != 0:
         return []
-    if shutil.which("unshare") and _can_read(NAMESPACE, program):
-        return NAMESPACE
-    return SWITCHED
+    for way in (NAMESPACE, SWITCHED):
+        if _is_open(way, program):
+            return way
+    raise Trouble("Postgres does not run as root, and this system lets root run nothing as nobody.", REMEDY)
 
 
 def give(folder: Path, *, to_run: Path) -> None:
@@ -40,6 +46,8 @@ def give(folder: Path, *, to_run: Path) -> None:
         os.chown(path, owner, owner, follow_symlinks=False)
 
 
-def _can_read(command: list[str], program: Path) -> bool:
-    """Whether the way is open: the kernel may forbid it, or a folder above may belong to a third user."""
-    return subprocess.run([*command, "test", "-x", str(program)], capture_output=True, check=False).returncode == 0
+def _is_open(way: list[str], program: Path) -> bool:
+    """The kernel may forbid it, a folder above may belong to a third user, util-linux may be missing."""
+    if not shutil.which(way[0]):
+        return False
+    return subprocess.run([*way, "test", "-x", str(program)], capture_output=True, check=False).returncode == 0
