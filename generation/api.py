@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from easel.database import rows
 from easel.problems import Problem
 from easel.requests import current_request_id
 from generation import media, progress, rendering, submission
@@ -58,18 +59,28 @@ class GenerationDetail(APIView):
 
 
 class GenerationStatus(APIView):
-    """The cheapest question, asked most: one scoped SELECT."""
+    """The cheapest question, asked most: one SELECT in one scope, without the ORM's share of the time."""
 
     scopes: ClassVar = {"GET": "generations:read"}
 
     def get(self, request: Request, generation_id: UUID) -> Response:
-        with tenant_scope(principal_of(request).tenant_id):
-            generation = (
-                Generation.objects.filter(id=generation_id).only("id", "status", "error_code", "error_detail").first()
+        tenant_id = principal_of(request).tenant_id
+        with tenant_scope(tenant_id):
+            found = rows(
+                "SELECT status, error_code, error_detail FROM generation_generation WHERE tenant_id = %s AND id = %s",
+                [tenant_id, generation_id],
             )
-        if generation is None:
+        if not found:
             raise _not_found()
-        return Response(rendering.status(generation, progress=_progress(generation)))
+        ((status, error_code, error_detail),) = found
+        return Response(
+            {
+                "task_id": str(generation_id),
+                "status": status,
+                "progress": _progress(generation_id, status),
+                "error": rendering.error(error_code, error_detail),
+            }
+        )
 
 
 class ImageFile(BaseRenderer):
@@ -124,10 +135,10 @@ def _picked(images: list[Image], index: str) -> Image:
     return found
 
 
-def _progress(generation: Generation) -> float:
-    if generation.status == Generation.Status.RUNNING:
-        return progress.of(generation.id) or 0.0
-    return 0.0 if generation.status == Generation.Status.QUEUED else 1.0
+def _progress(generation_id: UUID, status: str) -> float:
+    if status == Generation.Status.RUNNING:
+        return progress.of(generation_id) or 0.0
+    return 0.0 if status == Generation.Status.QUEUED else 1.0
 
 
 def _status_code(generation: Generation) -> int:

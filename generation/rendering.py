@@ -44,7 +44,7 @@ def whole(generation: Generation, images: Sequence[Image], *, key: DataKey, base
         "steps_run": generation.steps_run,
         "timings": generation.timings,
         "warnings": generation.warnings,
-        "error": _error(generation),
+        "error": error(generation.error_code, generation.error_detail),
         "links": links(generation, base_url=base_url),
     }
 
@@ -56,16 +56,7 @@ def result(generation: Generation, images: Sequence[Image], *, base_url: str) ->
         "images": [picture(image, base_url=base_url) for image in images],
         "credits": generation.credits,
         "warnings": generation.warnings,
-        "error": _error(generation),
-    }
-
-
-def status(generation: Generation, *, progress: float) -> dict[str, Any]:
-    return {
-        "task_id": str(generation.id),
-        "status": generation.status,
-        "progress": progress,
-        "error": _error(generation),
+        "error": error(generation.error_code, generation.error_detail),
     }
 
 
@@ -93,10 +84,8 @@ def links(generation: Generation, *, base_url: str) -> dict[str, str]:
     }
 
 
-def _error(generation: Generation) -> dict[str, str] | None:
-    if not generation.error_code:
-        return None
-    return {"code": generation.error_code, "detail": generation.error_detail}
+def error(code: str, detail: str) -> dict[str, str] | None:
+    return {"code": code, "detail": detail} if code else None
 
 
 def _moment(when: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from easel.embedded.application import INFRASTRUCTURE
 from easel.embedded.leash import end_leftovers
 from easel.embedded.lock import Lock
 from easel.embedded.stack import Stack
+from easel.embedded.trouble import Trouble
 from easel.embedded.var import Var
 
 PREFIX = "easel-tests-"
@@ -47,9 +48,17 @@ def sweep() -> None:
     """Removes what runs of the suite left behind that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         var = Var(folder)
-        if os.access(folder, os.W_OK) and var.lock.exists() and Lock.holder(var.lock) is None:
+        if os.access(folder, os.W_OK) and _abandoned(var.lock):
             end_leftovers(var)
             shutil.rmtree(folder)
+
+
+def _abandoned(lock: Path) -> bool:
+    """Left by a run that was killed. One that is just starting or leaving signs or removes its lock this moment."""
+    try:
+        return lock.exists() and Lock.holder(lock) is None
+    except (Trouble, FileNotFoundError):
+        return False
 
 
 def _quiet(subject: str, text: str) -> None:
