@@ -16,6 +16,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$
 """
 
+# Each role sees the sessions it made: the customer web can neither read one of staff nor make one.
+OWN_SESSIONS = [
+    "ALTER TABLE django_session ADD COLUMN made_by name NOT NULL DEFAULT current_user",
+    "ALTER TABLE django_session ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE django_session FORCE ROW LEVEL SECURITY",
+    "CREATE POLICY own ON django_session TO easel_app, easel_platform "
+    "USING (made_by = current_user) WITH CHECK (made_by = current_user)",
+]
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -36,6 +45,7 @@ class Migration(migrations.Migration):
         GlobalTable("auth_permission", grants="SELECT"),
         GlobalTable("django_content_type", grants="SELECT"),
         GlobalTable("django_session", grants=ALL),
+        migrations.RunSQL(OWN_SESSIONS, reverse_sql=migrations.RunSQL.noop),
         GlobalTable("django_admin_log"),
         GlobalTable("django_migrations", grants="SELECT", platform_grants="SELECT"),
         # Not its data key, and not whether it is frozen.

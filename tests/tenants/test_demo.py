@@ -2,11 +2,13 @@
 
 import json
 import stat
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.test import override_settings
 from django.utils import timezone
 
 from billing.models import Wallet
@@ -20,6 +22,12 @@ from tests.tenants.door import bearer, sign, soon
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "var" / "demo.json"
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes() -> Iterator[None]:
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 def prepare(file: Path) -> Demo:

@@ -27,8 +27,6 @@ GLOBAL = {
     "tenants_user_groups": "SELECT",
     "tenants_user_user_permissions": "SELECT",
 }
-# Global tables of which the customer web sees some rows only.
-VEILED = {"tenants_user": "((NOT is_staff) AND (NOT is_superuser))"}
 
 # Tenants' tables to which the web may do less than all.
 RESTRICTED = {
@@ -121,14 +119,23 @@ def guarded_by(condition: str) -> set[tuple[Any, ...]]:
     }
 
 
+# Global tables of which the customer web sees some rows only.
+VEILED = {
+    "tenants_user": guarded_by("((NOT is_staff) AND (NOT is_superuser))"),
+    "django_session": {
+        ("PERMISSIVE", "{easel_app,easel_platform}", "ALL", "(made_by = CURRENT_USER)", "(made_by = CURRENT_USER)")
+    },
+}
+
+
 def unprotected() -> dict[str, object]:
     """Tables that are neither global by the list above nor a tenant's with both halves of the wall."""
     wrong: dict[str, object] = {}
     for name, security in tables().items():
         if name in GLOBAL and name not in VEILED:
             continue
-        column = COLUMN.get(name, "tenant_id")
-        expected = guarded_by(VEILED.get(name, f"({column} = {TENANT})"))
+        own = guarded_by(f"({COLUMN.get(name, 'tenant_id')} = {TENANT})")
+        expected = set(VEILED.get(name, own))
         if name in ALSO_VISIBLE:
             expected.add(("PERMISSIVE", "{easel_app}", "SELECT", ALSO_VISIBLE[name], None))
         if security != (True, True) or policies(name) != expected:
@@ -154,6 +161,7 @@ def test_every_table_is_global_by_this_list_or_guarded_by_its_tenant() -> None:
         "ALTER POLICY web ON tenants_apikey WITH CHECK (true)",
         "ALTER POLICY platform ON tenants_apikey TO public",
         "ALTER POLICY web ON tenants_user USING (true)",
+        "ALTER POLICY own ON django_session USING (true)",
     ],
 )
 def test_the_walk_notices(forgotten: str) -> None:

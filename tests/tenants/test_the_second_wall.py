@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError, IntegrityError, ProgrammingError
 
 from billing.models import Entry
@@ -144,6 +145,20 @@ def test_the_web_cannot_make_staff(power: str, carol: User) -> None:
         changed(f"UPDATE tenants_user SET {power} = true WHERE id = %s", [carol.id])
     with pytest.raises(ProgrammingError, match="row-level security"):
         User.objects.create_user(f"new-{carol.id}@example.com", **{power: True})
+
+
+def test_each_role_sees_the_sessions_it_made_and_makes_none_of_another() -> None:
+    console = SessionStore()
+    console.create()
+    with platform_role():
+        staff = SessionStore()
+        staff.create()
+        assert staff.exists(str(staff.session_key))
+        assert not staff.exists(str(console.session_key))
+    assert console.exists(str(console.session_key))
+    assert not console.exists(str(staff.session_key))
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        changed("UPDATE django_session SET made_by = 'easel_platform' WHERE session_key = %s", [console.session_key])
 
 
 def test_a_person_signs_up_and_changes_themselves_through_the_web(ada: Customer) -> None:

@@ -1,0 +1,47 @@
+"""The console's door opens for members, and does not know staff."""
+
+import pytest
+from django.test import Client
+
+from easel.database import platform_role
+from tenants.models import Member, User
+from tests.cast import Customer
+
+PASSWORD = "correct horse battery"
+
+
+def person(customer: Customer, **powers: bool) -> User:
+    with platform_role():
+        user = User.objects.create_user(f"{customer.id}@example.com", PASSWORD, **powers)
+        Member.objects.create(tenant=customer.tenant, user=user, role=Member.Role.OWNER)
+    return user
+
+
+def sign_in(user: User) -> Client:
+    client = Client()
+    client.post("/console/sign-in", {"username": user.email, "password": PASSWORD})
+    return client
+
+
+def test_a_member_signs_in_and_the_sign_in_is_remembered(ada: Customer) -> None:
+    user = person(ada)
+    client = sign_in(user)
+    assert client.session["_auth_user_id"] == str(user.id)
+    assert client.get("/console/").status_code == 200
+    user.refresh_from_db()
+    assert user.last_login is not None
+
+
+@pytest.mark.parametrize("power", ["is_staff", "is_superuser"])
+def test_staff_are_nobody_there(power: str, ada: Customer) -> None:
+    client = sign_in(person(ada, **{power: True}))
+    assert "_auth_user_id" not in client.session
+    assert client.get("/console/").status_code == 302
+
+
+def test_a_session_ends_when_its_person_becomes_staff(ada: Customer) -> None:
+    user = person(ada)
+    client = sign_in(user)
+    with platform_role():
+        User.objects.filter(id=user.id).update(is_staff=True)
+    assert client.get("/console/").status_code == 302
