@@ -1,9 +1,10 @@
-"""`python -m easel.embedded up | down | reset | status`: what the Makefile calls."""
+"""`python -m easel.embedded up | down | reset | status`, which the Makefile calls, and `… manage COMMAND`."""
 
 import sys
 from collections.abc import Callable
 
 from easel.embedded.down import down
+from easel.embedded.manage import manage
 from easel.embedded.reset import reset
 from easel.embedded.status import status
 from easel.embedded.trouble import Trouble, explain
@@ -13,10 +14,13 @@ VERBS: dict[str, Callable[[], int]] = {"up": up, "down": down, "reset": reset, "
 
 
 def main(words: list[str]) -> int:
-    if len(words) != 1 or words[0] not in VERBS:
-        print(f"usage: python -m easel.embedded {' | '.join(VERBS)}", file=sys.stderr)
+    managing = len(words) > 1 and words[0] == "manage"
+    if not managing and (len(words) != 1 or words[0] not in VERBS):
+        print(f"usage: python -m easel.embedded {' | '.join(VERBS)} | manage COMMAND …", file=sys.stderr)
         return 2
     try:
+        if managing:
+            manage(words[1:])
         return VERBS[words[0]]()
     except Trouble as trouble:
         print(f"easel: {trouble}", file=sys.stderr)

@@ -1,24 +1,23 @@
 """Every service of one Easel on one machine, for `make up` and for the test suite alike."""
 
-import os
 import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from easel import roles
-from easel.embedded.application import INFRASTRUCTURE, inherited
+from easel.embedded.application import INFRASTRUCTURE
 from easel.embedded.clock import Clock
 from easel.embedded.credentials import Credentials
+from easel.embedded.environment import environment_of
 from easel.embedded.leash import end_leftovers
 from easel.embedded.lock import Lock
 from easel.embedded.ports import Ports
 from easel.embedded.postgres import Postgres
-from easel.embedded.seaweed import BUCKET, PARTS, REGION, SeaweedFS
+from easel.embedded.seaweed import PARTS, SeaweedFS
 from easel.embedded.supervisor import Report, Supervisor
 from easel.embedded.terminal import report as to_terminal
 from easel.embedded.valkey import Broker, Cache
-from easel.embedded.var import ROOT, Var
+from easel.embedded.var import Var
 from easel.embedded.web import Staff, Web
 from easel.embedded.worker import Worker
 
@@ -127,27 +126,4 @@ class Stack:
 
     def environment(self, process: str = "web") -> dict[str, str]:
         """The whole environment of a process of this kind: web, staff, worker, clock or manage."""
-        secret = self.credentials
-        environment = inherited() | {
-            "DJANGO_SETTINGS_MODULE": "easel.settings.embedded",
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
-            "PYTHONUNBUFFERED": "1",
-            "EASEL_VAR": str(self.var.root),
-            "EASEL_PROCESS": process,
-            "EASEL_SECRET_KEY": secret.secret_key,
-            "EASEL_PLATFORM_KEYS": secret.platform_keys,
-            "EASEL_TOKEN_KEYS": secret.token_keys,
-            "EASEL_DATABASE_URL": self.postgres.url(roles.APP, secret.app),
-            "EASEL_BROKER_URL": self.broker.url,
-            "EASEL_CACHE_URL": self.cache.url,
-            "EASEL_S3_ENDPOINT": self.s3.endpoint,
-            "EASEL_S3_REGION": REGION,
-            "EASEL_S3_BUCKET": BUCKET,
-            "EASEL_S3_ACCESS_KEY": secret.s3_access_key,
-            "EASEL_S3_SECRET_KEY": secret.s3_secret_key,
-        }
-        if process != "web":
-            environment["EASEL_PLATFORM_DATABASE_URL"] = self.postgres.url(roles.PLATFORM, secret.platform)
-        if process == "manage":
-            environment["EASEL_OWNER_DATABASE_URL"] = self.postgres.url(roles.OWNER, secret.owner)
-        return environment
+        return environment_of(process, var=self.var, credentials=self.credentials, ports=self._ports)

@@ -1,0 +1,40 @@
+"""What a process of Easel is told by its environment: which kind it is, addresses, and the passwords of its part."""
+
+import os
+
+from easel import roles
+from easel.embedded.application import inherited
+from easel.embedded.credentials import Credentials
+from easel.embedded.ports import Ports
+from easel.embedded.postgres import Postgres
+from easel.embedded.seaweed import BUCKET, REGION, SeaweedFS
+from easel.embedded.valkey import Broker, Cache
+from easel.embedded.var import ROOT, Var
+
+
+def environment_of(process: str, *, var: Var, credentials: Credentials, ports: Ports) -> dict[str, str]:
+    """The whole environment of a process of this kind: web, staff, worker, clock or manage."""
+    postgres = Postgres(var, credentials, ports["postgres"])
+    environment = inherited() | {
+        "DJANGO_SETTINGS_MODULE": "easel.settings.embedded",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
+        "PYTHONUNBUFFERED": "1",
+        "EASEL_VAR": str(var.root),
+        "EASEL_PROCESS": process,
+        "EASEL_SECRET_KEY": credentials.secret_key,
+        "EASEL_PLATFORM_KEYS": credentials.platform_keys,
+        "EASEL_TOKEN_KEYS": credentials.token_keys,
+        "EASEL_DATABASE_URL": postgres.url(roles.APP, credentials.app),
+        "EASEL_BROKER_URL": Broker(var, credentials.broker, ports["broker"]).url,
+        "EASEL_CACHE_URL": Cache(var, credentials.cache, ports["cache"]).url,
+        "EASEL_S3_ENDPOINT": SeaweedFS(var, credentials, ports).endpoint,
+        "EASEL_S3_REGION": REGION,
+        "EASEL_S3_BUCKET": BUCKET,
+        "EASEL_S3_ACCESS_KEY": credentials.s3_access_key,
+        "EASEL_S3_SECRET_KEY": credentials.s3_secret_key,
+    }
+    if process != "web":
+        environment["EASEL_PLATFORM_DATABASE_URL"] = postgres.url(roles.PLATFORM, credentials.platform)
+    if process == "manage":
+        environment["EASEL_OWNER_DATABASE_URL"] = postgres.url(roles.OWNER, credentials.owner)
+    return environment
