@@ -143,7 +143,7 @@ def _verify_self_signed(token: str, *, named_by: tuple[object, ...]) -> Principa
         )
     except jwt.ExpiredSignatureError as error:
         raise TokenRefused("token_expired", "The access token has expired. Sign a new one.") from error
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+    except jwt.PyJWTError as error:
         raise TokenRefused("token_invalid", _INVALID) from error
     _check_self_signed(claims)
     usable(key)
@@ -196,6 +196,6 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise TokenRefused("token_invalid", f"An access token has at most {LONGEST} characters.")
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except jwt.PyJWTError as error:
         raise TokenRefused("token_invalid", "This is not a JSON Web Token.") from error
     return parts["header"], parts["payload"]

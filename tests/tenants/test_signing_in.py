@@ -1,6 +1,7 @@
 """The console's door opens for members, and does not know staff."""
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from easel.database import platform_role
@@ -30,6 +31,16 @@ def test_a_member_signs_in_and_the_sign_in_is_remembered(ada: Customer) -> None:
     assert client.get("/console/").status_code == 200
     user.refresh_from_db()
     assert user.last_login is not None
+
+
+def test_a_superuser_is_made_by_the_command_under_the_platform_role(
+    ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = f"root-{ada.id}@example.com"
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", database="platform", interactive=False, email=email, verbosity=0)
+    with platform_role():
+        assert User.objects.get(email=email).is_superuser
 
 
 @pytest.mark.parametrize("power", ["is_staff", "is_superuser"])
