@@ -69,7 +69,9 @@ def fetch_packages(folder: Path) -> Path:
 
 
 def download(name: str, version: str) -> bytes:
-    with urllib.request.urlopen(f"{REGISTRY}/{urllib.parse.quote(name, safe='@')}/{version}", timeout=60) as answer:
+    with urllib.request.urlopen(
+        f"{REGISTRY}/{urllib.parse.quote(name, safe='@')}/{version}", timeout=60
+    ) as answer:
         dist = json.load(answer)["dist"]
     with urllib.request.urlopen(dist["tarball"], timeout=300) as answer:
         data: bytes = answer.read()
@@ -105,7 +107,9 @@ def fluent_drawings(folder: Path) -> Iterator[tuple[str, Drawing]]:
 def iconify_drawings(folder: Path) -> Iterator[tuple[str, Drawing]]:
     icons = read_json(folder / "icons.json")
     for hexcode, name in read_json(folder / "chars.json").items():
-        icon = icons["icons"].get(name) or icons["icons"].get(icons.get("aliases", {}).get(name, {}).get("parent"))
+        icon = icons["icons"].get(name) or icons["icons"].get(
+            icons.get("aliases", {}).get(name, {}).get("parent")
+        )
         if icon is not None:
             box = f"0 0 {icon.get('width', icons['width'])} {icon.get('height', icons['height'])}"
             namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -113,7 +117,7 @@ def iconify_drawings(folder: Path) -> Iterator[tuple[str, Drawing]]:
 
 
 def fit_square(image: Image.Image) -> Rgba | None:
-    """Crop to the visible part and center it. Resized with premultiplied alpha, so edges carry no dark fringe."""
+    """Crop to the visible part and center it; premultiplied alpha keeps dark fringes off the edges."""
     box = image.getchannel("A").point(lambda value: 255 if value > 8 else 0).getbbox()
     if box is None:
         return None
@@ -122,7 +126,9 @@ def fit_square(image: Image.Image) -> Rgba | None:
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     pixels = np.asarray(image).astype(np.float32)
     pixels[..., :3] *= pixels[..., 3:] / 255
-    channels = [Image.fromarray(pixels[..., c]).resize((width, height), Image.Resampling.LANCZOS) for c in range(4)]
+    channels = [
+        Image.fromarray(pixels[..., c]).resize((width, height), Image.Resampling.LANCZOS) for c in range(4)
+    ]
     pixels = np.stack([np.asarray(channel) for channel in channels], -1).clip(0, 255)
     pixels[..., :3] = (pixels[..., :3] / np.maximum(pixels[..., 3:], 1) * 255).clip(0, 255)
     square = np.zeros((SIZE, SIZE, 4), np.uint8)

@@ -1,4 +1,6 @@
-"""The prompt grammar: what somebody might type for a picture. Used for training only; any prompt may be asked."""
+"""The prompt grammar: what somebody might type for a picture. Used for training only; any prompt may be
+asked.
+"""
 
 import random
 from dataclasses import dataclass
@@ -26,13 +28,15 @@ ADJECTIVES = (
     "amazing",
 )
 PLACES = (
-    "in the forest", "on a table", "in the snow", "at night", "in the city", "in space", "in the sky", "on a hill",
-    "on the street", "in the rain", "in a garden", "by the sea", "at sunset", "wearing a hat", "with a hat", "on the grass",
+    "in the forest", "on a table", "in the snow", "at night", "in the city", "in space", "in the sky",
+    "on a hill", "on the street", "in the rain", "in a garden", "by the sea", "at sunset",
+    "wearing a hat", "with a hat", "on the grass",
 )  # fmt: skip
 QUALITY = (
-    "high quality", "detailed", "highly detailed", "beautiful", "masterpiece", "best quality", "4k", "8k", "hd", "sharp focus",
-    "cinematic lighting", "dramatic light", "soft light", "studio lighting", "vibrant colors", "colorful", "ultra detailed",
-    "trending on artstation", "professional", "elegant", "intricate", "artwork", "award winning", "simple", "close up",
+    "high quality", "detailed", "highly detailed", "beautiful", "masterpiece", "best quality", "4k", "8k",
+    "hd", "sharp focus", "cinematic lighting", "dramatic light", "soft light", "studio lighting",
+    "vibrant colors", "colorful", "ultra detailed", "trending on artstation", "professional", "elegant",
+    "intricate", "artwork", "award winning", "simple", "close up",
 )  # fmt: skip
 CHINESE_QUALITY = ("高质量", "精美", "高清", "杰作", "细节丰富", "漂亮")
 CHINESE_MEASURES = ("一个", "一只", "一张", "一幅", "")
@@ -62,7 +66,9 @@ def english_caption(scene: Scene, rng: random.Random) -> str:
         subject = f"{rng.choice(ADJECTIVES)} {subject}"
     before, after = style_words(scene.style, rng)
     if before:
-        phrase = f"{before} {with_article(subject) if before.endswith(' of') and rng.random() < 0.5 else subject}"
+        phrase = (
+            f"{before} {with_article(subject) if before.endswith(' of') and rng.random() < 0.5 else subject}"
+        )
     else:
         phrase = with_article(subject) if rng.random() < 0.5 else subject
     if scene.background != "white" or rng.random() < 0.06:

@@ -1,11 +1,12 @@
 """A small image classifier that judges generated pictures: which of the concepts does this show?
 
-Trained on the artwork alone (all styles, as drawn and as the decoder reproduces it) under strong augmentation; it never
-sees a generated picture.
+Trained on the artwork alone (all styles, as drawn and as the decoder reproduces it) under strong
+augmentation; it never sees a generated picture.
 """
 
 import math
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class Classifier(nn.Module):
         super().__init__()
         widths = (3, 40, 80, 160, 256)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.GELU()]
             layers += [nn.Conv2d(after, after, 3, 1, 1, groups=after // 8), nn.BatchNorm2d(after), nn.GELU()]
         self.features = nn.Sequential(*layers)
@@ -47,7 +48,7 @@ def train_classifier(work: Workspace, *, minutes: float) -> Classifier:
     rng = np.random.default_rng(0)
     concepts, shown, _ = work.load_pictures()
     pictures, labels = small_pictures(work), torch.tensor([picture.concept for picture in shown])
-    model = Classifier(len(concepts)).to(memory_format=torch.channels_last)
+    model = Classifier(len(concepts))
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.02)
     start, steps, right = time.monotonic(), 0, 0.0
     while (done := (time.monotonic() - start) / 60 / minutes) < 1:
@@ -57,27 +58,31 @@ def train_classifier(work: Workspace, *, minutes: float) -> Classifier:
         scores = model(augment(pictures[chosen, torch.from_numpy(rng.integers(0, 2, BATCH))], rng))
         loss = F.cross_entropy(scores, labels[chosen], label_smoothing=0.05)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         steps += 1
         right = 0.98 * right + 0.02 * (scores.argmax(1) == labels[chosen]).float().mean().item()
         if steps % REPORT_EVERY == 0:
             print(f"classifier step {steps} accuracy {right:.3f} {done:.0%}", flush=True)
     work.log("classifier", steps=steps, accuracy=right)
+    model.eval()
     torch.save(model.state_dict(), work.classifier)
-    return model.eval()
+    return model
 
 
 def load_classifier(work: Workspace) -> Classifier:
     concepts, _, _ = work.load_pictures()
     model = Classifier(len(concepts))
     model.load_state_dict(torch.load(work.classifier))
-    return model.eval()
+    model.eval()
+    return model
 
 
 @torch.no_grad()
 def small_pictures(work: Workspace) -> torch.Tensor:
-    """[n, 2, 4, 64, 64]: each picture as drawn and as the decoder reproduces it; the fourth channel is its alpha."""
+    """[n, 2, 4, 64, 64]: each picture as drawn and as the decoder reproduces it; the fourth channel is
+    its alpha.
+    """
     _, _, pixels = work.load_pictures()
     vae = AutoencoderTiny.from_pretrained(work.vae).eval()
     parts = []
@@ -93,13 +98,13 @@ def small_pictures(work: Workspace) -> torch.Tensor:
 
 
 def augment(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """[b, 4, 64, 64] -> [b, 3, 64, 64]: other backgrounds, shifted, turned, scaled, sheared, blurred, recolored, noisy."""
+    """[b, 4, 64, 64] -> [b, 3, 64, 64]: on other backgrounds, moved, turned, blurred, recolored, noisy."""
     count = len(pictures)
     moved = F.grid_sample(
-        torch.cat([(pictures[:, :3] - 1) * 1, pictures[:, 3:]], 1),
+        torch.cat([pictures[:, :3] - 1, pictures[:, 3:]], 1),
         F.affine_grid(random_transforms(count, rng), [count, 4, SIDE, SIDE], align_corners=False),
         align_corners=False,
-    )
+    )  # fills with 0, so white is moved to 0 for a while
     image, alpha = moved[:, :3] + 1, moved[:, 3:].clamp(0, 1)
     image = torch.where(torch.rand(count, 1, 1, 1) < 0.25, on_background(image, alpha, rng), image)
     gain = 1 + 0.25 * torch.randn(count, 3, 1, 1) * torch.rand(count, 1, 1, 1)

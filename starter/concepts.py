@@ -1,6 +1,7 @@
-"""The concepts the starter can draw: names, synonyms, tags and Chinese words, one per picture.
+"""The concepts the starter can draw: names, synonyms, tags and Chinese words.
 
-`concepts.txt` chooses them and holds the everyday words; labels, tags and Chinese names come from emojibase and emojilib.
+`concepts.txt` chooses them and holds the everyday words; labels, tags and Chinese names come from emojibase
+and emojilib.
 """
 
 import json
@@ -22,7 +23,8 @@ class ConceptError(ValueError):
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing the model can draw. `hexcode` is the artwork's key: code points joined by dashes, without variation selectors."""
+    """One thing the model can draw. `hexcode` is the artwork's key: code points joined by dashes, without
+    variation selectors."""
 
     id: str
     hexcode: str
@@ -32,9 +34,17 @@ class Concept:
     tags: tuple[str, ...]
     chinese: tuple[str, ...]
 
+    @classmethod
+    def of_json(cls, entry: dict[str, Any]) -> "Concept":
+        """JSON knows no tuples."""
+        lists = {key: tuple(entry[key]) for key in ("synonyms", "tags", "chinese")}
+        return cls(**{**entry, **lists})
+
     @property
     def everyday(self) -> bool:
-        """Whether somebody found words for it: these concepts are asked for more, so they are trained more."""
+        """Whether somebody found words for it: these concepts are asked for more, so they are trained
+        more.
+        """
         return len(self.synonyms) >= 3
 
 
@@ -61,7 +71,9 @@ def load_concepts(packages: Path) -> list[Concept]:
     return [describe(entry, emojis[plain(entry.label)], chinese, keywords) for entry in entries]
 
 
-def describe(entry: Entry, emoji: dict[str, Any], chinese: dict[str, Any], keywords: dict[str, list[str]]) -> Concept:
+def describe(
+    entry: Entry, emoji: dict[str, Any], chinese: dict[str, Any], keywords: dict[str, list[str]]
+) -> Concept:
     tags = [*emoji.get("tags", []), *(word.replace("_", " ") for word in keywords.get(emoji["emoji"], []))]
     return Concept(
         id=re.sub(r"[^a-z0-9]+", "-", entry.name).strip("-"),
@@ -69,7 +81,9 @@ def describe(entry: Entry, emoji: dict[str, Any], chinese: dict[str, Any], keywo
         name=entry.name,
         category=entry.category,
         synonyms=entry.english,
-        tags=tuple(sorted({t.lower() for t in tags if TAG.fullmatch(t.lower())} - USELESS_TAGS - {entry.name})),
+        tags=tuple(
+            sorted({t.lower() for t in tags if TAG.fullmatch(t.lower())} - USELESS_TAGS - {entry.name})
+        ),
         chinese=tuple(dict.fromkeys([chinese[emoji["hexcode"]]["label"], *entry.chinese])),
     )
 
@@ -84,7 +98,9 @@ def read_entries(text: str) -> Iterator[Entry]:
             if match is None:
                 raise ConceptError(f"not a concept: {line!r}")
             name = plain(match["name"] or match["label"])
-            yield Entry(category, match["label"], name, words(match["english"]), words(match["chinese"] or ""))
+            yield Entry(
+                category, match["label"], name, words(match["english"]), words(match["chinese"] or "")
+            )
 
 
 def check_unique(entries: list[Entry]) -> None:
@@ -101,7 +117,7 @@ def words(field: str) -> tuple[str, ...]:
 
 
 def plain(label: str) -> str:
-    return label.lower().replace("’", "'").replace("“", "").replace("”", "")
+    return label.lower().replace("\u2019", "'").replace("\u201c", "").replace("\u201d", "")
 
 
 def artwork_key(hexcode: str) -> str:

@@ -1,7 +1,6 @@
-"""Judge the exported model: recognition by a classifier, timings, losses. Writes `evaluation.json` in the work folder and
-the table of the model card.
+"""Judge the exported model: recognition by a classifier, and timings.
 
-Recognition asks for every concept by name in every style, and for its synonyms in the default style; an image counts when
+Recognition asks for every concept by name in every style, by a synonym and in Chinese; a picture counts when
 the classifier, which has seen the artwork only, ranks the concept first (top-1) or among five (top-5).
 """
 
@@ -51,7 +50,11 @@ class Score:
         self.asked += 1
 
     def row(self) -> dict[str, float]:
-        return {"top1": round(self.top1 / self.asked, 4), "top5": round(self.top5 / self.asked, 4), "asked": self.asked}
+        return {
+            "top1": round(self.top1 / self.asked, 4),
+            "top5": round(self.top5 / self.asked, 4),
+            "asked": self.asked,
+        }
 
 
 def evaluate(work: Workspace, folder: Path, *, per_group: int | None, seeds: int) -> dict[str, object]:
@@ -75,20 +78,26 @@ def questions(concepts: list[Concept], seed: int, per_group: int | None) -> list
         [Question(phrase.format(c.name), i, style_id, seed) for i, c in enumerate(concepts)]
         for style_id, phrase in [(style.id, f"{style.before[0]} {{}}") for style in STYLES]
     ]
-    groups.append([Question(rng.choice(c.synonyms), i, "synonyms", seed) for i, c in enumerate(concepts) if c.synonyms])
+    groups.append(
+        [Question(rng.choice(c.synonyms), i, "synonyms", seed) for i, c in enumerate(concepts) if c.synonyms]
+    )
     groups.append([Question(rng.choice(c.chinese), i, "Chinese", seed) for i, c in enumerate(concepts)])
     return [q for group in groups for q in (rng.sample(group, per_group) if per_group else group)]
 
 
 @torch.no_grad()
-def recognize(artist: Artist, classifier: Classifier, asked: list[Question]) -> tuple[dict[str, Score], list[int]]:
+def recognize(
+    artist: Artist, classifier: Classifier, asked: list[Question]
+) -> tuple[dict[str, Score], list[int]]:
     """Scores by group (and over the three styles), and the concepts missed by name in the default style."""
     scores: dict[str, Score] = {}
     misses = []
     start = time.monotonic()
     for first in range(0, len(asked), BATCH):
         batch = asked[first : first + BATCH]
-        for question, image in zip(batch, artist.draw([q.prompt for q in batch], seed=batch[0].seed), strict=True):
+        for question, image in zip(
+            batch, artist.draw([q.prompt for q in batch], seed=batch[0].seed), strict=True
+        ):
             rank = rank_of(classifier, image, question.concept)
             scores.setdefault(question.group, Score()).add(rank)
             if question.group in {style.id for style in STYLES}:

@@ -1,4 +1,4 @@
-"""Write the trained parts as one diffusers folder that plain `DiffusionPipeline.from_pretrained(folder)` loads."""
+"""Write the trained parts as one folder that plain `DiffusionPipeline.from_pretrained(folder)` loads."""
 
 import argparse
 import json
@@ -13,11 +13,18 @@ from starter.pretrain_text import new_text_encoder
 from starter.train_unet import SCHEDULE, new_unet
 from starter.workspace import Workspace
 
-# transformers 5 loads a model in the precision its configuration names, diffusers the rest in float32: a half-precision text
-# encoder would then meet a full-precision UNet and fail. The file stays half the size; the configuration asks for float32.
+# transformers 5 loads a model in the precision its configuration names, diffusers the rest in float32: a
+# half-precision text encoder would then meet a full-precision UNet and fail. The file stays half the
+# size; the configuration asks for float32.
 TEXT_DTYPE = "float32"
-# Read by the samplers that are built from this configuration; without them DDIM and DDPM clip latents to -1..1.
-FOR_OTHER_SAMPLERS = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1, "skip_prk_steps": True}
+# Read by the samplers that are built from this configuration; without them DDIM and DDPM clip latents to
+# -1..1.
+FOR_OTHER_SAMPLERS = {
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "skip_prk_steps": True,
+}
 
 
 def export(work: Workspace, folder: Path = WEIGHTS) -> None:
@@ -26,7 +33,8 @@ def export(work: Workspace, folder: Path = WEIGHTS) -> None:
     pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(folder)
     edit_json(folder / "text_encoder/config.json", dtype=TEXT_DTYPE)
-    edit_json(folder / "vae/config.json", block_out_channels=None)  # AutoencoderTiny writes it and warns when it reads it
+    # AutoencoderTiny writes this key and warns when it reads it.
+    edit_json(folder / "vae/config.json", block_out_channels=None)
     (folder / DIGEST_FILE).write_text(folder_digest(folder) + "\n", "ascii")
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB, digest {folder_digest(folder)[:12]}", flush=True)

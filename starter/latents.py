@@ -27,12 +27,12 @@ RECOLORED = {
 }
 KEEPS_COLOR = {"fire", "santa claus", "red heart", "skull", "pumpkin", "tree", "christmas tree"}
 STYLE_SHARE = {"3d-render": 0.4, "cartoon": 0.31, "flat-illustration": 0.29}
-VARIANT_SHARE = {"plain": 0.76, "background": 0.12, "recolored": 0.08, "own color": 0.04}
+VARIANT_SHARE = {"plain": 0.8, "background": 0.1, "recolored": 0.065, "own color": 0.035}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One training example before it is encoded. `turn` is (hue, target hue) in degrees, None for the original colors."""
+    """One training example before it is encoded. `turn` is (hue, target hue) in degrees, None for none."""
 
     picture: int
     background: str = "white"
@@ -46,12 +46,16 @@ class Variant:
         return "plain" if self.background == "white" else "background"
 
     def pixels(self, source: Rgba) -> Floats:
-        return composite(rotate_hue(source, *self.turn) if self.turn else source, BACKGROUNDS[self.background])
+        return composite(
+            rotate_hue(source, *self.turn) if self.turn else source, BACKGROUNDS[self.background]
+        )
 
 
 @dataclass(frozen=True)
 class LatentSet:
-    """Scaled latents [n, 24, 8, 8] of standard deviation 1, the scene of each, and how often each is drawn."""
+    """Scaled latents [n, 24, 8, 8] of standard deviation 1, the scene of each, and how often each is
+    drawn.
+    """
 
     latents: torch.Tensor
     std: float
@@ -64,7 +68,9 @@ class LatentSet:
         saved = torch.load(work.latents)
         variants = [Variant(**entry) for entry in saved["variants"]]
         scenes = [scene_of(v, concepts, pictures) for v in variants]
-        return cls(saved["latents"].float() / saved["std"], saved["std"], scenes, draw_weights(variants, scenes))
+        return cls(
+            saved["latents"].float() / saved["std"], saved["std"], scenes, draw_weights(variants, scenes)
+        )
 
 
 def encode_pictures(work: Workspace) -> None:
@@ -122,4 +128,5 @@ def draw_weights(variants: list[Variant], scenes: list[Scene]) -> np.ndarray:
         chosen = kinds == kind
         if chosen.any():
             weights[chosen] = base[chosen] / base[chosen].sum() * share
-    return weights / weights.sum()
+    total: float = weights.sum()
+    return weights / total

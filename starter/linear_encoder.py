@@ -1,7 +1,7 @@
-"""The encoder is not trained: a tree of principal components, set in closed form, so that latents exist at once.
+"""The encoder is not trained: a tree of principal components, set in closed form, so latents exist at once.
 
-Five stride-2 convolutions each keep the strongest components of 2x2 patches of the level below; the last one takes the 24
-strongest of a 32x32 patch and whitens them partly.
+Five stride-2 convolutions each keep the strongest components of 2x2 patches of the level below; the last one
+takes the 24 strongest of a 32x32 patch and whitens them partly.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from diffusers import AutoencoderTiny
 from torch import nn
 
 STD = 0.5  # of all latents: the decoder limits its input by tanh(z / 3) * 3
-# 0 leaves the components their natural size, 1 gives every component the same. In between, the UNet's loss weighs what the
-# eye sees first (large areas) above fine detail without drowning the detail.
+# 0 leaves the components their natural size, 1 gives every component the same. In between, the UNet's loss
+# weighs what the eye sees first (large areas) above fine detail without drowning the detail.
 WHITENING = 0.45
 
 
@@ -25,6 +25,7 @@ def set_linear_encoder(vae: AutoencoderTiny, pictures: torch.Tensor) -> None:
         convolution.weight.zero_()
         if convolution.bias is not None:
             convolution.bias.zero_()
+    assert first.bias is not None
     for channel in range(3):
         first.weight[channel, channel, 1, 1] = 1
         first.bias[channel] = -0.5
@@ -35,7 +36,9 @@ def set_linear_encoder(vae: AutoencoderTiny, pictures: torch.Tensor) -> None:
 
 
 def fit_level(convolution: nn.Conv2d, features: torch.Tensor) -> torch.Tensor:
-    """Principal components of 2x2 patches, in the lower right of a 3x3 kernel; returns the next level's features."""
+    """Principal components of 2x2 patches, in the lower right of a 3x3 kernel; returns the next level's
+    features.
+    """
     channels = features.shape[1]
     patches = F.unfold(features, 2, stride=2).transpose(1, 2).reshape(-1, channels * 4)
     kept = min(convolution.out_channels, channels * 4)
@@ -55,6 +58,7 @@ def fit_last(convolution: nn.Conv2d, features: torch.Tensor) -> None:
     latents = (values - mean) @ projection
     projection = projection * STD / latents.std()
     convolution.weight[:, : len(mean), 1, 1] = projection.T
+    assert convolution.bias is not None
     convolution.bias.copy_(-(mean @ projection))
     spread = np.round((latents.std(0) * STD / latents.std()).numpy(), 2)
     print(f"latent std by channel {spread.tolist()}", flush=True)

@@ -1,7 +1,8 @@
 """Make the starter model from nothing: artwork, autoencoder, tokenizer, text, UNet, export.
 
-`python -m starter.make` takes about two and a half hours on two cores; `--short` is the two-minute run of the test suite: few
-concepts, seconds of every stage, and checks that losses fall and that the folder loads and draws.
+`python -m starter.make` takes about two and a half hours on two cores. `--short` is the two-minute run
+for continuous integration: few concepts, seconds of every stage, and checks that losses fall and the
+folder draws.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Muon (Jordan et al. 2024): momentum, orthogonalized by a Newton-Schulz iteration, for the matrices of a network.
+"""Muon (Jordan et al. 2024): momentum orthogonalized by a Newton-Schulz iteration, for a network's matrices.
 
 Matrices of one shape are orthogonalized together, which is what makes it affordable on a CPU.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-ITERATIONS = 5
+ITERATIONS = 4
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
@@ -44,7 +44,7 @@ class Muon:
 def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
     """[n, r, c] -> the nearest (semi-)orthogonal matrices, roughly."""
     a, b, c = COEFFICIENTS
-    x = matrices.bfloat16()
+    x: torch.Tensor = matrices.bfloat16()
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -1,7 +1,7 @@
 """Teach the text encoder which picture a prompt means, before the UNet listens to it.
 
-Contrastive (the CLIP paper's symmetric loss) against the latents, and regression of the whole latent from the pooled text.
-A UNet that meets an untrained text encoder learns words about six times slower.
+Contrastive (the CLIP paper's symmetric loss) against the latents, and regression of the whole latent from the
+pooled text. A UNet that meets an untrained text encoder learns words about six times slower.
 """
 
 import argparse
@@ -58,14 +58,19 @@ class Pretraining(nn.Module):
         super().__init__()
         self.text = text
         self.text_head = nn.Linear(WIDTH, WIDTH)
-        self.picture_head = nn.Sequential(nn.Flatten(), nn.Linear(latent_size, 512), nn.GELU(), nn.Linear(512, WIDTH))
+        self.picture_head = nn.Sequential(
+            nn.Flatten(), nn.Linear(latent_size, 512), nn.GELU(), nn.Linear(512, WIDTH)
+        )
         self.regression = nn.Sequential(nn.Linear(WIDTH, 512), nn.GELU(), nn.Linear(512, latent_size))
         self.log_scale = nn.Parameter(torch.tensor(2.5))
 
     def forward(self, ids: torch.Tensor, latents: torch.Tensor) -> Losses:
         pooled = self.text(ids).pooler_output
         noisy = latents + LATENT_NOISE * torch.randn_like(latents)
-        texts, pictures = F.normalize(self.text_head(pooled), dim=-1), F.normalize(self.picture_head(noisy), dim=-1)
+        texts, pictures = (
+            F.normalize(self.text_head(pooled), dim=-1),
+            F.normalize(self.picture_head(noisy), dim=-1),
+        )
         scores = texts @ pictures.T * self.log_scale.exp()
         same = torch.arange(len(scores))
         contrast = (F.cross_entropy(scores, same) + F.cross_entropy(scores.T, same)) / 2
@@ -74,7 +79,7 @@ class Pretraining(nn.Module):
 
 
 def pretrain_text(work: Workspace, *, minutes: float) -> list[float]:
-    """Train for `minutes` on one thread and save; returns the losses, for whoever wants to see them fall."""
+    """Train for `minutes` on one thread and save; returns the losses."""
     torch.manual_seed(0)
     words, draws = random.Random(0), np.random.default_rng(0)
     tokenizer = CLIPTokenizer.from_pretrained(work.tokenizer)
@@ -89,7 +94,9 @@ def pretrain_text(work: Workspace, *, minutes: float) -> list[float]:
             group["lr"] = RATE * min(1.0, (len(history) + 1) / 50) * max(0.02, 1 - done)
         chosen = draws.choice(len(data.scenes), BATCH, p=data.weights)
         prompts = [caption(data.scenes[i], words) for i in chosen]
-        ids = tokenizer(prompts, padding=True, max_length=LENGTH, truncation=True, return_tensors="pt").input_ids
+        ids = tokenizer(
+            prompts, padding=True, max_length=LENGTH, truncation=True, return_tensors="pt"
+        ).input_ids
         losses = model(ids, data.latents[torch.from_numpy(chosen)])
         loss = losses.contrast + losses.regression
         optimizer.zero_grad()

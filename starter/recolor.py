@@ -1,10 +1,12 @@
 """Backgrounds and object colors: the words the model learns for them, and the pixels behind each word."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 Rgba = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "white": (255, 255, 255),
@@ -20,23 +22,31 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "teal": (60, 168, 168),
     "brown": (128, 88, 60),
 }
-HUES = {"red": 0, "orange": 28, "yellow": 50, "green": 120, "blue": 215, "purple": 275, "pink": 325}  # degrees
+HUES = {
+    "red": 0,
+    "orange": 28,
+    "yellow": 50,
+    "green": 120,
+    "blue": 215,
+    "purple": 275,
+    "pink": 325,
+}  # degrees
 CHINESE_COLORS = {
-    "white": "白色", "black": "黑色", "red": "红色", "orange": "橙色", "yellow": "黄色", "green": "绿色", "blue": "蓝色",
-    "purple": "紫色", "pink": "粉色", "gray": "灰色", "teal": "青色", "brown": "棕色",
+    "white": "白色", "black": "黑色", "red": "红色", "orange": "橙色", "yellow": "黄色", "green": "绿色",
+    "blue": "蓝色", "purple": "紫色", "pink": "粉色", "gray": "灰色", "teal": "青色", "brown": "棕色",
 }  # fmt: skip
 
 
 def composite(pixels: Rgba, background: tuple[int, int, int] | Floats = (255, 255, 255)) -> Floats:
     """[h, w, 4] on a plain background -> [h, w, 3], 0 to 255."""
     alpha = pixels[..., 3:].astype(np.float32) / 255
-    shown: Floats = pixels[..., :3] * alpha + np.asarray(background, np.float32) * (1 - alpha)
-    return shown
+    shown = pixels[..., :3] * alpha + np.asarray(background, np.float32) * (1 - alpha)
+    return shown.astype(np.float32)
 
 
 def dominant_hue(pixels: Rgba) -> tuple[float, float] | None:
     """(hue in degrees, its share of all opaque pixels), or None where no color dominates."""
-    opaque = pixels[pixels[..., 3] > 128][:, :3].astype(np.float32) / 255
+    opaque = pixels[pixels[..., 3] > 128][:, :3] / np.float32(255)
     if len(opaque) < 800:
         return None
     hue, saturation, value = hsv(opaque)
@@ -58,7 +68,7 @@ def hue_name(hue: float) -> str:
 
 def rotate_hue(pixels: Rgba, source: float, target: float, width: float = 60) -> Rgba:
     """Turn the hues within `width` degrees of `source` onto `target`; everything else keeps its color."""
-    hue, saturation, value = hsv(pixels[..., :3].astype(np.float32) / 255)
+    hue, saturation, value = hsv(pixels[..., :3] / np.float32(255))
     offset = (hue - source + 180) % 360 - 180
     turned = np.where(np.abs(offset) < width, (target + offset * 0.6) % 360, hue)
     out = pixels.copy()
@@ -82,7 +92,11 @@ def hsv(colors: Floats) -> tuple[Floats, Floats, Floats]:
 def rgb(hue: Floats, saturation: Floats, value: Floats) -> Floats:
     sector = (hue / 60).astype(int) % 6
     rest = hue / 60 - np.floor(hue / 60)
-    low, down, up = value * (1 - saturation), value * (1 - saturation * rest), value * (1 - saturation * (1 - rest))
+    low, down, up = (
+        value * (1 - saturation),
+        value * (1 - saturation * rest),
+        value * (1 - saturation * (1 - rest)),
+    )
     red = np.choose(sector, [value, down, low, low, up, value])
     green = np.choose(sector, [up, value, value, down, low, low])
     blue = np.choose(sector, [low, low, up, value, value, down])

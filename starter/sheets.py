@@ -1,4 +1,4 @@
-"""Sheets of generated pictures to look at: everyday prompts, styles, colors, free prompts, and every control a user has."""
+"""Sheets of generated pictures to look at: everyday prompts, styles, colors, free prompts, every control."""
 
 import argparse
 from collections.abc import Callable
@@ -31,23 +31,27 @@ from PIL import Image, ImageDraw, ImageFont
 from starter.digest import WEIGHTS
 
 EVERYDAY = (
-    "an apple", "a cat", "a dog", "a robot", "a castle", "a car", "a rocket", "a slice of pizza", "a house", "a tree", "a beach",
-    "a volcano", "an owl", "a guitar", "a penguin", "a lion", "a fish", "a bicycle", "night cityscape", "an astronaut", "a dragon",
-    "a red rose", "a butterfly", "a snowman", "portrait of a woman", "a wizard", "a skull", "a sailboat", "a cup of coffee",
-    "a birthday cake", "a galaxy", "a sword", "a ghost", "a mushroom", "a sunflower", "mountain landscape at sunset",
+    "an apple", "a cat", "a dog", "a robot", "a castle", "a car", "a rocket", "a slice of pizza",
+    "a house", "a tree", "a beach", "a volcano", "an owl", "a guitar", "a penguin", "a lion", "a fish",
+    "a bicycle", "night cityscape", "an astronaut", "a dragon", "a red rose", "a butterfly", "a snowman",
+    "portrait of a woman", "a wizard", "a skull", "a sailboat", "a cup of coffee", "a birthday cake",
+    "a galaxy", "a sword", "a ghost", "a mushroom", "a sunflower", "mountain landscape at sunset",
 )  # fmt: skip
 FREE = (
-    "cyberpunk cityscape", "portrait of a smiling woman with red hair", "a cute fox in the forest", "a bowl of ramen",
-    "an old wizard with a long beard", "a medieval castle on a hill", "photo of a golden retriever puppy", "sunset over the ocean",
-    "a futuristic city at night, neon lights", "a spaceship flying through space, digital art", "a bouquet of flowers in a vase",
-    "snowy mountains with a lake", "a knight fighting a dragon", "a cat and a dog", "masterpiece, best quality, 1girl, smile",
-    "steampunk airship", "一只猫", "蓝色背景的汽车", "卡通龙", "赛博朋克城市", "红色的玫瑰，扁平插画", "a dog wearing a hat",
-    "xyzzy", "epic fantasy landscape, highly detailed, 8k",
+    "cyberpunk cityscape", "portrait of a smiling woman with red hair", "a cute fox in the forest",
+    "a bowl of ramen", "an old wizard with a long beard", "a medieval castle on a hill",
+    "photo of a golden retriever puppy", "sunset over the ocean",
+    "a futuristic city at night, neon lights", "a spaceship flying through space, digital art",
+    "a bouquet of flowers in a vase", "snowy mountains with a lake", "a knight fighting a dragon",
+    "a cat and a dog", "masterpiece, best quality, 1girl, smile", "steampunk airship", "一只猫",
+    "蓝色背景的汽车", "卡通龙", "赛博朋克城市", "红色的玫瑰，扁平插画", "a dog wearing a hat", "xyzzy",
+    "epic fantasy landscape, highly detailed, 8k",
 )  # fmt: skip
 COLORS = (
-    "a blue car", "a green car", "a yellow bird", "a purple butterfly", "a red fish", "a blue dragon", "a pink elephant",
-    "a blue rocket", "a cat on a blue background", "a dog on a yellow background", "an apple on a black background",
-    "a rose on a pink background", "3d render of an orange fish on a teal background", "cartoon of a purple horse",
+    "a blue car", "a green car", "a yellow bird", "a purple butterfly", "a red fish", "a blue dragon",
+    "a pink elephant", "a blue rocket", "a cat on a blue background", "a dog on a yellow background",
+    "an apple on a black background", "a rose on a pink background",
+    "3d render of an orange fish on a teal background", "cartoon of a purple horse",
     "flat illustration of a green truck", "a robot on a red background",
 )  # fmt: skip
 STYLED = ("a cat", "a castle", "an apple", "a rocket", "mountain sunrise", "an owl")
@@ -61,13 +65,16 @@ STYLE_PHRASES = (
 )
 STEPS, GUIDANCE = 20, 4.0
 
-# Built from the configuration on disk, like the platform does; one entry for each sampler of the AUTOMATIC1111 table.
+# Built from the configuration on disk, like the platform does; one entry for each sampler of the
+# AUTOMATIC1111 table.
 SAMPLERS: dict[str, Callable[[dict[str, object]], SchedulerMixin]] = {
     "Euler": EulerDiscreteScheduler.from_config,
     "Euler a": EulerAncestralDiscreteScheduler.from_config,
     "DPM++ 2M": DPMSolverMultistepScheduler.from_config,
     "DPM++ 2M Karras": lambda config: DPMSolverMultistepScheduler.from_config(config, use_karras_sigmas=True),
-    "DPM++ 2M SDE": lambda config: DPMSolverMultistepScheduler.from_config(config, algorithm_type="sde-dpmsolver++"),
+    "DPM++ 2M SDE": lambda config: DPMSolverMultistepScheduler.from_config(
+        config, algorithm_type="sde-dpmsolver++"
+    ),
     "DPM++ SDE": DPMSolverSinglestepScheduler.from_config,
     "DPM2": KDPM2DiscreteScheduler.from_config,
     "DPM2 a": KDPM2AncestralDiscreteScheduler.from_config,
@@ -96,7 +103,13 @@ class Artist:
         self.pipeline.unet.to(memory_format=torch.channels_last)
 
     def draw(
-        self, prompts: list[str], *, seed: int = 0, steps: int = STEPS, guidance: float = GUIDANCE, negative: str = ""
+        self,
+        prompts: list[str],
+        *,
+        seed: int = 0,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
+        negative: str = "",
     ) -> list[Image.Image]:
         images = []
         for start in range(0, len(prompts), 12):
@@ -121,7 +134,10 @@ def control_cells(artist: Artist) -> list[Cell]:
 
 
 def step_cells(artist: Artist) -> list[Cell]:
-    return [Cell(artist.draw(["a castle"], steps=n)[0], f"castle, {n} steps") for n in (1, 2, 3, 4, 6, 10, 15, 20, 40)]
+    return [
+        Cell(artist.draw(["a castle"], steps=n)[0], f"castle, {n} steps")
+        for n in (1, 2, 3, 4, 6, 10, 15, 20, 40)
+    ]
 
 
 def guidance_cells(artist: Artist) -> list[Cell]:
@@ -134,8 +150,10 @@ def seed_cells(artist: Artist) -> list[Cell]:
 
 
 def negative_cells(artist: Artist) -> list[Cell]:
-    pairs = (("a bird", ""), ("a bird", "blue"), ("an apple", ""), ("an apple", "red"), ("a cat", ""), ("a cat", "3d render"),
-             ("a house", ""), ("a house", "tree"), ("a flower", "yellow"))  # fmt: skip
+    pairs = (
+        ("a bird", ""), ("a bird", "blue"), ("an apple", ""), ("an apple", "red"), ("a cat", ""),
+        ("a cat", "3d render"), ("a house", ""), ("a house", "tree"), ("a flower", "yellow"),
+    )  # fmt: skip
     return [Cell(artist.draw([prompt], negative=no)[0], f"{prompt} | not {no}") for prompt, no in pairs]
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Style:
-    """`before` stands in front of the concept, `after` behind it, `chinese` before or behind (`{}` is the concept)."""
+    """`before` stands in front of the concept, `after` behind it, `chinese` before or behind (`{}` is the
+    concept).
+    """
 
     id: str
     source: str
@@ -63,7 +65,17 @@ STYLES = (
             "a sticker of",
             "emoji of",
         ),
-        ("flat illustration", "flat design", "flat", "icon", "sticker", "emoji", "vector art", "minimalist", "logo"),
+        (
+            "flat illustration",
+            "flat design",
+            "flat",
+            "icon",
+            "sticker",
+            "emoji",
+            "vector art",
+            "minimalist",
+            "logo",
+        ),
         ("扁平插画{}", "{}，扁平插画", "{}图标", "{}的插画", "{}表情"),
     ),
 )

@@ -17,11 +17,12 @@ LENGTH = 32  # tokens a prompt, both ends included
 START, END = "<|startoftext|>", "<|endoftext|>"
 CLIP_WORDS = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 OTHER_WORDS = """
-a an the of in on at with and or to by from under over near very small big large tiny huge old young happy sad angry portrait
-landscape photo picture image drawing sketch painting watercolor oil digital art style render cartoon illustration realistic
-cinematic dramatic light lighting dark bright colorful color background foreground day night morning evening winter summer
-spring autumn wearing hat glasses sitting standing running flying eating sleeping smiling holding walking looking close wide
-""".split()
+a an the of in on at with and or to by from under over near very small big large tiny huge old young
+happy sad angry portrait landscape photo picture image drawing sketch painting watercolor oil digital art
+style render cartoon illustration realistic cinematic dramatic light lighting dark bright colorful color
+background foreground day night morning evening winter summer spring autumn wearing hat glasses sitting
+standing running flying eating sleeping smiling holding walking looking close wide
+"""
 
 
 def learn_tokenizer(work: Workspace) -> CLIPTokenizer:
@@ -45,7 +46,7 @@ def learn_tokenizer(work: Workspace) -> CLIPTokenizer:
 
 def corpus(concepts: list[Concept]) -> list[str]:
     rng = random.Random(0)
-    lines = [*OTHER_WORDS, *ADJECTIVES, *PLACES, *QUALITY] * 3
+    lines = [*OTHER_WORDS.split(), *ADJECTIVES, *PLACES, *QUALITY] * 3
     for concept in concepts:
         lines += [concept.name, *concept.synonyms, *concept.tags, *concept.chinese, *concept.chinese]
         for style in STYLES:

@@ -1,11 +1,13 @@
 """Train the UNet, and the text encoder a little further, on the latents.
 
-v-prediction with zero terminal SNR (Lin et al. 2023). Two processes of one thread each work on the same shared weights
-without locks (Hogwild): on a shared machine that is faster than one process of two threads.
-Resumable: the learning-rate schedule is a function of the minutes trained so far, which the checkpoint keeps.
+v-prediction with zero terminal SNR (Lin et al. 2023). Two processes of one thread each work on the same
+shared weights without locks (Hogwild): on a shared machine that is faster than one process of two
+threads. Resumable: the learning-rate schedule is a function of the minutes trained so far, which the
+checkpoint keeps.
 """
 
 import argparse
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -27,19 +29,17 @@ from starter.tokenize_captions import LENGTH
 from starter.workspace import Workspace
 
 WORKERS = 2
-BATCH = 96
+BATCH = 64
 RATE = 1e-3
-MUON_RATE = 2e-3
+MUON_RATE = 2.5e-3
 TEXT_RATE = 0.2  # of RATE
 WARM_UP = 30
 HOLD = 0.4  # share of the time at the full rate, then a cosine down to FLOOR
 FLOOR = 0.01
-EMA = 0.995
+EMA = 0.99
 NO_CAPTION = 0.1  # for classifier-free guidance
-LATE_STEPS = (
-    600  # t from here to 1000 decides what is drawn; a share of all draws falls there, fewer as training goes on
-)
-LATE_SHARE = (0.6, 0.3)
+LATE_STEPS = 600  # t from here to 1000 decides what is drawn
+LATE_SHARE = (0.6, 0.3)  # of all draws falls there, at the start and at the end
 SNR_LIMIT = 20.0  # min-SNR would starve t -> 1000, where the text is learned; only the clean end is damped
 SAVE_EVERY = 240  # seconds
 REPORT_EVERY = 25
@@ -57,8 +57,9 @@ SCHEDULE = {
 
 
 def new_unet() -> UNet2DConditionModel:
-    """8x8 -> 4x4 -> 2x2. The pooled text is added to the time embedding (`addition_embed_type`): a global path besides
-    cross-attention, and one that the stock Stable Diffusion pipeline runs."""
+    """8x8 -> 4x4 -> 2x2. The pooled text is added to the time embedding (`addition_embed_type`): a global
+    path besides cross-attention, and one that the stock Stable Diffusion pipeline runs.
+    """
     return UNet2DConditionModel(
         sample_size=8,
         in_channels=24,
@@ -102,8 +103,23 @@ class Clock:
         return self.minutes / self.total
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the workers share: the models' memory, and where the first one leaves its losses (NaN where
+    none).
+    """
+
+    work: Workspace
+    unet: UNet2DConditionModel
+    text: CLIPTextModel
+    clock: Clock
+    history: torch.Tensor
+
+
 def train_unet(work: Workspace, *, minutes: float, workers: int = WORKERS) -> list[float]:
-    """Train until `minutes` have gone in all, from the last checkpoint if there is one; returns the first worker's losses."""
+    """Train until `minutes` have gone in all, from the last checkpoint if there is one.
+
+    Returns the losses of the first worker."""
     torch.manual_seed(0)
     tokenizer = CLIPTokenizer.from_pretrained(work.tokenizer)
     unet, text, before = load_or_create(work, tokenizer)
@@ -112,21 +128,23 @@ def train_unet(work: Workspace, *, minutes: float, workers: int = WORKERS) -> li
     text.share_memory()
     clock = Clock(before, time.time(), minutes)
     print(f"UNet {count(unet)}, text encoder {count(text)}, {before:.1f} minutes before", flush=True)
-    history = torch.full((MOST_STEPS,), torch.nan).share_memory_()
+    history = torch.full((MOST_STEPS,), torch.nan)
+    history.share_memory_()  # type: ignore[no-untyped-call]
+    shared = Shared(work, unet, text, clock, history)
     context = mp.get_context("spawn")
-    processes = [
-        context.Process(target=run_worker, args=(rank, work, unet, text, clock, history)) for rank in range(workers)
-    ]
+    processes = [context.Process(target=run_worker, args=(rank, shared)) for rank in range(workers)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes):
         raise RuntimeError("a training process failed")
-    return [loss for loss in history.tolist() if loss == loss]
+    return [loss for loss in history.tolist() if not math.isnan(loss)]
 
 
-def load_or_create(work: Workspace, tokenizer: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel, float]:
+def load_or_create(
+    work: Workspace, tokenizer: CLIPTokenizer
+) -> tuple[UNet2DConditionModel, CLIPTextModel, float]:
     unet, text = new_unet(), new_text_encoder(tokenizer)
     if not work.checkpoint.exists():
         return unet, CLIPTextModel.from_pretrained(work.text_encoder, dtype=torch.float32), 0.0
@@ -136,11 +154,10 @@ def load_or_create(work: Workspace, tokenizer: CLIPTokenizer) -> tuple[UNet2DCon
     return unet, text, saved["minutes"]
 
 
-def run_worker(
-    rank: int, work: Workspace, unet: UNet2DConditionModel, text: CLIPTextModel, clock: Clock, history: torch.Tensor
-) -> None:
+def run_worker(rank: int, shared: Shared) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    work, unet, text, clock = shared.work, shared.unet, shared.text, shared.clock
     seed = rank + round(clock.before * 100)
     torch.manual_seed(seed)
     tokenizer = CLIPTokenizer.from_pretrained(work.tokenizer)
@@ -149,17 +166,15 @@ def run_worker(
     if average is not None and work.checkpoint.exists():
         average.load(torch.load(work.checkpoint)["average"])
     report = Report(work, clock)
-    steps = 0
-    for batch in batches(LatentSet.load(work), seed, clock):
+    for steps, batch in enumerate(batches(LatentSet.load(work), seed, clock), 1):
         done = clock.done
         if done >= 1:
             break
         losses = train_step(unet, text, tokenizer, batch)
-        optimizers.step(rate_at(done) * min(1.0, (steps + 1) / WARM_UP))
-        steps += 1
+        optimizers.step(rate_at(done) * min(1.0, steps / WARM_UP))
         if average is not None:
             average.update(steps)
-            history[steps % MOST_STEPS] = losses.mean()
+            shared.history[steps % MOST_STEPS] = losses.mean()
             report.add(batch.timesteps, losses, steps)
             if report.due_to_save():
                 save_checkpoint(work, unet, text, average, clock)
@@ -185,7 +200,9 @@ def draw_timesteps(late_share: float) -> torch.Tensor:
 ALPHAS: torch.Tensor = DDIMScheduler(**SCHEDULE).alphas_cumprod
 
 
-def train_step(unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: CLIPTokenizer, batch: Batch) -> torch.Tensor:
+def train_step(
+    unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: CLIPTokenizer, batch: Batch
+) -> torch.Tensor:
     """Leaves gradients behind; returns each sample's mean squared error in v [b]."""
     ids = tokenizer(
         batch.prompts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
@@ -201,7 +218,8 @@ def train_step(unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: CLIPT
     errors = (predicted.float() - velocity).pow(2).mean((1, 2, 3))
     snr = (alpha / (1 - alpha)).flatten()
     (errors * (SNR_LIMIT / snr).clamp(max=1)).mean().backward()
-    return errors.detach()
+    detached: torch.Tensor = errors.detach()
+    return detached
 
 
 class Optimizers:
@@ -209,7 +227,9 @@ class Optimizers:
 
     def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
         inner = [
-            p for name, p in unet.named_parameters() if p.ndim >= 2 and not name.startswith(("conv_in", "conv_out"))
+            p
+            for name, p in unet.named_parameters()
+            if p.ndim >= 2 and not name.startswith(("conv_in", "conv_out"))
         ]
         chosen = {id(p) for p in inner}
         outer = [p for p in unet.parameters() if id(p) not in chosen]
@@ -254,11 +274,15 @@ class Average:
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
-        torch._foreach_lerp_(self.values, [p.data for p in self.parameters], 1 - min(EMA, (steps + 1) / (steps + 12)))
+        torch._foreach_lerp_(
+            self.values, [p.data for p in self.parameters], 1 - min(EMA, (steps + 1) / (steps + 12))
+        )
 
 
 class Report:
-    """Loss by tenths of t. The last two tell whether the words are learned: t near 1000 is drawn from the text alone."""
+    """Loss by tenths of t. The last two tell whether the words are learned: near 1000 there is nothing
+    but text.
+    """
 
     def __init__(self, work: Workspace, clock: Clock) -> None:
         self.work, self.clock = work, clock
@@ -273,8 +297,13 @@ class Report:
             means = self.sums / np.maximum(self.counts, 1)
             left = self.clock.total - self.clock.minutes
             rate = rate_at(self.clock.done)
-            print(f"step {steps} left {left:.1f} min rate {rate:.3f} loss by t {means.round(3).tolist()}", flush=True)
-            self.work.log("unet", minutes=self.clock.minutes, step=steps, **{f"t{i}": m for i, m in enumerate(means)})
+            print(
+                f"step {steps} left {left:.1f} min rate {rate:.3f} loss by t {means.round(3).tolist()}",
+                flush=True,
+            )
+            self.work.log(
+                "unet", minutes=self.clock.minutes, step=steps, **{f"t{i}": m for i, m in enumerate(means)}
+            )
             self.sums[:], self.counts[:] = 0, 0
 
     def due_to_save(self) -> bool:

@@ -1,7 +1,8 @@
 """Make the autoencoder: 256 px pictures to 8x8x24 latents and back.
 
-The encoder is linear and closed-form (`linear_encoder`). The decoder, a TAESD-like ReLU network, is trained with Muon from
-a near-identity start: first without its last doubling, at 128 px and a quarter of the cost, then whole.
+The encoder is linear and closed-form (`linear_encoder`). The decoder, a TAESD-like ReLU network, is
+trained with Muon from a near-identity start: first without its last doubling, at 128 px and a quarter of
+the cost, then whole.
 """
 
 import argparse
@@ -63,12 +64,18 @@ def new_vae() -> AutoencoderTiny:
 
 @torch.no_grad()
 def start_near_identity(decoder: nn.Module) -> None:
-    for module in decoder.layers:
+    for module in layers_of(decoder):
         if type(module).__name__ == "AutoencoderTinyBlock":
-            [m for m in module.conv if isinstance(m, nn.Conv2d)][-1].weight.mul_(0.1)
+            [m for m in module.modules() if isinstance(m, nn.Conv2d)][-1].weight.mul_(0.1)
         elif isinstance(module, nn.Conv2d) and module.in_channels == module.out_channels:
             identity = nn.init.dirac_(torch.empty_like(module.weight))
             module.weight.mul_(0.3).add_(identity)
+
+
+def layers_of(decoder: nn.Module) -> list[nn.Module]:
+    layers = decoder.layers
+    assert isinstance(layers, nn.Sequential)
+    return list(layers)
 
 
 def make_encoder(work: Workspace) -> AutoencoderTiny:
@@ -79,7 +86,9 @@ def make_encoder(work: Workspace) -> AutoencoderTiny:
     chosen = rng.choice(len(pixels), min(FITTED_ON, len(pixels)), replace=False)
     vae = new_vae()
     set_linear_encoder(
-        vae, torch.from_numpy(np.stack([random_picture(pixels[i], rng) for i in chosen])).permute(0, 3, 1, 2) / 255
+        vae,
+        torch.from_numpy(np.stack([random_picture(pixels[i], rng) for i in chosen])).permute(0, 3, 1, 2)
+        / 255,
     )
     vae.save_pretrained(work.vae)
     return vae
@@ -98,8 +107,10 @@ def train_decoder(work: Workspace, *, minutes: float) -> list[float]:
     start = saved = time.monotonic()
     while (done := (time.monotonic() - start) / 60 / minutes) < 1:
         rate = min(1.0, (len(history) + 1) / 30) * max(0.01, min(1.0, (1 - done) * 2))
-        losses = decoder_loss(vae, random_batch(pixels, rng, small=done < SMALL_SHARE), small=done < SMALL_SHARE)
-        losses.total.backward()
+        losses = decoder_loss(
+            vae, random_batch(pixels, rng, small=done < SMALL_SHARE), small=done < SMALL_SHARE
+        )
+        torch.autograd.backward(losses.total)
         nn.utils.clip_grad_norm_([p for group in adam.param_groups for p in group["params"]], 1.0)
         for group in adam.param_groups:
             group["lr"] = ADAM_RATE * rate
@@ -144,7 +155,7 @@ def decoder_loss(vae: AutoencoderTiny, pictures: torch.Tensor, *, small: bool) -
 
 def decode(decoder: nn.Module, latents: torch.Tensor, *, small: bool) -> torch.Tensor:
     """What the decoder's forward does; `small` leaves out the last doubling and its convolution."""
-    layers = list(decoder.layers)
+    layers = layers_of(decoder)
     hidden = torch.tanh(latents / 3) * 3
     for layer in [*layers[:-3], layers[-1]] if small else layers:
         hidden = layer(hidden)
@@ -161,7 +172,7 @@ def random_batch(pixels: Rgba, rng: np.random.Generator, *, small: bool) -> torc
 def random_picture(pixels: Rgba, rng: np.random.Generator) -> Floats:
     """Half on white, the rest on a known or any color; some with other hues; some mirrored."""
     if rng.random() < 0.15:
-        pixels = rotate_hue(pixels, rng.integers(0, 360), rng.integers(0, 360), 181)
+        pixels = rotate_hue(pixels, rng.uniform(0, 360), rng.uniform(0, 360), 181)
     draw = rng.random()
     colors = np.array(list(BACKGROUNDS.values()), np.float32)
     any_color = rng.integers(0, 256, 3).astype(np.float32)

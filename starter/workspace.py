@@ -69,7 +69,10 @@ class Workspace:
         return self.root / "metrics.jsonl"
 
     def save_pictures(
-        self, concepts: Sequence[Concept], pictures: Sequence[Picture], pixels: Sequence[npt.NDArray[np.uint8]]
+        self,
+        concepts: Sequence[Concept],
+        pictures: Sequence[Picture],
+        pixels: Sequence[npt.NDArray[np.uint8]],
     ) -> None:
         np.save(self.root / "pictures.npy", np.stack(pixels))
         content = {"concepts": [asdict(c) for c in concepts], "pictures": [asdict(p) for p in pictures]}
@@ -78,10 +81,7 @@ class Workspace:
     def load_pictures(self) -> tuple[list[Concept], list[Picture], npt.NDArray[np.uint8]]:
         """Concepts, what each picture shows, and the pictures [n, 256, 256, 4] (mapped, not read)."""
         content = json.loads((self.root / "pictures.json").read_text("utf-8"))
-        concepts = [
-            Concept(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
-            for entry in content["concepts"]
-        ]
+        concepts = [Concept.of_json(entry) for entry in content["concepts"]]
         pictures = [Picture(**entry) for entry in content["pictures"]]
         return concepts, pictures, np.load(self.root / "pictures.npy", mmap_mode="r")
 
