@@ -6,11 +6,11 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test check bench install install-dev
+.PHONY: help up down status reset test check style types imports migrations bench install install-dev
 .NOTPARALLEL:
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 	@echo
 	@echo "  PORT=8000       the API and the console; staff is on the next one"
 	@echo "  BIND=127.0.0.1  0.0.0.0 shows the API and the console to other machines"
@@ -32,11 +32,19 @@ reset: ## Delete all data, after asking
 test: install-dev ## All tests, on real services that the suite starts itself
 	@exec $(PY) -m pytest $(ARGS)
 
-check: install-dev ## Style, types, import rules, migrations
+check: style types imports migrations ## Style, types, import rules, migrations (make -k check: all of them, whatever fails)
+
+style: install-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy
+
+types: install-dev
+	$(NOWHERE) $(PY) -m mypy
+
+imports: install-dev
 	.venv/bin/lint-imports
+
+migrations: install-dev
 	$(NOWHERE) $(PY) manage.py makemigrations --check --dry-run
 
 bench: install-dev ## Measure what the project promises
