@@ -18,6 +18,7 @@ from tenants.authentication import BearerAuthentication, HasScope, principal_of
 class Door(APIView):
     authentication_classes: ClassVar = [BearerAuthentication]
     permission_classes: ClassVar = [HasScope]
+    throttle_classes: ClassVar = []
     scopes: ClassVar = {"GET": "generations:read", "POST": "generations:write"}
 
     def get(self, request: Request) -> Response:
