@@ -277,3 +277,8 @@ def test_a_method_for_which_no_scope_was_said_is_nobodys(method: str, ada: Custo
     assert hasattr(Door, "delete")
     response = bearer(own(ada), method=method)
     assert (response.status_code, body(response)["code"]) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("make", [unsigned, lambda ada: own(ada, alg="RS256")], ids=["none", "RS256"])
+def test_another_algorithm_is_told_which_one_is_right(make: Callable[[Customer], str], ada: Customer) -> None:
+    assert "HS256" in body(bearer(make(ada)))["detail"]
