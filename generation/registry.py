@@ -34,8 +34,11 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
 
 
 def register_starter(*, name: str = STARTER) -> Model:
-    """The model Easel ships. It draws one native size; other sizes are made from that."""
+    """The model Easel ships, if its files are the ones that were shipped. It draws one native size; other sizes are
+    made from that."""
     folder = settings.STARTER_FOLDER
+    pinned = folder / "DIGEST"
+    checkpoint.verify(folder, pinned.read_text().strip() if pinned.is_file() else "")
     return register(
         name,
         str(folder),

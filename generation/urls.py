@@ -1,10 +1,11 @@
 from django.urls import path
 
-from generation import api, console
+from generation import api, catalogue, console
 from generation.media import media
 
 urlpatterns = [
     *console.urlpatterns,
+    *catalogue.urlpatterns,
     path("v1/generations", api.GenerationList.as_view(), name="generations"),
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
     path("v1/generations/status/<uuid:generation_id>", api.GenerationStatus.as_view(), name="generation-status"),

@@ -144,8 +144,8 @@ def test_objects_nobody_adopted_are_removed_by_the_clock(ada: Customer, job: Job
 
 
 @pytest.fixture
-def missing_model(tmp_path: Path) -> Iterator[Workshop]:
-    yield make_workshop(str(tmp_path / "nowhere"))
+def missing_model(tmp_path: Path) -> Workshop:
+    return make_workshop(str(tmp_path / "nowhere"))
 
 
 def test_a_missing_model_fails_the_job_with_a_clear_code_and_charges_nothing(

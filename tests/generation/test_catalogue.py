@@ -1,0 +1,65 @@
+"""A client can ask what it may ask for."""
+
+from pathlib import Path
+
+import pytest
+from django.test import override_settings
+
+from easel.database import platform_role
+from generation.checkpoint import CheckpointChanged
+from generation.models import Model
+from generation.registry import register_starter
+from tests.cast import Customer
+from tests.generation.conftest import Workshop
+from tests.generation.test_console import person, signed_in
+
+
+def test_models_are_listed_with_their_limits_and_defaults(ada: Customer, workshop: Workshop) -> None:
+    listed = {model["name"]: model for model in ada.client().get("/v1/models").json()["data"]}
+    mine = listed[workshop.model.name]
+    assert mine["limits"] == {"min_size": 64, "max_size": 1024}
+    assert mine["defaults"]["sampler"] == "DPM++ 2M"
+    assert len(mine["version"]) == 12
+
+
+def test_another_tenants_model_and_a_retired_one_are_not_listed(
+    ada: Customer, bob: Customer, workshop: Workshop
+) -> None:
+    with platform_role():
+        Model.objects.filter(id=workshop.model.id).update(tenant=bob.tenant)
+    names = [{model["name"] for model in each.client().get("/v1/models").json()["data"]} for each in (ada, bob)]
+    assert workshop.model.name not in names[0]
+    assert workshop.model.name in names[1]
+    refused = ada.client().post("/v1/generations", workshop.body(), format="json")
+    assert refused.json()["errors"][0]["code"] == "unknown_model"
+    with platform_role():
+        Model.objects.filter(id=workshop.model.id).update(enabled=False)
+    assert workshop.model.name not in {model["name"] for model in bob.client().get("/v1/models").json()["data"]}
+
+
+def test_every_listed_sampler_is_accepted(ada: Customer) -> None:
+    listed = ada.client().get("/v1/samplers").json()["data"]
+    names = {each["name"]: each["model_calls_at_20_steps"] for each in listed}
+    assert names["Euler a"] == 20
+    assert names["Heun"] == 39
+
+
+def test_the_models_page_says_what_the_starter_can_draw(ada: Customer) -> None:
+    with platform_role():
+        register_starter()
+    listed = {model["name"]: model for model in ada.client().get("/v1/models").json()["data"]}
+    names = [name for members in listed["starter"]["vocabulary"].values() for name in members]
+    assert {"rocket", "castle", "owl"} <= set(names)
+    assert len(names) >= 600
+    page = signed_in(person(ada)).get("/console/models").content.decode()
+    assert "demonstration model" in page
+    assert "models_add" in page
+
+
+def test_a_starter_whose_files_were_changed_is_not_registered(tiny_folder: Path) -> None:
+    (tiny_folder / "DIGEST").write_text("0" * 64 + "\n")
+    try:
+        with override_settings(STARTER_FOLDER=tiny_folder), platform_role(), pytest.raises(CheckpointChanged):
+            register_starter()
+    finally:
+        (tiny_folder / "DIGEST").unlink()
