@@ -3,13 +3,13 @@
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from easel.embedded.application import INFRASTRUCTURE
 from easel.embedded.leash import end_leftovers
 from easel.embedded.lock import Lock
 from easel.embedded.stack import Stack
-from easel.embedded.trouble import Trouble
 from easel.embedded.var import Var
 
 PREFIX = "easel-tests-"
@@ -54,10 +54,10 @@ def sweep() -> None:
 
 
 def _abandoned(lock: Path) -> bool:
-    """Left by a run that was killed. One that is just starting or leaving signs or removes its lock this moment."""
+    """Left by a run that was killed. A folder of this minute may be one where another run is just starting."""
     try:
-        return lock.exists() and Lock.holder(lock) is None
-    except (Trouble, FileNotFoundError):
+        return time.time() - lock.stat().st_mtime > 60 and Lock.is_free(lock)
+    except FileNotFoundError:
         return False
 
 

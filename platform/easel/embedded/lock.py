@@ -15,14 +15,23 @@ class Lock:
         self._file = path.open("a+")
 
     def acquire(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not self._taken():
             where = self._path.parents[1]
-            raise Trouble(f"Easel is running already in {where}.", "To stop it: make down") from error
+            raise Trouble(f"Easel is running already in {where}.", "To stop it: make down")
         self._file.truncate(0)
         self._file.write(f"{Identity.of(os.getpid())}\n")
         self._file.flush()
+
+    def _taken(self) -> bool:
+        """Tries for a moment: somebody who only looks (`is_free`) holds it for an instant, too."""
+        for _ in range(5):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+            else:
+                return True
+        return False
 
     def release(self) -> None:
         self._file.truncate(0)
