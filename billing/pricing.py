@@ -2,9 +2,10 @@
 
 `work` is model calls x megapixels x the model's factor: what an image costs the device. One credit buys one unit of it,
 and every image costs at least one credit. The quote of a generation is its images' price together; it is what is held,
-and never less than what is charged.
+and never less than what is charged. docs/billing.md states what each ending costs; here it is computed.
 """
 
+from collections.abc import Iterable
 from math import ceil
 
 
@@ -15,3 +16,26 @@ def image_work(*, calls: int, width: int, height: int, factor: float) -> float:
 
 def image_credits(work: float) -> int:
     return max(1, ceil(work))
+
+
+def settled_credits(quote: int, *, n: int, steps: int, stored: Iterable[int], abandoned: Iterable[int] = ()) -> int:
+    """What an ending costs of a quote for `n` images of `steps` steps each.
+
+    `stored` are the steps run for each image that was stored: its price, less where steps were saved. `abandoned` are
+    those run for images that were canceled on the way: the device's time so far, rounded down. An image that failed or
+    was refused is in neither, and costs nothing. Never more than the quote.
+    """
+    each = quote // n
+    finished = sum(max(1, _share(each, run, steps, up=True)) for run in stored)
+    begun = sum(_share(each, run, steps, up=False) for run in abandoned)
+    return min(quote, finished + begun)
+
+
+def cached_credits(quote: int, *, percent: int) -> int:
+    """The price of an answer from the cache: a share of the quote, rounded up. Nothing at 0 percent."""
+    return -(-quote * percent // 100)
+
+
+def _share(price: int, run: int, steps: int, *, up: bool) -> int:
+    run = min(max(run, 0), steps)
+    return -(-price * run // steps) if up else price * run // steps

@@ -5,4 +5,7 @@ class GenerationConfig(AppConfig):
     name = "generation"
 
     def ready(self) -> None:
-        from generation import duties  # noqa: F401  registers the clock's duties
+        from billing import plans
+        from generation import duties, flows  # noqa: F401  registers the clock's duties
+
+        plans.on_changed(flows.apply_limits)

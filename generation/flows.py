@@ -5,9 +5,11 @@ All functions run inside the caller's transaction, after it has locked the gener
 wallet → flow).
 """
 
+from functools import partial
 from typing import Final
 from uuid import UUID
 
+from billing.plans import Limits
 from easel.database import changed, on_commit, rows
 from easel.identifiers import new_id
 from generation import bell
@@ -17,8 +19,16 @@ _ENQUEUE: Final = """
 INSERT INTO generation_flow AS flow (id, tenant_id, pool_id, vtime, weight, queued, running, cap)
 SELECT %(id)s, %(tenant)s, pool.id, pool.vtime, %(weight)s, 1, 0, %(cap)s FROM generation_pool pool WHERE id = %(pool)s
 ON CONFLICT (tenant_id, pool_id) DO UPDATE SET
-    queued = flow.queued + 1,
+    queued = flow.queued + 1, weight = EXCLUDED.weight, cap = EXCLUDED.cap,
     vtime = CASE WHEN flow.queued = 0 THEN greatest(flow.vtime, EXCLUDED.vtime) ELSE flow.vtime END
+RETURNING queued + (
+    SELECT coalesce(sum(queued), 0) FROM generation_flow other WHERE tenant_id = %(tenant)s AND pool_id <> %(pool)s
+)
+"""
+
+_LIMITS: Final = """
+UPDATE generation_flow flow SET weight = %(weight)s, cap = %(cap)s FROM generation_pool pool
+WHERE tenant_id = %(tenant)s AND pool.id = pool_id RETURNING pool.name, flow.queued > 0
 """
 
 _ENDED: Final = """
@@ -33,11 +43,21 @@ WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
 """
 
 
-def enqueue(tenant_id: UUID, pool_id: UUID, pool: str, *, weight: float = 1.0, cap: int = 4) -> None:
-    """One more job waits; a worker hears of it when the transaction commits."""
+def enqueue(tenant_id: UUID, pool_id: UUID, pool: str, *, weight: float = 1.0, cap: int = 4) -> int:
+    """One more job waits; a worker hears of it when the transaction commits. Returns how many of the tenant's wait now,
+    in all pools: exactly, since the wallet's lock, taken before, lets one submission of a tenant through at a time."""
     parameters = {"id": new_id(), "tenant": tenant_id, "pool": pool_id, "weight": weight, "cap": cap}
-    changed(_ENQUEUE, parameters)
+    ((waiting,),) = rows(_ENQUEUE, parameters)
     on_commit(lambda: bell.ring(pool))
+    return int(waiting)
+
+
+def apply_limits(tenant_id: UUID, limits: Limits) -> None:
+    """A changed plan counts at once for what already waits."""
+    parameters = {"tenant": tenant_id, "weight": limits.queue_weight, "cap": limits.running_jobs}
+    for pool, waiting in rows(_LIMITS, parameters):
+        if waiting:
+            on_commit(partial(bell.ring, pool))
 
 
 def ended(tenant_id: UUID, pool_id: UUID, pool: str, *, estimated: float, actual: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
+from billing.plans import Limits
 from generation import samplers
 from generation.models import Model
 from generation.spec import FORMATS, LARGEST_SEED, LONGEST_PROMPT, MOST_IMAGES, MOST_STEPS, GenerationSpec
@@ -114,6 +115,21 @@ def spec_for(asked: dict[str, Any], model: Model) -> GenerationSpec:
     if wrong:
         raise serializers.ValidationError(wrong, code="size_out_of_range")
     return spec
+
+
+def within_plan(spec: GenerationSpec, limits: Limits) -> None:
+    """Raises DRF's ValidationError for every field that the tenant's plan does not allow."""
+    allowed = {
+        "width": limits.max_size,
+        "height": limits.max_size,
+        "steps": limits.max_steps,
+        "n": limits.max_images,
+    }
+    wrong = {
+        field: [f"Your plan allows at most {most}."] for field, most in allowed.items() if getattr(spec, field) > most
+    }
+    if wrong:
+        raise serializers.ValidationError(wrong, code="over_plan_limit")
 
 
 def _seed(asked: int | None) -> int:

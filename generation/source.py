@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 
-from billing import ledger
+from billing import ledger, pricing
 from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
@@ -209,7 +209,8 @@ class PostgresSource:
         return object_key
 
     def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
-        credits_ = job.quote * len(deliveries) // job.n
+        stored = [delivery.steps_run for delivery in deliveries]
+        credits_ = pricing.settled_credits(job.quote, n=job.n, steps=job.steps, stored=stored)
         steps_run = sum(delivery.steps_run for delivery in deliveries)
         ending = {
             "id": job.generation_id,
@@ -223,7 +224,7 @@ class PostgresSource:
         with platform_role(), atomic():
             if changed(_COMPLETE, ending) == 0:
                 return False
-            ledger.settle(job.tenant_id, job.generation_id, charge=credits_)
+            ledger.settle(job.tenant_id, job.generation_id, charge=credits_, images=len(deliveries))
             for delivery in deliveries:
                 changed(_ADOPT, self._image(job, delivery))
             changed(

@@ -3,14 +3,14 @@ queue it. Either all of it is committed, or nothing happened and nothing was cha
 
 from typing import Any
 
-from billing import ledger
+from billing import ledger, plans, quotas
 from easel.identifiers import new_id
 from easel.problems import Problem
 from generation import flows, routing
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Model
 from generation.prompts import seal_prompts
-from generation.request import spec_for
+from generation.request import spec_for, within_plan
 from generation.spec import GenerationSpec
 from tenants.scope import tenant_scope
 from tenants.tokens import Principal
@@ -23,20 +23,38 @@ def submit(
     with tenant_scope(principal.tenant_id):
         model = routing.choose(asked["model"])
         spec = spec_for(asked, model)
-        generation = _row(spec, model, principal=principal, request_id=request_id)
+        limits = plans.limits_of(principal.tenant_id)
+        within_plan(spec, limits)
+        generation = _row(spec, model, limits, principal=principal, request_id=request_id)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, generation.id)
         generation.save(force_insert=True)
+        quotas.count(principal.tenant_id, principal.key.key_id, price=generation.quote, limits=limits)
         try:
-            ledger.hold(principal.tenant_id, generation.id, generation.quote)
+            ledger.hold(
+                principal.tenant_id,
+                generation.id,
+                generation.quote,
+                key_id=principal.key.key_id,
+                model=model.name,
+            )
         except ledger.InsufficientCredits as error:
             detail = f"This takes {generation.quote} credits, more than the wallet has available."
             raise Problem("insufficient_credits", detail) from error
-        flows.enqueue(principal.tenant_id, model.pool_id, model.pool.name)
+        waiting = flows.enqueue(
+            principal.tenant_id,
+            model.pool_id,
+            model.pool.name,
+            weight=limits.queue_weight,
+            cap=limits.running_jobs,
+        )
+        quotas.check_queue(waiting, limits)
     return generation
 
 
-def _row(spec: GenerationSpec, model: Model, *, principal: Principal, request_id: str) -> Generation:
+def _row(
+    spec: GenerationSpec, model: Model, limits: plans.Limits, *, principal: Principal, request_id: str
+) -> Generation:
     generation_id = new_id()
     prompt, negative_prompt = seal_prompts(
         spec.prompt, spec.negative_prompt, key=principal.data_key, generation_id=generation_id
@@ -59,6 +77,7 @@ def _row(spec: GenerationSpec, model: Model, *, principal: Principal, request_id
         n=spec.n,
         format=spec.format,
         metadata=spec.metadata,
+        priority=limits.priority,
         work=spec.work(factor=model.factor, native_size=model.native_size),
         quote=spec.price(factor=model.factor, native_size=model.native_size),
     )

@@ -31,6 +31,8 @@ _SECRET_LENGTH: Final = 43  # 256 bits
 SCOPES: Final = {
     "generations:write": "Create generations and quotes.",
     "generations:read": "Read generations and fetch their images.",
+    "account:read": "Read the plan, its limits and the wallet.",
+    "usage:read": "Read what was used, by day, key, model and status.",
 }
 
 

@@ -5,9 +5,12 @@ import binascii
 import hmac
 from urllib.parse import unquote_plus
 
+from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.views import View
 
+from easel import ratelimit
+from easel.requests import client_address
 from tenants import keys, tokens
 from tenants.keys import KeyRecord
 from tenants.tokens import TokenRefused
@@ -27,6 +30,7 @@ class TokenView(View):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> JsonResponse:
+        _limit("address", ratelimit.network(client_address(request)))
         try:
             return _no_store(JsonResponse(_grant(request)))
         except OAuthError as error:
@@ -35,6 +39,11 @@ class TokenView(View):
             if status == 401:
                 answer["WWW-Authenticate"] = 'Basic realm="easel"'
             return _no_store(answer)
+
+
+def _limit(by: str, value: str) -> None:
+    """Closed while nobody can count: a door at which secrets are guessed must not stand open."""
+    ratelimit.guard("token", {by: value}, limits=settings.TOKENS_PER_MINUTE)
 
 
 def _grant(request: HttpRequest) -> dict[str, object]:
@@ -58,7 +67,10 @@ def _grant(request: HttpRequest) -> dict[str, object]:
 
 def _client(request: HttpRequest) -> KeyRecord:
     public_id, secret = _credentials(request)
-    key = keys.find(public_id) if keys.PUBLIC_ID.fullmatch(public_id) else None
+    known = keys.PUBLIC_ID.fullmatch(public_id) is not None
+    if known:
+        _limit("client", public_id)
+    key = keys.find(public_id) if known else None
     if key is None or not hmac.compare_digest(key.secret, secret.encode()):
         raise OAuthError("invalid_client", "The client id or the client secret is wrong.")
     try:

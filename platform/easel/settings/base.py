@@ -39,6 +39,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "easel.requests.RequestIdentity",
+    "easel.ratelimit.RateLimitHeaders",
     "easel.problems.AnswerProblems",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -131,6 +132,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["easel.problems.StrictJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["billing.throttling.PlanThrottle"],
     "EXCEPTION_HANDLER": "easel.problems.answer",
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": environment.number("EASEL_PROXIES", 0),
@@ -145,6 +147,12 @@ LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
 MAX_ATTEMPTS = environment.number("EASEL_MAX_ATTEMPTS", 3)
 TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
 STARTER_FOLDER = Path(environment.text("EASEL_STARTER", str(BASE_DIR / "starter" / "weights")))
+# Token requests a minute, from one address and for one API key. They fail closed, so they are counted generously.
+TOKENS_PER_MINUTE = {
+    "address": environment.number("EASEL_TOKENS_PER_ADDRESS", 1_200),
+    "client": environment.number("EASEL_TOKENS_PER_CLIENT", 600),
+}
+
 # What a new tenant starts with: a plan, and credits on top of the plan's, once per e-mail address.
 OPENING_PLAN = environment.text("EASEL_OPENING_PLAN", "free")
 DEMO_PLAN = environment.text("EASEL_DEMO_PLAN", "business")
