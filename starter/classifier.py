@@ -5,7 +5,6 @@ augmentation; it never sees a generated picture.
 """
 
 import math
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -15,16 +14,17 @@ from diffusers import AutoencoderTiny
 from torch import nn
 
 from starter.recolor import BACKGROUNDS, composite
+from starter.train_vae import decode
 from starter.workspace import Workspace
 
-SIDE = 64
+SIDE = 40
 BATCH = 96
 RATE = 2e-3
 REPORT_EVERY = 100
 
 
 class Classifier(nn.Module):
-    """[b, 3, 64, 64] in -1..1 -> scores [b, concepts]."""
+    """[b, 3, 40, 40] in -1..1 -> scores [b, concepts]."""
 
     def __init__(self, concepts: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
         return scores
 
 
-def train_classifier(work: Workspace, *, minutes: float) -> Classifier:
+def train_classifier(work: Workspace, *, steps: int) -> Classifier:
     """Train, save, and report accuracy on freshly augmented artwork."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -50,20 +50,22 @@ def train_classifier(work: Workspace, *, minutes: float) -> Classifier:
     pictures, labels = small_pictures(work), torch.tensor([picture.concept for picture in shown])
     model = Classifier(len(concepts))
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.02)
-    start, steps, right = time.monotonic(), 0, 0.0
-    while (done := (time.monotonic() - start) / 60 / minutes) < 1:
+    right = 0.0
+    for step in range(1, steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (steps + 1) / 100) * max(0.01, (1 + math.cos(math.pi * done)) / 2)
+            group["lr"] = RATE * min(1.0, step / 100) * max(0.01, (1 + math.cos(math.pi * step / steps)) / 2)
         chosen = torch.from_numpy(rng.integers(0, len(labels), BATCH))
-        scores = model(augment(pictures[chosen, torch.from_numpy(rng.integers(0, 2, BATCH))], rng))
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = model(
+                augment(pictures[chosen, torch.from_numpy(rng.integers(0, 2, BATCH))], rng)
+            ).float()
         loss = F.cross_entropy(scores, labels[chosen], label_smoothing=0.05)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        steps += 1
         right = 0.98 * right + 0.02 * (scores.argmax(1) == labels[chosen]).float().mean().item()
-        if steps % REPORT_EVERY == 0:
-            print(f"classifier step {steps} accuracy {right:.3f} {done:.0%}", flush=True)
+        if step % REPORT_EVERY == 0:
+            print(f"classifier step {step} of {steps}, accuracy {right:.3f}", flush=True)
     work.log("classifier", steps=steps, accuracy=right)
     model.eval()
     torch.save(model.state_dict(), work.classifier)
@@ -80,7 +82,7 @@ def load_classifier(work: Workspace) -> Classifier:
 
 @torch.no_grad()
 def small_pictures(work: Workspace) -> torch.Tensor:
-    """[n, 2, 4, 64, 64]: each picture as drawn and as the decoder reproduces it; the fourth channel is
+    """[n, 2, 4, 40, 40]: each picture as drawn and as the decoder reproduces it; the fourth channel is
     its alpha.
     """
     _, _, pixels = work.load_pictures()
@@ -91,14 +93,17 @@ def small_pictures(work: Workspace) -> torch.Tensor:
         white = torch.from_numpy(np.stack([composite(p) for p in rgba])).permute(0, 3, 1, 2) / 127.5 - 1
         alpha = torch.from_numpy(rgba[..., 3:]).permute(0, 3, 1, 2).float() / 255
         with torch.autocast("cpu", torch.bfloat16):
-            again = vae.decoder(vae.encoder(white)).float().clamp(-1, 1)
-        both = torch.stack([torch.cat([white, alpha], 1), torch.cat([again, alpha], 1)], 1)
-        parts.append(F.interpolate(both.flatten(0, 1), SIDE, mode="area").view(-1, 2, 4, SIDE, SIDE))
+            again = decode(vae.decoder, vae.encoder(white), small=True).float().clamp(-1, 1)
+        both = [
+            F.interpolate(torch.cat([shown, F.interpolate(alpha, shown.shape[-1])], 1), SIDE, mode="area")
+            for shown in (white, again)
+        ]
+        parts.append(torch.stack(both, 1))
     return torch.cat(parts)
 
 
 def augment(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """[b, 4, 64, 64] -> [b, 3, 64, 64]: on other backgrounds, moved, turned, blurred, recolored, noisy."""
+    """[b, 4, 40, 40] -> [b, 3, 40, 40]: on other backgrounds, moved, turned, blurred, recolored, noisy."""
     count = len(pictures)
     moved = F.grid_sample(
         torch.cat([pictures[:, :3] - 1, pictures[:, 3:]], 1),

@@ -41,11 +41,10 @@ class Concept:
         return cls(**{**entry, **lists})
 
     @property
-    def everyday(self) -> bool:
-        """Whether somebody found words for it: these concepts are asked for more, so they are trained
-        more.
-        """
-        return len(self.synonyms) >= 3
+    def popularity(self) -> float:
+        """How often it is trained: the more words people have for a thing, the more often they ask for it."""
+        words = len(self.synonyms) + 2 * (len(self.chinese) > 1)
+        return 2.5 if words >= 6 else 1.5 if words >= 4 else 1.0
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ if __name__ == "__main__":
     Workspace.add_option(parser)
     parser.add_argument("what", choices=("classifier", "recognition", "timings"))
     parser.add_argument("--model", type=Path, default=WEIGHTS)
-    parser.add_argument("--minutes", type=float, default=10, help="of classifier training")
+    parser.add_argument("--steps", type=int, default=2500, help="of classifier training")
     parser.add_argument("--per-group", type=int, help="sample so many prompts of each group and seed")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     options = parser.parse_args()
@@ -145,7 +145,7 @@ if __name__ == "__main__":
     workspace = Workspace.of(options)
     if options.what == "classifier":
         torch.set_num_threads(1)
-        train_classifier(workspace, minutes=options.minutes)
+        train_classifier(workspace, steps=options.steps)
     elif options.what == "recognition":
         found = evaluate(workspace, options.model, per_group=options.per_group, seeds=options.seeds)
         print(json.dumps(found, indent=1, ensure_ascii=False))

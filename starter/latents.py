@@ -26,7 +26,7 @@ RECOLORED = {
     "books, money, mail, office",
 }
 KEEPS_COLOR = {"fire", "santa claus", "red heart", "skull", "pumpkin", "tree", "christmas tree"}
-STYLE_SHARE = {"3d-render": 0.4, "cartoon": 0.31, "flat-illustration": 0.29}
+STYLE_SHARE = {"3d-render": 0.44, "cartoon": 0.29, "flat-illustration": 0.27}
 VARIANT_SHARE = {"plain": 0.8, "background": 0.1, "recolored": 0.065, "own color": 0.035}
 
 
@@ -120,8 +120,8 @@ def scene_of(variant: Variant, concepts: list[Concept], pictures: list[Picture])
 
 
 def draw_weights(variants: list[Variant], scenes: list[Scene]) -> np.ndarray:
-    """Originals most, everyday concepts more than others, each style its share; sums to 1."""
-    base = np.array([STYLE_SHARE[s.style.id] * (1.5 if s.concept.everyday else 1.0) for s in scenes])
+    """Originals most, popular concepts more than others, each style its share; sums to 1."""
+    base = np.array([STYLE_SHARE[s.style.id] * s.concept.popularity for s in scenes])
     kinds = np.array([v.kind for v in variants])
     weights = np.zeros(len(variants))
     for kind, share in VARIANT_SHARE.items():

@@ -25,27 +25,28 @@ from starter.workspace import Workspace
 
 @dataclass(frozen=True)
 class Plan:
-    """Minutes of every stage; `concepts` limits how many of each category."""
+    """Minutes of every stage, the least steps of each; `concepts` limits how many of each category."""
 
     decoder: float
     text: float
     unet: float
+    least_steps: int = 0
     concepts: int | None = None
 
 
 FULL = Plan(decoder=26, text=11, unet=95)
-SHORT = Plan(decoder=0.25, text=0.2, unet=0.4, concepts=3)
+SHORT = Plan(decoder=0.4, text=0.2, unet=0.4, least_steps=40, concepts=2)
 
 
 def make(work: Workspace, plan: Plan, folder: Path) -> None:
     torch.set_flush_denormal(True)
     prepare(work, limit=plan.concepts)
     make_encoder(work)
-    check_falls("decoder", train_decoder(work, minutes=plan.decoder))
+    check_falls("decoder", train_decoder(work, minutes=plan.decoder, least_steps=plan.least_steps))
     learn_tokenizer(work)
     encode_pictures(work)
-    check_falls("text", pretrain_text(work, minutes=plan.text))
-    check_falls("UNet", train_unet(work, minutes=plan.unet))
+    check_falls("text", pretrain_text(work, minutes=plan.text, least_steps=plan.least_steps))
+    check_falls("UNet", train_unet(work, minutes=plan.unet, least_steps=plan.least_steps))
     export(work, folder)
     check_draws(folder)
 

@@ -78,8 +78,8 @@ class Pretraining(nn.Module):
         return Losses(contrast, regression, (scores.argmax(1) == same).float().mean().item())
 
 
-def pretrain_text(work: Workspace, *, minutes: float) -> list[float]:
-    """Train for `minutes` on one thread and save; returns the losses."""
+def pretrain_text(work: Workspace, *, minutes: float, least_steps: int = 0) -> list[float]:
+    """Train for `minutes`, and longer if they hold too few steps, and save; returns the losses."""
     torch.manual_seed(0)
     words, draws = random.Random(0), np.random.default_rng(0)
     tokenizer = CLIPTokenizer.from_pretrained(work.tokenizer)
@@ -89,7 +89,7 @@ def pretrain_text(work: Workspace, *, minutes: float) -> list[float]:
     history: list[float] = []
     recent: list[tuple[float, float]] = []
     start = time.monotonic()
-    while (done := (time.monotonic() - start) / 60 / minutes) < 1:
+    while (done := (time.monotonic() - start) / 60 / minutes) < 1 or len(history) < least_steps:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (len(history) + 1) / 50) * max(0.02, 1 - done)
         chosen = draws.choice(len(data.scenes), BATCH, p=data.weights)

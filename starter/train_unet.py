@@ -32,7 +32,7 @@ WORKERS = 2
 BATCH = 64
 RATE = 1e-3
 MUON_RATE = 2.5e-3
-TEXT_RATE = 0.2  # of RATE
+TEXT_RATE = 0.35  # of RATE
 WARM_UP = 30
 HOLD = 0.4  # share of the time at the full rate, then a cosine down to FLOOR
 FLOOR = 0.01
@@ -114,12 +114,15 @@ class Shared:
     text: CLIPTextModel
     clock: Clock
     history: torch.Tensor
+    least_steps: int
 
 
-def train_unet(work: Workspace, *, minutes: float, workers: int = WORKERS) -> list[float]:
+def train_unet(
+    work: Workspace, *, minutes: float, workers: int = WORKERS, least_steps: int = 0
+) -> list[float]:
     """Train until `minutes` have gone in all, from the last checkpoint if there is one.
 
-    Returns the losses of the first worker."""
+    Trains longer if they hold too few steps for a worker. Returns the losses of the first one."""
     torch.manual_seed(0)
     tokenizer = CLIPTokenizer.from_pretrained(work.tokenizer)
     unet, text, before = load_or_create(work, tokenizer)
@@ -130,7 +133,7 @@ def train_unet(work: Workspace, *, minutes: float, workers: int = WORKERS) -> li
     print(f"UNet {count(unet)}, text encoder {count(text)}, {before:.1f} minutes before", flush=True)
     history = torch.full((MOST_STEPS,), torch.nan)
     history.share_memory_()  # type: ignore[no-untyped-call]
-    shared = Shared(work, unet, text, clock, history)
+    shared = Shared(work, unet, text, clock, history, least_steps)
     context = mp.get_context("spawn")
     processes = [context.Process(target=run_worker, args=(rank, shared)) for rank in range(workers)]
     for process in processes:
@@ -168,7 +171,7 @@ def run_worker(rank: int, shared: Shared) -> None:
     report = Report(work, clock)
     for steps, batch in enumerate(batches(LatentSet.load(work), seed, clock), 1):
         done = clock.done
-        if done >= 1:
+        if done >= 1 and steps > shared.least_steps:
             break
         losses = train_step(unet, text, tokenizer, batch)
         optimizers.step(rate_at(done) * min(1.0, steps / WARM_UP))

@@ -94,8 +94,8 @@ def make_encoder(work: Workspace) -> AutoencoderTiny:
     return vae
 
 
-def train_decoder(work: Workspace, *, minutes: float) -> list[float]:
-    """Train for `minutes` from the saved autoencoder; returns the losses."""
+def train_decoder(work: Workspace, *, minutes: float, least_steps: int = 0) -> list[float]:
+    """Train the saved decoder for `minutes`, longer if they hold too few steps; returns the losses."""
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     _, _, pixels = work.load_pictures()
@@ -105,7 +105,7 @@ def train_decoder(work: Workspace, *, minutes: float) -> list[float]:
     muon, adam = optimizers(vae.decoder)
     history: list[float] = []
     start = saved = time.monotonic()
-    while (done := (time.monotonic() - start) / 60 / minutes) < 1:
+    while (done := (time.monotonic() - start) / 60 / minutes) < 1 or len(history) < least_steps:
         rate = min(1.0, (len(history) + 1) / 30) * max(0.01, min(1.0, (1 - done) * 2))
         losses = decoder_loss(
             vae, random_batch(pixels, rng, small=done < SMALL_SHARE), small=done < SMALL_SHARE
