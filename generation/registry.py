@@ -26,7 +26,7 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
     with atomic():
         place, _ = Pool.objects.get_or_create(name=pool)
         if fields.get("is_default"):
-            Model.objects.filter(tenant=None).update(is_default=False)
+            Model.objects.filter(tenant=None).exclude(name=name).update(is_default=False)
         model, _ = Model.objects.update_or_create(
             tenant=None, name=name, defaults={"title": name, "source": source, "pool": place, **fields}
         )
@@ -35,7 +35,7 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
 
 def register_starter(*, name: str = STARTER) -> Model:
     """The model Easel ships, if its files are the ones that were shipped. It draws one native size; other sizes are
-    made from that."""
+    made from that. It is the default until an operator names another."""
     folder = settings.STARTER_FOLDER
     pinned = folder / "DIGEST"
     checkpoint.verify(folder, pinned.read_text().strip() if pinned.is_file() else "")
@@ -53,7 +53,7 @@ def register_starter(*, name: str = STARTER) -> Model:
         default_cfg_scale=4.0,
         default_sampler="DPM++ 2M",
         factor=STARTER_FACTOR,
-        is_default=True,
+        is_default=not Model.objects.filter(tenant=None, is_default=True).exclude(name=name).exists(),
     )
 
 

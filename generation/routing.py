@@ -12,5 +12,5 @@ def choose(name: str) -> Model:
     # A tenant's own model goes before everybody's of the same name.
     model = Model.objects.select_related("pool").filter(wanted, enabled=True).order_by("tenant", "created_at").first()
     if model is None:
-        raise invalid("model", "unknown_model", f"There is no model {name!r}. GET /v1/models lists yours..")
+        raise invalid("model", "unknown_model", f"There is no model {name!r}. GET /v1/models lists yours.")
     return model

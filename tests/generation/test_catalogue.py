@@ -8,7 +8,8 @@ from django.test import override_settings
 from easel.database import platform_role
 from generation.checkpoint import CheckpointChanged
 from generation.models import Model
-from generation.registry import register_starter
+from generation.registry import register, register_starter
+from generation.request import GenerationRequest
 from tests.cast import Customer
 from tests.generation.conftest import Workshop
 from tests.generation.test_console import person, signed_in
@@ -39,9 +40,10 @@ def test_another_tenants_model_and_a_retired_one_are_not_listed(
 
 def test_every_listed_sampler_is_accepted(ada: Customer) -> None:
     listed = ada.client().get("/v1/samplers").json()["data"]
-    names = {each["name"]: each["model_calls_at_20_steps"] for each in listed}
-    assert names["Euler a"] == 20
-    assert names["Heun"] == 39
+    calls = {each["name"]: each["model_calls_at_20_steps"] for each in listed}
+    assert (calls["Euler a"], calls["Heun"]) == (20, 39)
+    refused = [name for name in calls if not GenerationRequest(data={"prompt": "a cat", "sampler": name}).is_valid()]
+    assert refused == []
 
 
 def test_the_models_page_says_what_the_starter_can_draw(ada: Customer) -> None:
@@ -63,3 +65,15 @@ def test_a_starter_whose_files_were_changed_is_not_registered(tiny_folder: Path)
             register_starter()
     finally:
         (tiny_folder / "DIGEST").unlink()
+
+
+def test_the_starter_does_not_push_an_operators_default_aside(workshop: Workshop) -> None:
+    with platform_role():
+        try:
+            register(workshop.model.name, workshop.model.source, pool=workshop.pool, is_default=True)
+            assert not register_starter().is_default
+            register(workshop.model.name, workshop.model.source, pool=workshop.pool)  # renewed, and still the default
+            assert Model.objects.get(id=workshop.model.id).is_default
+        finally:
+            Model.objects.filter(id=workshop.model.id).update(is_default=False)
+        assert register_starter().is_default

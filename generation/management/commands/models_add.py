@@ -11,7 +11,7 @@ from generation.registry import register
 
 
 class Command(BaseCommand):
-    help = "Register a model from a local folder in diffusers form, or from a hub id. Restart the workers afterwards."
+    help = "Register a model from a local folder in diffusers form, or from a hub id."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="how customers name it")
@@ -38,7 +38,7 @@ class Command(BaseCommand):
                     default_size=options["size"],
                     max_size=options["max_size"],
                     factor=options["factor"],
-                    is_default=options["default"],
+                    **({"is_default": True} if options["default"] else {}),
                 )
         except CheckpointError as error:
             raise CommandError(str(error)) from error
