@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
+CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
+REQUIREMENTS = sorted(set((ROOT / "requirements").glob("*.txt")) - {CONSTRAINTS})
 PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,_-]+\])?==[A-Za-z0-9.]+")
 HEAVY = {"torch", "diffusers", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy"}
 
@@ -20,20 +21,30 @@ def installed_by(path: Path) -> set[str]:
     for line in lines(path):
         if line.startswith("-r "):
             names |= installed_by(path.parent / line[3:])
-        else:
+        elif not line.startswith("-c "):
             names.add(re.split(r"[\[=]", line)[0].lower())
     return names
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)
 def test_every_requirement_is_an_exact_pin(path: Path) -> None:
-    pins = [line for line in lines(path) if not line.startswith("-r ")]
+    pins = [line for line in lines(path) if not line.startswith(("-r ", "-c "))]
     assert [line for line in pins if not PIN.fullmatch(line)] == []
 
 
 def test_no_package_is_pinned_twice() -> None:
     pins = [re.split(r"[\[=]", line)[0].lower() for path in REQUIREMENTS for line in lines(path) if line[0] != "-"]
     assert sorted(pins) == sorted(set(pins))
+
+
+def test_what_the_pins_bring_along_is_pinned_too() -> None:
+    """One version of each distribution, the same that the pins name."""
+    constrained = dict(line.lower().replace("_", "-").split("==") for line in lines(CONSTRAINTS))
+    pinned = [re.sub(r"\[.*\]", "", line).lower().replace("_", "-") for path in REQUIREMENTS for line in lines(path)]
+    pins = dict(pin.split("==") for pin in pinned if "==" in pin)
+    pins.pop("torch")
+    assert {name: constrained.get(name) for name in pins} == pins
+    assert len(constrained) > len(pins)
 
 
 def test_torch_and_its_friends_are_the_workers_alone() -> None:
