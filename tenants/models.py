@@ -129,6 +129,20 @@ class APIKey(TenantRow):
         return self.public_id
 
 
+class SpentToken(TenantRow):
+    """A self-signed token with a `jti` that was used: a digest of key and jti, until it would have expired."""
+
+    digest = models.BinaryField(max_length=32, editable=False)
+    expires_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "digest", name="spent_token_once")]
+        indexes = [models.Index("expires_at", name="spent_token_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"until {self.expires_at}"
+
+
 class AuditRecord(models.Model):
     """Who did what, when, from where, to which object. `tenants.audit` writes it; nobody changes it.
 

@@ -17,7 +17,7 @@ from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendE
 from rest_framework_simplejwt.tokens import Token
 
 from easel.crypto import DataKey, token_keys
-from tenants import keys
+from tenants import keys, replay
 from tenants.keys import KeyRecord
 
 LIFETIME: Final = timedelta(hours=1)
@@ -73,14 +73,12 @@ def verify(token: str, *, key_hint: str = "") -> Principal:
         raise TokenRefused("token_invalid", "Access tokens are signed with HS256.")
     match str(header.get("typ", "JWT")).lower():
         case "at+jwt" | "application/at+jwt":
-            principal = _verify_issued(token, header)
+            return _verify_issued(token, header, key_hint=key_hint)
         case "jwt":
-            principal = _verify_self_signed(token, named_by=(header.get("kid"), claims.get("iss"), key_hint))
+            named = _named_key((header.get("kid"), claims.get("iss"), key_hint))
+            return _verify_self_signed(token, _found(named), key_hint=key_hint)
         case _:
             raise TokenRefused("token_invalid", "The token's typ is JWT, or at+jwt where Easel issued it.")
-    if keys.PUBLIC_ID.fullmatch(key_hint) and key_hint != principal.key.public_id:
-        raise TokenRefused("token_invalid", "X-API-Key names another API key than the token.")
-    return principal
 
 
 def usable(key: KeyRecord) -> KeyRecord:
@@ -113,7 +111,7 @@ class AccessToken(Token):
         return SigningBackend(*token_keys().newest)
 
 
-def _verify_issued(token: str, header: dict[str, Any]) -> Principal:
+def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Principal:
     key_id = header.get("kid")
     ring = token_keys().keys
     if not isinstance(key_id, str) or not _KID.fullmatch(key_id) or int(key_id) not in ring:
@@ -128,11 +126,11 @@ def _verify_issued(token: str, header: dict[str, Any]) -> Principal:
     if not isinstance(client, str) or not isinstance(scope, str) or "exp" not in claims:
         raise TokenRefused("token_invalid", "The token lacks client_id, scope or exp.")
     key = usable(_found(client))
+    _agree(key, key_hint)
     return Principal(key.tenant_id, key, frozenset(scope.split()) & key.scopes)
 
 
-def _verify_self_signed(token: str, *, named_by: tuple[object, ...]) -> Principal:
-    key = _found(_named_key(named_by))
+def _verify_self_signed(token: str, key: KeyRecord, *, key_hint: str) -> Principal:
     try:
         claims = jwt.decode(
             token,
@@ -147,6 +145,9 @@ def _verify_self_signed(token: str, *, named_by: tuple[object, ...]) -> Principa
         raise TokenRefused("token_invalid", _INVALID) from error
     _check_self_signed(claims)
     usable(key)
+    _agree(key, key_hint)
+    if "jti" in claims and not replay.spend(key, claims["jti"], good_until=claims["exp"] + LEEWAY):
+        raise TokenRefused("token_replayed", "A token with a jti is good once, and this one was used before.")
     scope = claims.get("scope")
     return Principal(key.tenant_id, key, key.scopes if scope is None else key.scopes & frozenset(scope.split()))
 
@@ -157,6 +158,8 @@ def _check_self_signed(claims: dict[str, Any]) -> None:
         raise TokenRefused("token_invalid", "The claim exp is a number: seconds since 1970.")
     if claims["exp"] > datetime.now(UTC).timestamp() + LIFETIME.total_seconds() + LEEWAY:
         raise TokenRefused("token_invalid", "A self-signed token expires at most one hour ahead.")
+    if not isinstance(claims.get("jti"), str | None):
+        raise TokenRefused("token_invalid", "The claim jti is a text.")
     if not isinstance(claims.get("scope"), str | None):
         raise TokenRefused("token_invalid", "The claim scope is a text: scopes with spaces between them.")
     audience = claims.get("aud", AUDIENCE)
@@ -169,6 +172,11 @@ def _named_key(candidates: tuple[object, ...]) -> str:
         if isinstance(named, str) and keys.PUBLIC_ID.fullmatch(named):
             return named
     raise TokenRefused("token_invalid", "Name your API key by the token's kid or iss, or by the header X-API-Key.")
+
+
+def _agree(key: KeyRecord, key_hint: str) -> None:
+    if keys.PUBLIC_ID.fullmatch(key_hint) and key_hint != key.public_id:
+        raise TokenRefused("token_invalid", "X-API-Key names another API key than the token.")
 
 
 def _found(public_id: str) -> KeyRecord:

@@ -39,6 +39,7 @@ RESTRICTED = {
     "billing_usage": "INSERT SELECT UPDATE",
     "billing_wallet": "INSERT SELECT UPDATE",
     "tenants_auditrecord": "INSERT SELECT",
+    "tenants_spenttoken": "INSERT SELECT",
     "tenants_tenant": "SELECT",  # and UPDATE of two columns
 }
 TENANT = "(NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid"
