@@ -5,7 +5,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import opening
+        from billing import duties, opening  # noqa: F401  registers the clock's duties
         from tenants.lifecycle import on_created
 
         on_created(opening.open_account)

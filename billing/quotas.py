@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from billing.models import NOBODY, Tally
+from billing.models import NOBODY, Allowance, Tally
 from billing.plans import Limits
 from easel.database import rows
 from easel.identifiers import new_id
@@ -54,13 +54,16 @@ class _Counted:
     spend_cap: int | None
 
     def allowed(self, limits: Limits) -> int | None:
-        own, plan = (
-            (self.per_day, limits.generations_per_day)
-            if self.span == Tally.Span.DAY
-            else (self.per_month, limits.generations_per_month)
-        )
-        bounds = [own] if self.key_id != NOBODY else [own, plan]
-        return min((bound for bound in bounds if bound is not None), default=None)
+        own = self.per_day if self.span == Tally.Span.DAY else self.per_month
+        return _least(own, _of_plan(self.span, self.key_id, limits))
+
+
+def allowed(span: str, key_id: UUID, limits: Limits, allowance: Allowance | None) -> int | None:
+    """Generations that a key, or with NOBODY the tenant, may have in a day or month. None: as many as it likes."""
+    own = None
+    if allowance is not None:
+        own = allowance.generations_per_day if span == Tally.Span.DAY else allowance.generations_per_month
+    return _least(own, _of_plan(span, key_id, limits))
 
 
 def count(tenant_id: UUID, key_id: UUID, *, price: int, limits: Limits) -> None:
@@ -101,6 +104,16 @@ def span_end(span: str, now: datetime) -> datetime:
     if span == Tally.Span.DAY:
         return midnight + timedelta(days=1)
     return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _of_plan(span: str, key_id: UUID, limits: Limits) -> int | None:
+    if key_id != NOBODY:
+        return None  # a plan's quotas are the tenant's as a whole
+    return limits.generations_per_day if span == Tally.Span.DAY else limits.generations_per_month
+
+
+def _least(*bounds: int | None) -> int | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _parameters(tenant_id: UUID, key_id: UUID, now: datetime) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class GenerationRequest(serializers.Serializer[GenerationSpec]):
     )
     n = StrictInteger(min_value=1, max_value=MOST_IMAGES, required=False, default=1, help_text="How many images.")
     format = serializers.ChoiceField(choices=FORMATS, required=False, default="png")
+    quote = StrictString(max_length=600, required=False, help_text="The word of a quote whose price binds.")
     metadata = serializers.DictField(
         child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Yours; returned as it came."
     )

@@ -6,7 +6,7 @@ from typing import Any
 from billing import ledger, plans, quotas
 from easel.identifiers import new_id
 from easel.problems import Problem
-from generation import flows, routing
+from generation import flows, quotes, routing
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Model
 from generation.prompts import seal_prompts
@@ -25,7 +25,8 @@ def submit(
         spec = spec_for(asked, model)
         limits = plans.limits_of(principal.tenant_id)
         within_plan(spec, limits)
-        generation = _row(spec, model, limits, principal=principal, request_id=request_id)
+        quote = quotes.price(asked, spec, model, principal.tenant_id)
+        generation = _row(spec, model, limits, quote=quote, principal=principal, request_id=request_id)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, generation.id)
         generation.save(force_insert=True)
@@ -53,7 +54,7 @@ def submit(
 
 
 def _row(
-    spec: GenerationSpec, model: Model, limits: plans.Limits, *, principal: Principal, request_id: str
+    spec: GenerationSpec, model: Model, limits: plans.Limits, *, quote: int, principal: Principal, request_id: str
 ) -> Generation:
     generation_id = new_id()
     prompt, negative_prompt = seal_prompts(
@@ -79,5 +80,5 @@ def _row(
         metadata=spec.metadata,
         priority=limits.priority,
         work=spec.work(factor=model.factor, native_size=model.native_size),
-        quote=spec.price(factor=model.factor, native_size=model.native_size),
+        quote=quote,
     )

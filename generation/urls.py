@@ -1,6 +1,6 @@
 from django.urls import path
 
-from generation import api, catalogue, console
+from generation import api, catalogue, console, quotes
 from generation.media import media
 
 urlpatterns = [
@@ -10,5 +10,6 @@ urlpatterns = [
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
     path("v1/generations/status/<uuid:generation_id>", api.GenerationStatus.as_view(), name="generation-status"),
     path("v1/generations/result/<uuid:generation_id>", api.GenerationResult.as_view(), name="generation-result"),
+    path("v1/quotes", quotes.QuoteList.as_view(), name="quotes"),
     path("media/<str:token>", media, name="media"),
 ]

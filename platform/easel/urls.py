@@ -12,5 +12,6 @@ handler500 = "easel.problems.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready),
     path("", include("tenants.urls")),
+    path("", include("billing.urls")),
     path("", include("generation.urls")),
 ]

@@ -1,0 +1,51 @@
+"""What the clock does for money: begin months, remove what expired, raise alerts, forget old tallies, reconcile."""
+
+from typing import Final
+
+import structlog
+
+from billing import alerts, ledger, plans, reconciliation
+from easel.clock import duty
+from easel.database import changed, rows
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 500
+TALLY_DAYS: Final = 70  # two whole months are always there
+
+
+@duty("begin_plan_months", every=60.0)
+def begin_plan_months() -> int:
+    due = rows(
+        "SELECT tenant_id FROM billing_subscription WHERE ended_at IS NULL AND period_end <= now() "
+        "ORDER BY period_end LIMIT %s",
+        [BATCH],
+    )
+    return sum(plans.renew_due(tenant_id) for (tenant_id,) in due)
+
+
+@duty("expire_lots", every=60.0)
+def expire_lots() -> int:
+    """Lots are not spent past their date anyway; this takes what is left of them out of the wallets."""
+    due = rows(
+        "SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now() "
+        "ORDER BY expires_at LIMIT %s",
+        [BATCH],
+    )
+    return sum(ledger.expire(tenant_id, lot_id) > 0 for tenant_id, lot_id in due)
+
+
+@duty("raise_alerts", every=60.0)
+def raise_alerts() -> int:
+    return alerts.raise_due()
+
+
+@duty("forget_tallies", every=86_400.0)
+def forget_tallies() -> int:
+    return changed("DELETE FROM billing_tally WHERE starts < current_date - %s::integer", [TALLY_DAYS])
+
+
+@duty("reconcile_ledger", every=3600.0)
+def reconcile_ledger() -> int:
+    """Returns how many differences there are: none, as long as the one door is the only one."""
+    return sum(len(found) for found in reconciliation.run().values())

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from billing import api
+
+urlpatterns = [
+    path("v1/usage", api.Usage.as_view(), name="usage"),
+    path("v1/account", api.Account.as_view(), name="account"),
+]
