@@ -89,7 +89,7 @@ def small_pictures(work: Workspace) -> torch.Tensor:
     vae = AutoencoderTiny.from_pretrained(work.vae).eval()
     parts = []
     for start in range(0, len(pixels), 16):
-        rgba = pixels[start : start + 16]
+        rgba = np.array(pixels[start : start + 16])
         white = torch.from_numpy(np.stack([composite(p) for p in rgba])).permute(0, 3, 1, 2) / 127.5 - 1
         alpha = torch.from_numpy(rgba[..., 3:]).permute(0, 3, 1, 2).float() / 255
         with torch.autocast("cpu", torch.bfloat16):

@@ -4,7 +4,6 @@ Five stride-2 convolutions each keep the strongest components of 2x2 patches of 
 takes the 24 strongest of a 32x32 patch and whitens them partly.
 """
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny
@@ -60,5 +59,5 @@ def fit_last(convolution: nn.Conv2d, features: torch.Tensor) -> None:
     convolution.weight[:, : len(mean), 1, 1] = projection.T
     assert convolution.bias is not None
     convolution.bias.copy_(-(mean @ projection))
-    spread = np.round((latents.std(0) * STD / latents.std()).numpy(), 2)
-    print(f"latent std by channel {spread.tolist()}", flush=True)
+    spread = (latents.std(0) * STD / latents.std()).tolist()
+    print(f"latent std by channel {[round(value, 2) for value in spread]}", flush=True)
