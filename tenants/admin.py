@@ -27,7 +27,7 @@ class TenantAdmin(admin.ModelAdmin[Tenant]):
 
     list_display = ("name", "slug", "created_at", "frozen_at")
     search_fields = ("name", "slug")
-    readonly_fields = ("created_at",)
+    readonly_fields = ("created_at", "frozen_at")  # frozen with a reason, from the wallets' list
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,0 +1,312 @@
+"""Money on the staff's port. Nothing here edits a row: deeds go through `billing.staff`, with a reason, on record."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from billing import ledger, staff
+from billing.models import Alert, Entry, Hold, Lot, Plan, PlanVersion, Subscription, Usage, Wallet
+from billing.plans import Limits
+from easel.requests import client_address
+from tenants.audit import Actor
+from tenants.models import AuditRecord, User
+
+REFUSALS = (ledger.InsufficientCredits, ledger.NothingToRefund, ValueError)
+
+
+class DeedForm(ActionForm):
+    """What the deeds below need, beside the rows they are done to."""
+
+    amount = forms.IntegerField(required=False)
+    reason = forms.CharField(required=False, max_length=500)
+
+
+class PlanDeedForm(ActionForm):
+    version = forms.ModelChoiceField(PlanVersion.objects.none(), required=False)
+    reason = forms.CharField(required=False, max_length=500)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["version"].queryset = PlanVersion.objects.select_related("plan")  # type: ignore[attr-defined]
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """To be looked at: rows come from the ledger and stay as they are."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)  # actions, but no editing
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def do(self, request: HttpRequest, chosen: QuerySet[Any], deed: Callable[[Any, Actor], object]) -> None:
+        """Do the deed to each chosen row in a transaction of its own, and say how it went."""
+        for each in chosen:
+            try:
+                deed(each, actor_of(request))
+            except REFUSALS as error:
+                self.message_user(request, f"{each.tenant}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{each.tenant}: done.", messages.SUCCESS)
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "tenant__name")
+    list_display = (
+        "tenant",
+        "available",
+        "held",
+    )
+    action_form = DeedForm
+    actions = (
+        "grant",
+        "adjust",
+        "freeze",
+        "unfreeze",
+    )
+
+    @admin.action(description="Grant credits (amount, reason)", permissions=["change"])
+    def grant(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
+        amount, reason = _amount(request), _reason(request)
+        self.do(request, chosen, lambda row, actor: staff.grant(row.tenant_id, amount, reason=reason, actor=actor))
+
+    @admin.action(description="Adjust by an amount, also negative (reason)", permissions=["change"])
+    def adjust(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
+        amount, reason = _amount(request), _reason(request)
+        self.do(request, chosen, lambda row, actor: staff.adjust(row.tenant_id, amount, reason=reason, actor=actor))
+
+    @admin.action(description="Freeze the tenant (reason)", permissions=["change"])
+    def freeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
+        reason = _reason(request)
+        self.do(request, chosen, lambda row, actor: staff.freeze(row.tenant_id, reason=reason, actor=actor))
+
+    @admin.action(description="Unfreeze the tenant (reason)", permissions=["change"])
+    def unfreeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
+        reason = _reason(request)
+        self.do(request, chosen, lambda row, actor: staff.unfreeze(row.tenant_id, reason=reason, actor=actor))
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    list_display = (
+        "owner_id",
+        "tenant",
+        "amount",
+        "remaining",
+        "charged",
+        "refunded",
+        "status",
+    )
+    search_fields = (
+        "owner_id",
+        "tenant__slug",
+    )
+    list_filter = ("status",)
+    action_form = DeedForm
+    actions = ("refund",)
+
+    @admin.action(description="Refund (amount, reason)", permissions=["change"])
+    def refund(self, request: HttpRequest, chosen: QuerySet[Hold]) -> None:
+        amount, reason = _amount(request), _reason(request)
+        self.do(
+            request,
+            chosen,
+            lambda row, actor: staff.refund(row.tenant_id, row.owner_id, amount, reason=reason, actor=actor),
+        )
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnly):
+    search_fields = ("tenant__slug", "tenant__name")
+    list_display = (
+        "tenant",
+        "version",
+        "period_start",
+        "period_end",
+        "ended_at",
+    )
+    list_select_related = (
+        "tenant",
+        "version__plan",
+    )
+    action_form = PlanDeedForm
+    actions = ("change_plan",)
+
+    @admin.action(description="Move to another plan version (reason)", permissions=["change"])
+    def change_plan(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        reason = _reason(request)
+        versions = {str(each.id): each for each in PlanVersion.objects.select_related("plan")}
+        version = versions.get(request.POST.get("version", ""))
+        if version is None:
+            self.message_user(request, "Choose a version.", messages.ERROR)
+            return
+        to = version
+        self.do(
+            request,
+            chosen.filter(ended_at=None),
+            lambda row, actor: staff.change_plan(row.tenant_id, to, reason=reason, actor=actor),
+        )
+
+
+@admin.register(Plan)
+class PlanAdmin(admin.ModelAdmin[Plan]):
+    list_display = (
+        "name",
+        "slug",
+        "offered",
+        "rank",
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
+        return False
+
+
+@admin.register(PlanVersion)
+class PlanVersionAdmin(admin.ModelAdmin[PlanVersion]):
+    """To edit a plan is to add its next version; `?plan=<id>` starts from the newest one's values."""
+
+    list_display = (
+        "plan",
+        "number",
+        "monthly_credits",
+        "requests_per_minute",
+        "running_jobs",
+        "created_at",
+    )
+    list_filter = ("plan",)
+    list_select_related = ("plan",)
+
+    def has_change_permission(self, request: HttpRequest, obj: PlanVersion | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: PlanVersion | None = None) -> bool:
+        return False
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        given: dict[str, Any] = dict(super().get_changeform_initial_data(request))
+        newest = (
+            PlanVersion.objects.filter(plan_id=given["plan"]).order_by("-number").first() if "plan" in given else None
+        )
+        return {**Limits.of(newest).as_dict(), **given} if newest else given
+
+    def save_model(self, request: HttpRequest, obj: PlanVersion, form: Any, change: bool) -> None:
+        made = staff.publish(obj.plan, actor=actor_of(request), **Limits.of(obj).as_dict())
+        obj.id, obj.number = made.id, made.number
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    list_display = (
+        "created_at",
+        "tenant",
+        "kind",
+        "available_delta",
+        "held_delta",
+        "operation_id",
+        "reason",
+    )
+    list_filter = ("kind",)
+    search_fields = (
+        "operation_id",
+        "owner_id",
+        "tenant__slug",
+    )
+
+
+@admin.register(Lot)
+class LotAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "tenant__name")
+    list_display = (
+        "tenant",
+        "source",
+        "amount",
+        "available",
+        "pinned",
+        "charged",
+        "removed",
+        "expires_at",
+    )
+    list_filter = ("source",)
+
+
+@admin.register(Usage)
+class UsageAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "tenant__name")
+    list_display = (
+        "day",
+        "tenant",
+        "model",
+        "status",
+        "generations",
+        "images",
+        "charged",
+        "refunded",
+    )
+    list_filter = ("status",)
+    date_hierarchy = "day"
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "tenant__name")
+    list_display = (
+        "created_at",
+        "tenant",
+        "subject",
+        "percent",
+        "used",
+        "allowed",
+    )
+    list_filter = (
+        "subject",
+        "percent",
+    )
+
+
+@admin.register(AuditRecord)
+class AuditAdmin(ReadOnly):
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "tenant__name")
+    list_display = (
+        "at",
+        "tenant",
+        "actor",
+        "action",
+        "object_kind",
+        "object_id",
+        "address",
+    )
+    list_filter = ("action",)
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    person = request.user
+    name = person.email if isinstance(person, User) else ""
+    return Actor(kind=AuditRecord.Actor.STAFF, name=name, address=client_address(request))
+
+
+def _amount(request: HttpRequest) -> int:
+    text = request.POST.get("amount", "")
+    return int(text) if text.lstrip("-").isdigit() else 0
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "")
