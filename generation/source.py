@@ -110,7 +110,7 @@ FROM generation_model m, tenants_tenant t
 WHERE g.id = (
     SELECT id FROM generation_generation
     WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s AND status = 'queued'
-    ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ) AND m.id = g.model_id AND t.id = g.tenant_id
 RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sealed, g.steps, g.width, g.height,
     g.cfg_scale, g.sampler, g.seed, g.n, g.format, g.work, g.quote, m.name, m.source, m.revision, m.digest,
@@ -169,10 +169,14 @@ class PostgresSource:
 
     def claim(self, pool: str, *, limit: int) -> list[Job]:
         """The pool's row is locked for the length of the claim, which makes claims exact and never empty-handed while
-        work is ready. The commit does not wait for the disk: a claim lost in a crash is a job that is still queued."""
+        work is ready. The commit does not wait for the disk: a claim lost in a crash is a job that is still queued.
+
+        NO KEY: a submission's foreign key check shares the pool's key at its commit, while it holds its flow, which the
+        claim may be waiting for. A full lock would make that a deadlock.
+        """
         with platform_role(), atomic():
             rows("SET LOCAL synchronous_commit = off")
-            locked = rows("SELECT id FROM generation_pool WHERE name = %s FOR UPDATE", [pool])
+            locked = rows("SELECT id FROM generation_pool WHERE name = %s FOR NO KEY UPDATE", [pool])
             if not locked:
                 log.error("source.unknown_pool", pool=pool)
                 return []

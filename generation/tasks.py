@@ -1,30 +1,23 @@
-"""The worker process: `python -m dramatiq generation.tasks -p 1 -t 1`, one per device.
+"""What the worker process answers: one actor per pool, on an engine that is opened before the first bell is heard.
 
-The engine is loaded and warmed up before the first bell is heard; `var/run/worker.ready` says that it is.
+`manage.py worker` runs it. `var/run/worker.ready` says that the engine is loaded and warmed up.
 """
 
-import os
+from functools import partial
 
-import django
+import dramatiq
+import structlog
+from django.conf import settings
+from dramatiq.middleware import Middleware
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "easel.settings.embedded")
-django.setup()
-
-from functools import partial  # noqa: E402
-
-import dramatiq  # noqa: E402
-import structlog  # noqa: E402
-from django.conf import settings  # noqa: E402
-from dramatiq.middleware import Middleware  # noqa: E402
-
-from easel.broker import broker  # noqa: E402
-from easel.database import platform_role, rows  # noqa: E402
-from easel.storage import storage  # noqa: E402
-from generation import bell  # noqa: E402
-from generation.engine.choose import build  # noqa: E402
-from generation.engine.protocol import Checkpoint  # noqa: E402
-from generation.production import Production  # noqa: E402
-from generation.source import PostgresSource  # noqa: E402
+from easel.broker import broker
+from easel.database import platform_role, rows
+from easel.storage import storage
+from generation import bell
+from generation.engine.choose import build
+from generation.engine.protocol import Checkpoint
+from generation.production import Production
+from generation.source import PostgresSource
 
 log = structlog.get_logger(__name__)
 

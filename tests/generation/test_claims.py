@@ -104,3 +104,25 @@ def test_a_flow_counts_what_waits_and_what_runs(ada: Customer, workshop: Worksho
         flow = Flow.objects.get(tenant=ada.tenant)
     assert (flow.queued, flow.running, flow.ready) == (2, 1, True)
     assert flow.vtime > 0
+
+
+def test_claims_and_submissions_do_not_wait_for_each_other_in_a_circle(ada: Customer, workshop: Workshop) -> None:
+    """A submission holds its flow and checks its pool's key at commit; a claim holds the pool and wants the flow."""
+
+    def submit(_: int) -> None:
+        try:
+            workshop.submit(ada)
+        finally:
+            connections.close_all()
+
+    def claim(_: int) -> None:
+        try:
+            for job in source.claim(workshop.pool, limit=2):
+                source.give_back(job, counted=False)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as threads:
+        tasks = [threads.submit(act, index) for index in range(40) for act in (submit, claim)]
+    for task in tasks:
+        task.result()

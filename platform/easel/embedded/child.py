@@ -97,7 +97,7 @@ class Child:
         return self.state is State.STOPPING and time.monotonic() - self.since > self.service.stop_seconds
 
     def signal(self, number: signal.Signals) -> None:
-        """To the main process only: dramatiq takes a second SIGTERM, forwarded by its master, for a kill."""
+        """To the main process only: the others are its own to end."""
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)

@@ -16,11 +16,7 @@ class Worker(Application):
         self._signal = var.run / "worker.ready"
 
     def command(self) -> list[str]:
-        return self.python("-m", "dramatiq", "generation.tasks", "--processes=1", "--threads=1")
-
-    def environment(self) -> Mapping[str, str]:
-        # Without these an idle worker hears a bell after 432 ms (median) instead of 20 ms, and a busy one hides bells.
-        return {**super().environment(), "dramatiq_worker_timeout": "50", "dramatiq_queue_prefetch": "1"}
+        return self.python("manage.py", "worker")
 
     def prepare(self) -> None:
         self._signal.unlink(missing_ok=True)
