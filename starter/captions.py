@@ -1,6 +1,4 @@
-"""The prompt grammar: what somebody might type for a picture. Used for training only; any prompt may be
-asked.
-"""
+"""The prompt grammar: what somebody might type for a picture. For training only; any prompt may be asked."""
 
 import random
 from dataclasses import dataclass
@@ -14,19 +12,9 @@ BACKGROUND_WORDS = ("on a {} background", "on {} background", "on {}", "with a {
 BACKGROUND_TAG = "{} background"
 # Words that ask for nothing this model has: it learns to draw the rest of the prompt.
 ADJECTIVES = (
-    "cute",
-    "beautiful",
-    "big",
-    "small",
-    "little",
-    "old",
-    "happy",
-    "nice",
-    "pretty",
-    "lovely",
-    "funny",
+    "cute", "beautiful", "big", "small", "little", "old", "happy", "nice", "pretty", "lovely", "funny",
     "amazing",
-)
+)  # fmt: skip
 PLACES = (
     "in the forest", "on a table", "in the snow", "at night", "in the city", "in space", "in the sky",
     "on a hill", "on the street", "in the rain", "in a garden", "by the sea", "at sunset",

@@ -62,9 +62,10 @@ def evaluate(work: Workspace, folder: Path, *, per_group: int | None, seeds: int
     concepts, _, _ = work.load_pictures()
     artist = Artist(folder)
     asked = [q for seed in range(seeds) for q in questions(concepts, seed, per_group)]
+    random.Random(0).shuffle(asked)  # so that the scores on the way mean something
     scores, misses = recognize(artist, load_classifier(work), asked)
     result = {
-        "recognition": {group: score.row() for group, score in scores.items()},
+        "recognition": table(scores),
         "missed": [concepts[i].name for i in misses],
         "seeds": seeds,
     }
@@ -95,18 +96,21 @@ def recognize(
     start = time.monotonic()
     for first in range(0, len(asked), BATCH):
         batch = asked[first : first + BATCH]
-        for question, image in zip(
-            batch, artist.draw([q.prompt for q in batch], seed=batch[0].seed), strict=True
-        ):
+        images = artist.draw([q.prompt for q in batch], seeds=[q.seed for q in batch])
+        for question, image in zip(batch, images, strict=True):
             rank = rank_of(classifier, image, question.concept)
             scores.setdefault(question.group, Score()).add(rank)
             if question.group in {style.id for style in STYLES}:
                 scores.setdefault("all styles", Score()).add(rank)
             if question.group == STYLES[0].id and rank >= 5:
                 misses.append(question.concept)
-        if first // BATCH % 20 == 0:
-            print(f"{first} of {len(asked)}, {time.monotonic() - start:.0f} s", flush=True)
+        if first // BATCH % 10 == 0:
+            print(f"{first} of {len(asked)}, {time.monotonic() - start:.0f} s {table(scores)}", flush=True)
     return scores, misses
+
+
+def table(scores: dict[str, Score]) -> dict[str, dict[str, float]]:
+    return {group: scores[group].row() for group in sorted(scores)}
 
 
 def rank_of(classifier: Classifier, image: Image.Image, concept: int) -> int:

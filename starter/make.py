@@ -17,6 +17,7 @@ from starter.export import export
 from starter.latents import encode_pictures
 from starter.prepare import prepare
 from starter.pretrain_text import pretrain_text
+from starter.refine_decoder import refine_decoder
 from starter.tokenize_captions import learn_tokenizer
 from starter.train_unet import train_unet
 from starter.train_vae import make_encoder, train_decoder
@@ -30,12 +31,14 @@ class Plan:
     decoder: float
     text: float
     unet: float
+    refinement: float
+    redraw: int
     least_steps: int = 0
     concepts: int | None = None
 
 
-FULL = Plan(decoder=26, text=11, unet=95)
-SHORT = Plan(decoder=0.4, text=0.2, unet=0.4, least_steps=40, concepts=2)
+FULL = Plan(decoder=26, text=11, unet=95, refinement=8, redraw=2000)
+SHORT = Plan(decoder=0.4, text=0.2, unet=0.4, refinement=0.1, redraw=48, least_steps=40, concepts=2)
 
 
 def make(work: Workspace, plan: Plan, folder: Path) -> None:
@@ -47,6 +50,7 @@ def make(work: Workspace, plan: Plan, folder: Path) -> None:
     encode_pictures(work)
     check_falls("text", pretrain_text(work, minutes=plan.text, least_steps=plan.least_steps))
     check_falls("UNet", train_unet(work, minutes=plan.unet, least_steps=plan.least_steps))
+    refine_decoder(work, minutes=plan.refinement, redraw=plan.redraw)
     export(work, folder)
     check_draws(folder)
 

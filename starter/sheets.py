@@ -107,11 +107,14 @@ class Artist:
         prompts: list[str],
         *,
         seed: int = 0,
+        seeds: list[int] | None = None,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
         negative: str = "",
     ) -> list[Image.Image]:
+        """`seed` for all of them, or one of `seeds` for each."""
         images = []
+        chosen = seeds or [seed] * len(prompts)
         for start in range(0, len(prompts), 12):
             batch = prompts[start : start + 12]
             images += self.pipeline(
@@ -119,7 +122,7 @@ class Artist:
                 negative_prompt=[negative] * len(batch),
                 num_inference_steps=steps,
                 guidance_scale=guidance,
-                generator=[torch.Generator().manual_seed(seed) for _ in batch],
+                generator=[torch.Generator().manual_seed(s) for s in chosen[start : start + 12]],
             ).images
         return images
 

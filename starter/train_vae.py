@@ -148,6 +148,10 @@ def decoder_loss(vae: AutoencoderTiny, pictures: torch.Tensor, *, small: bool) -
         noise = torch.randn_like(latents) * LATENT_NOISE * torch.rand(len(latents), 1, 1, 1)
         decoded = decode(vae.decoder, latents + noise, small=small).float()
     target = nn.functional.avg_pool2d(pictures, 2) if small else pictures
+    return losses_of(decoded, target)
+
+
+def losses_of(decoded: torch.Tensor, target: torch.Tensor) -> Losses:
     error = decoded - target
     across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
     return Losses(error.abs().mean(), error.pow(2).mean(), across.abs().mean() + down.abs().mean())
