@@ -16,23 +16,27 @@ TALLY_DAYS: Final = 70  # two whole months are always there
 
 @duty("begin_plan_months", every=60.0)
 def begin_plan_months() -> int:
-    due = rows(
+    begun = 0
+    while due := rows(
         "SELECT tenant_id FROM billing_subscription WHERE ended_at IS NULL AND period_end <= now() "
         "ORDER BY period_end LIMIT %s",
         [BATCH],
-    )
-    return sum(plans.renew_due(tenant_id) for (tenant_id,) in due)
+    ):
+        begun += sum(plans.renew_due(tenant_id) for (tenant_id,) in due)
+    return begun
 
 
 @duty("expire_lots", every=60.0)
 def expire_lots() -> int:
     """Lots are not spent past their date anyway; this takes what is left of them out of the wallets."""
-    due = rows(
+    expired = 0
+    while due := rows(
         "SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now() "
         "ORDER BY expires_at LIMIT %s",
         [BATCH],
-    )
-    return sum(ledger.expire(tenant_id, lot_id) > 0 for tenant_id, lot_id in due)
+    ):
+        expired += sum(ledger.expire(tenant_id, lot_id) > 0 for tenant_id, lot_id in due)
+    return expired
 
 
 @duty("raise_alerts", every=60.0)

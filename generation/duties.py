@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
-from billing import ledger
+from billing import ledger, reconciliation
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.storage import StorageUnavailable, storage
@@ -30,6 +30,24 @@ UPDATE generation_generation SET
 WHERE id = %(id)s AND status = 'running' AND lease_expires_at < now()
 RETURNING status, work
 """
+
+
+# What only this app knows of money: which of its jobs are over.
+reconciliation.add(
+    "finished_generations_hold_nothing",
+    """
+    SELECT hold.tenant_id, 'hold of ' || owner_id, remaining || ' held, ' || generation.status, 'ended'
+    FROM billing_hold hold JOIN generation_generation generation ON generation.id = hold.owner_id
+    WHERE hold.ended_at IS NULL AND generation.status NOT IN ('queued', 'running')""",
+)
+reconciliation.add(
+    "unfinished_generations_hold_their_quote",
+    """
+    SELECT generation.tenant_id, 'generation ' || generation.id, 'no open hold', quote::text
+    FROM generation_generation generation LEFT JOIN billing_hold hold
+        ON hold.tenant_id = generation.tenant_id AND hold.owner_id = generation.id AND hold.ended_at IS NULL
+    WHERE generation.status IN ('queued', 'running') AND hold.id IS NULL""",
+)
 
 
 @duty("ring_ready_pools", every=2.0)

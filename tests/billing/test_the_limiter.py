@@ -1,0 +1,101 @@
+"""What happens at each door while nobody can count: the API stays open, tokens are closed, and both are counted."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client, override_settings
+
+from easel import ratelimit
+from easel.embedded.stack import Stack
+from easel.identifiers import new_id
+from easel.problems import Problem
+from easel.ratelimit import CHECKS
+from tests.cast import Customer
+
+
+@pytest.fixture
+def cache_away(stack: Stack) -> Iterator[None]:
+    stack.halt("cache")
+    ratelimit._Absence.until = 0.0
+    try:
+        yield
+    finally:
+        stack.start("cache")
+        ratelimit._Absence.until = 0.0
+
+
+def count(group: str, outcome: str) -> float:
+    return float(CHECKS.labels(group, outcome)._value.get())
+
+
+def token(customer: Customer, **fields: str) -> HttpResponse:
+    form = {"grant_type": "client_credentials", "client_id": customer.key.public_id, "client_secret": customer.secret}
+    answer: HttpResponse = Client().post(
+        "/oauth/token",
+        "&".join(f"{name}={value}" for name, value in (form | fields).items()),
+        content_type="application/x-www-form-urlencoded",
+    )
+    return answer
+
+
+def test_without_the_cache_the_api_answers_uncounted(ada: Customer, cache_away: None) -> None:
+    before = count("api", "open")
+    started = time.monotonic()
+    answers = [ada.client().get("/v1/account") for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert "RateLimit" not in answers[0], "what is not counted is not told"
+    assert count("api", "open") == before + 5
+    assert time.monotonic() - started < 3, "requests do not queue up for the cache's time-out"
+
+
+def test_without_the_cache_no_token_is_given(ada: Customer, cache_away: None) -> None:
+    before = count("token", "closed")
+    answer = token(ada)
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    assert int(answer["Retry-After"]) > 0
+    assert count("token", "closed") == before + 1
+
+
+def test_when_the_cache_is_back_tokens_are_given_again(ada: Customer) -> None:
+    assert token(ada).status_code == 200
+
+
+def test_tokens_are_limited_per_key_and_the_last_one_is_given(ada: Customer) -> None:
+    before = count("token-client", "refused")
+    with override_settings(TOKENS_PER_MINUTE={"address": 10_000, "client": 3}):
+        answers = [token(ada).status_code for _ in range(4)]
+        while answers[:4] != [200, 200, 200, 429] and len(answers) < 12:  # the minute turned on the way
+            answers = [*answers[1:], token(ada).status_code]
+        refused = token(ada)
+    assert answers[-4:] == [200, 200, 200, 429]
+    assert refused.json()["code"] == "rate_limited"
+    assert 1 <= int(refused["Retry-After"]) <= 61
+    assert refused["RateLimit-Policy"] == '"token-client";q=3;w=60'
+    assert count("token-client", "refused") >= before + 2
+
+
+def test_tokens_are_limited_per_address_whatever_key_is_tried(ada: Customer) -> None:
+    with override_settings(TOKENS_PER_MINUTE={"address": 0, "client": 100}):
+        assert token(ada, client_id="ek_live_guess").status_code == 429
+
+
+def test_a_customer_behind_ipv6_is_its_network() -> None:
+    assert ratelimit.network("2001:db8::1:2") == ratelimit.network("2001:db8::ffff") == "2001:db8::"
+    assert ratelimit.network("192.0.2.7") == "192.0.2.7"
+    assert ratelimit.network("") == ""
+
+
+def test_a_count_goes_up_to_its_limit_and_says_what_is_left() -> None:
+    value = new_id().hex
+    usages = [ratelimit.use("test", value, limit=2, seconds=3600) for _ in range(3)]
+    assert [usage.remaining for usage in usages] == [1, 0, 0]
+    assert [usage.exceeded for usage in usages] == [False, False, True]
+    assert all(1 <= usage.reset <= 3600 for usage in usages)
+
+
+def test_a_guard_without_a_value_counts_nothing() -> None:
+    ratelimit.guard("test", {"client": ""}, limits={"client": 0})
+    with pytest.raises(Problem, match="per minute are allowed"):
+        ratelimit.guard("test", {"client": "somebody"}, limits={"client": 0})
