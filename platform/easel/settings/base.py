@@ -85,14 +85,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Valkey / Redis -------------------------------------------------------------------------------------
 BROKER_URL = environment.text("EASEL_BROKER_URL", "")
 CACHE_URL = environment.text("EASEL_CACHE_URL", "")
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": CACHE_URL,
-        "KEY_PREFIX": "easel",
-        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 0.5},
-    }
+_cache = {
+    "LOCATION": CACHE_URL,
+    "KEY_PREFIX": "easel",
+    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 0.5},
 }
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **_cache},
+    "ratelimit": {"BACKEND": "easel.counting.CountingCache", **_cache},
+}
+RATELIMIT_USE_CACHE = "ratelimit"
 
 # --- Object storage -------------------------------------------------------------------------------------
 S3 = {
