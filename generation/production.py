@@ -86,6 +86,7 @@ class Production:
                 last = assignment.failed(error)
             if last:
                 self._end(assignment)
+        connections.close_all()  # most images are not their job's last, and this thread waits for the next one
 
     def _deliver(self, assignment: Assignment, index: int, drawn: Drawn) -> Delivery:
         job = assignment.job
@@ -121,7 +122,6 @@ class Production:
         finally:
             self._leases.drop(job.lease_id)
             self._held.discard(assignment)
-            connections.close_all()
 
     def _lost(self, assignment: Assignment) -> None:
         assignment.abandon()

@@ -71,6 +71,63 @@ def build(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def build_xl(folder: Path, *, seed: int = 0) -> Path:
+    """The same for Stable Diffusion XL."""
+    import torch
+    from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text_config = CLIPTextConfig(
+            vocab_size=514,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=PROMPT_TOKENS,
+            projection_dim=32,
+            bos_token_id=512,
+            eos_token_id=513,
+            pad_token_id=513,
+        )
+        pipeline = StableDiffusionXLPipeline(
+            tokenizer=_tokenizer(),
+            tokenizer_2=_tokenizer(),
+            text_encoder=CLIPTextModel(text_config).eval(),
+            text_encoder_2=CLIPTextModelWithProjection(text_config).eval(),
+            unet=UNet2DConditionModel(
+                sample_size=64 // DOWNSCALE,
+                block_out_channels=(8, 16),
+                layers_per_block=1,
+                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+                cross_attention_dim=64,
+                attention_head_dim=(2, 4),
+                transformer_layers_per_block=(1, 2),
+                use_linear_projection=True,
+                norm_num_groups=4,
+                addition_embed_type="text_time",
+                addition_time_embed_dim=8,
+                projection_class_embeddings_input_dim=6 * 8 + 32,
+            ).eval(),
+            vae=AutoencoderKL(
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+                block_out_channels=(4, 4, 8, 8),
+                layers_per_block=1,
+                norm_num_groups=4,
+                sample_size=64,
+                scaling_factor=0.13025,
+            ).eval(),
+            scheduler=EulerDiscreteScheduler(
+                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+            ),
+        )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
 def _tokenizer() -> Any:
     """CLIP's byte-level tokenizer without a single merge: one token a letter."""
     from tokenizers import pre_tokenizers

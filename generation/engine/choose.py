@@ -6,6 +6,6 @@ from generation.engine.protocol import Engine
 def build(*, device: str = "auto", threads: int = 0, models_held: int = 2) -> Engine:
     """`device`: auto, cpu or cuda:N. `threads`: of the processor, 0 for torch's own choice. `models_held`:
     how many checkpoints may be in memory at a time."""
-    from generation.engine.plain import PlainEngine
+    from generation.engine.loop import LoopEngine
 
-    return PlainEngine(device=device, threads=threads, models_held=models_held)
+    return LoopEngine(device=device, threads=threads, models_held=models_held)

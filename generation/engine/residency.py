@@ -1,7 +1,7 @@
 """Which models are held in memory: the most recently used, within a bound."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from generation.engine.device import free_memory
 from generation.engine.loading import Model
@@ -25,6 +25,12 @@ class Residency:
             self._models[checkpoint] = self._load(checkpoint)
         self._models.move_to_end(checkpoint)
         return self._models[checkpoint]
+
+    def prefer(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """These are in use: of those held, let others leave first."""
+        for checkpoint in checkpoints:
+            if checkpoint in self._models:
+                self._models.move_to_end(checkpoint)
 
     def keep_only(self, checkpoint: Checkpoint) -> None:
         """All memory to this one."""

@@ -10,8 +10,8 @@ from typing import Any
 import diffusers
 import numpy as np
 
-from generation.engine.protocol import EngineError
-from generation.samplers import Sampler
+from generation.engine.protocol import Drawing, EngineError
+from generation.samplers import Sampler, UnknownSampler, find
 
 # What the checkpoint was trained with. Only these are taken from its scheduler's file: whatever else is in it
 # (Karras sigmas, solver orders, clipping) belongs to the sampler its author liked.
@@ -28,6 +28,14 @@ TRAINED_WITH = frozenset(
         "trained_betas",
     }
 )
+
+
+def scheduler_of(drawing: Drawing, config: Mapping[str, Any]) -> Any:
+    """A fresh scheduler for a drawing of the checkpoint with this scheduler file."""
+    try:
+        return scheduler_for(find(drawing.sampler), config, drawing.steps)
+    except UnknownSampler as error:
+        raise EngineError("sampler_unknown", str(error), permanent=True) from error
 
 
 def scheduler_for(sampler: Sampler, config: Mapping[str, Any], steps: int) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from generation.engine.plain import PlainEngine
+from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Checkpoint
 from tests import tiny
 
@@ -29,7 +29,7 @@ def checkpoint(folder: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[PlainEngine]:
-    engine = PlainEngine(device="cpu", threads=1, models_held=2)
+def engine() -> Iterator[LoopEngine]:
+    engine = LoopEngine(device="cpu", threads=1, models_held=2)
     yield engine
     engine.close()

@@ -3,25 +3,27 @@
 import logging
 import shutil
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generation.engine.plain import PlainEngine
-from generation.engine.protocol import Checkpoint, EngineError
+from generation.engine.loop import LoopEngine
+from generation.engine.protocol import Checkpoint, Engine, EngineError
 from tests.engine.asking import a_drawing, admit, draw
+from tests.engine.faults import ModelCall, model_calls
 
 
-def refusal_of(engine: PlainEngine, checkpoint: Checkpoint, **wishes: object) -> EngineError:
+def refusal_of(engine: Engine, checkpoint: Checkpoint, **wishes: object) -> EngineError:
     with pytest.raises(EngineError) as refusal:
         draw(engine, checkpoint, **wishes)
     return refusal.value
 
 
 def test_an_unexpected_error_is_handed_on_with_its_cause_and_the_next_picture_is_drawn(
-    engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    engine: Engine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     def explode(_done: int, _total: int) -> None:
         raise ZeroDivisionError("boom")
@@ -35,13 +37,13 @@ def test_an_unexpected_error_is_handed_on_with_its_cause_and_the_next_picture_is
     assert draw(engine, checkpoint).steps_run == 4
 
 
-def test_a_sampler_that_does_not_exist_fails_for_good(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_a_sampler_that_does_not_exist_fails_for_good(engine: Engine, checkpoint: Checkpoint) -> None:
     error = refusal_of(engine, checkpoint, sampler="DPM fast")
     assert (error.code, error.permanent) == ("sampler_unknown", True)
     assert draw(engine, checkpoint).steps_run == 4
 
 
-def test_numbers_that_overflow_are_no_picture(engine: PlainEngine, folder: Path, tmp_path: Path) -> None:
+def test_numbers_that_overflow_are_no_picture(engine: Engine, folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     file = broken / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)
@@ -55,33 +57,35 @@ def test_numbers_that_overflow_are_no_picture(engine: PlainEngine, folder: Path,
     "shortage", [torch.OutOfMemoryError, MemoryError, lambda: RuntimeError("[enforce fail] DefaultCPUAllocator: no")]
 )
 def test_out_of_memory_once_is_remedied_and_progress_does_not_go_back(
-    shortage: Callable[[], Exception], engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    shortage: Callable[[], Exception], engine: LoopEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[int] = []
+    usual, told, calls = draw(engine, checkpoint), [], count(1)
 
-    def run_out_at_the_third(done: int, _total: int) -> None:
-        told.append(done)
-        if told == [1, 2, 3]:
+    def run_out_at_the_third(call: ModelCall) -> None:
+        if next(calls) == 3:
             raise shortage()
 
-    drawn = admit(engine, a_drawing(checkpoint), on_step=run_out_at_the_third).result(timeout=60)
-    assert (drawn.pixels == draw(engine, checkpoint).pixels).all()
+    with model_calls(engine, checkpoint, before=run_out_at_the_third):
+        drawing = a_drawing(checkpoint)
+        drawn = admit(engine, drawing, on_step=lambda done, total: told.append(done)).result(timeout=60)
+    assert (drawn.pixels == usual.pixels).all()
     assert told == [1, 2, 3, 4]
     assert "Out of memory" in caplog.text
 
 
-def test_out_of_memory_with_all_memory_to_itself_fails_for_good(engine: PlainEngine, checkpoint: Checkpoint) -> None:
-    def run_out(_done: int, _total: int) -> None:
+def test_out_of_memory_with_all_memory_to_itself_fails_for_good(engine: LoopEngine, checkpoint: Checkpoint) -> None:
+    def run_out(call: ModelCall) -> None:
         raise torch.OutOfMemoryError
 
-    with pytest.raises(EngineError) as failure:
-        admit(engine, a_drawing(checkpoint), on_step=run_out).result(timeout=60)
+    draw(engine, checkpoint)
+    with model_calls(engine, checkpoint, before=run_out), pytest.raises(EngineError) as failure:
+        draw(engine, checkpoint)
     assert (failure.value.code, failure.value.permanent) == ("out_of_memory", True)
     assert "64×64" in failure.value.detail
     assert draw(engine, checkpoint).steps_run == 4
 
 
-def test_a_failed_drawing_does_not_hold_its_tensors(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_a_failed_drawing_does_not_hold_its_tensors(engine: Engine, checkpoint: Checkpoint) -> None:
     def explode(_done: int, _total: int) -> None:
         raise ZeroDivisionError
 
@@ -97,7 +101,7 @@ def test_a_failed_drawing_does_not_hold_its_tensors(engine: PlainEngine, checkpo
 
 
 def test_the_log_names_the_image_and_not_the_words(
-    engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    engine: Engine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     refusal_of(engine, checkpoint, prompt="my secret " * 20, sampler="nonsense")

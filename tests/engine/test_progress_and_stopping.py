@@ -4,16 +4,13 @@ from threading import Event
 
 import pytest
 
-from generation.engine.plain import PlainEngine
-from generation.engine.protocol import Checkpoint, DrawingStopped
+from generation.engine.protocol import Checkpoint, DrawingStopped, Engine
 from generation.samplers import find
 from tests.engine.asking import a_drawing, admit, draw
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Heun", "PLMS"])
-def test_progress_counts_every_model_call_up_to_the_last(
-    sampler: str, engine: PlainEngine, checkpoint: Checkpoint
-) -> None:
+def test_progress_counts_every_model_call_up_to_the_last(sampler: str, engine: Engine, checkpoint: Checkpoint) -> None:
     told: list[tuple[int, int]] = []
     drawing = a_drawing(checkpoint, sampler=sampler, steps=6)
     admit(engine, drawing, on_step=lambda done, total: told.append((done, total))).result(timeout=60)
@@ -22,7 +19,7 @@ def test_progress_counts_every_model_call_up_to_the_last(
 
 
 def test_a_stop_takes_effect_at_the_next_step_and_the_slot_is_free_again(
-    engine: PlainEngine, checkpoint: Checkpoint
+    engine: Engine, checkpoint: Checkpoint
 ) -> None:
     stop, told = Event(), []
 
@@ -38,7 +35,7 @@ def test_a_stop_takes_effect_at_the_next_step_and_the_slot_is_free_again(
     assert draw(engine, checkpoint).steps_run == 4
 
 
-def test_a_drawing_that_was_stopped_before_its_turn_is_not_begun(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_a_drawing_that_was_stopped_before_its_turn_is_not_begun(engine: Engine, checkpoint: Checkpoint) -> None:
     stop, told = Event(), []
     stop.set()
     future = admit(engine, a_drawing(checkpoint), on_step=lambda done, _total: told.append(done), stop=stop)

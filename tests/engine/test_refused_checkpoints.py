@@ -5,6 +5,7 @@ import logging
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 
 from generation import checkpoint as folders
 from generation.engine.loading import locate
-from generation.engine.plain import PlainEngine
-from generation.engine.protocol import Checkpoint, ModelUnavailable
+from generation.engine.protocol import Checkpoint, Engine, ModelUnavailable
 from tests.engine.asking import draw
 
 UNET = Path("unet/diffusion_pytorch_model.safetensors")
@@ -85,7 +85,7 @@ def test_a_damaged_folder_is_refused_and_the_next_picture_is_drawn(
     said: str,
     folder: Path,
     tmp_path: Path,
-    engine: PlainEngine,
+    engine: Engine,
     checkpoint: Checkpoint,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_damaged_folder_is_refused_and_the_next_picture_is_drawn(
     assert draw(engine, checkpoint).steps_run == 4
 
 
-def test_the_digest_it_was_registered_with_opens_it_and_another_does_not(folder: Path, engine: PlainEngine) -> None:
+def test_the_digest_it_was_registered_with_opens_it_and_another_does_not(folder: Path, engine: Engine) -> None:
     right = folders.digest(folder)
     assert draw(engine, Checkpoint(name="pinned", source=str(folder), digest=right)).steps_run == 4
     with pytest.raises(ModelUnavailable, match=f"has digest {right}, but was registered with 00"):
@@ -107,10 +107,10 @@ def test_the_digest_it_was_registered_with_opens_it_and_another_does_not(folder:
 
 
 def test_warming_up_a_missing_model_is_logged_and_not_raised(
-    engine: PlainEngine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    engine: Engine, checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    engine.warm_up([Checkpoint(name="lost", source="/nowhere"), checkpoint])
+    engine.warm_up([Checkpoint(name="lost", source="/nowhere"), replace(checkpoint, native_size=64)])
     assert "/nowhere is not a folder" in caplog.text
     assert "Warmed up model tiny" in caplog.text
 

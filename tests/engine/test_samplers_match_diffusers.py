@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from generation.engine.plain import PlainEngine
-from generation.engine.protocol import Checkpoint
+from generation.engine.protocol import Checkpoint, Engine
 from generation.samplers import SAMPLERS, Sampler
-from tests.engine.asking import draw
+from tests.engine.asking import TOLERANCE, draw, farthest
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
@@ -56,7 +55,7 @@ def pipeline(folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
-def test_the_same_pixels(sampler: Sampler, pipeline: Any, engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_the_same_pixels(sampler: Sampler, pipeline: Any, engine: Engine, checkpoint: Checkpoint) -> None:
     kind, options = SOLVERS[sampler.solver]
     trained = TRAINED if "Singlestep" not in kind else {key: TRAINED[key] for key in TRAINED if key != "steps_offset"}
     pipeline.scheduler = getattr(diffusers, kind)(**{**trained, **options, **SCHEDULES[sampler.schedule]})
@@ -81,11 +80,11 @@ def test_the_same_pixels(sampler: Sampler, pipeline: Any, engine: PlainEngine, c
         seed=11,
     )
 
-    assert np.array_equal(drawn.pixels, np.asarray(reference))
+    assert farthest(drawn.pixels, np.asarray(reference)) <= TOLERANCE
     assert drawn.pixels.std() > 10  # a flat picture would equal any other
 
 
-def test_the_samplers_differ_from_each_other(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_the_samplers_differ_from_each_other(engine: Engine, checkpoint: Checkpoint) -> None:
     names = ("Euler", "Euler a", "DPM++ 2M Karras", "DPM++ SDE", "DDIM", "LCM")
     pictures = {draw(engine, checkpoint, sampler=name).pixels.tobytes() for name in names}
     assert len(pictures) == len(names)

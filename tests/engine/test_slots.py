@@ -1,16 +1,24 @@
-"""One slot: taken by admitting, free again at every ending, gone after closing."""
+"""A slot is taken by admitting, free again at every ending, gone after closing."""
 
+from collections.abc import Iterator
 from threading import Event, Thread
 
 import pytest
 
-from generation.engine.plain import PlainEngine
-from generation.engine.protocol import Admission, Checkpoint, DrawingStopped
+from generation.engine.loop import LoopEngine
+from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Engine
 from tests.engine.asking import a_drawing, admit
 
 
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LoopEngine]:
+    engine = LoopEngine(device="cpu", threads=1, most_slots=1)
+    yield engine
+    engine.close()
+
+
 @pytest.fixture
-def busy(engine: PlainEngine, checkpoint: Checkpoint):  # type: ignore[no-untyped-def]
+def busy(engine: Engine, checkpoint: Checkpoint):  # type: ignore[no-untyped-def]
     """The engine amid a drawing; set the event to let it go on."""
     begun, go_on = Event(), Event()
 
@@ -25,11 +33,11 @@ def busy(engine: PlainEngine, checkpoint: Checkpoint):  # type: ignore[no-untype
     future.result(timeout=30)
 
 
-def test_there_is_no_slot_while_it_draws(engine: PlainEngine, busy: tuple[Event, object]) -> None:
+def test_there_is_no_slot_while_it_draws(engine: Engine, busy: tuple[Event, object]) -> None:
     assert engine.wait_for_slot(timeout=0.01) == 0
 
 
-def test_whoever_waits_is_woken_when_the_slot_is_free(engine: PlainEngine, busy: tuple[Event, object]) -> None:
+def test_whoever_waits_is_woken_when_the_slot_is_free(engine: Engine, busy: tuple[Event, object]) -> None:
     found: list[int] = []
     waiting = Thread(target=lambda: found.append(engine.wait_for_slot(timeout=30)))
     waiting.start()
@@ -39,20 +47,20 @@ def test_whoever_waits_is_woken_when_the_slot_is_free(engine: PlainEngine, busy:
 
 
 def test_admitting_without_a_slot_is_a_mistake_of_the_caller(
-    engine: PlainEngine, checkpoint: Checkpoint, busy: tuple[Event, object]
+    engine: Engine, checkpoint: Checkpoint, busy: tuple[Event, object]
 ) -> None:
     with pytest.raises(RuntimeError, match="wait_for_slot"):
         engine.admit(Admission(drawing=a_drawing(checkpoint), on_step=lambda *_: None, stop=Event()))
 
 
-def test_a_future_cannot_be_cancelled_behind_the_engines_back(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_a_future_cannot_be_cancelled_behind_the_engines_back(engine: Engine, checkpoint: Checkpoint) -> None:
     future = admit(engine, a_drawing(checkpoint))
     assert not future.cancel()
     assert future.result(timeout=60).steps_run == 4
 
 
 def test_closing_ends_what_is_being_drawn_within_a_step(checkpoint: Checkpoint) -> None:
-    engine, begun, steps = PlainEngine(device="cpu", threads=1), Event(), []
+    engine, begun, steps = LoopEngine(device="cpu", threads=1), Event(), []
 
     def on_step(done: int, _total: int) -> None:
         steps.append(done)

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from generation.engine.plain import PlainEngine
-from generation.engine.protocol import Checkpoint
+from generation.engine.protocol import Checkpoint, Engine
 from tests.engine.asking import draw
 
 
@@ -14,13 +13,11 @@ def starter(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, name="starter", native_size=64)
 
 
-def test_an_ordinary_picture_has_none(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_an_ordinary_picture_has_none(engine: Engine, checkpoint: Checkpoint) -> None:
     assert draw(engine, checkpoint).warnings == []
 
 
-def test_a_prompt_beyond_the_limit_is_quoted_from_where_it_was_not_read(
-    engine: PlainEngine, checkpoint: Checkpoint
-) -> None:
+def test_a_prompt_beyond_the_limit_is_quoted_from_where_it_was_not_read(engine: Engine, checkpoint: Checkpoint) -> None:
     letters = "a b c d e f g h i j k l m n o p"  # the tiny model reads one token a letter, fourteen in all
     warnings = draw(engine, checkpoint, prompt=letters, negative_prompt=letters + " q").warnings
     assert warnings == [
@@ -29,11 +26,11 @@ def test_a_prompt_beyond_the_limit_is_quoted_from_where_it_was_not_read(
     ]
 
 
-def test_a_prompt_that_just_fits_has_none(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_a_prompt_that_just_fits_has_none(engine: Engine, checkpoint: Checkpoint) -> None:
     assert draw(engine, checkpoint, prompt="a b c d e f g h i j k l m n").warnings == []
 
 
-def test_a_very_long_prompt_is_not_repeated_in_full(engine: PlainEngine, checkpoint: Checkpoint) -> None:
+def test_a_very_long_prompt_is_not_repeated_in_full(engine: Engine, checkpoint: Checkpoint) -> None:
     (warning,) = draw(engine, checkpoint, prompt="long " * 500).warnings
     assert "…”" in warning
     assert len(warning) < 200
@@ -48,12 +45,12 @@ def test_a_very_long_prompt_is_not_repeated_in_full(engine: PlainEngine, checkpo
     ],
 )
 def test_another_size_than_the_models_own_is_drawn_there_and_fitted(
-    width: int, height: int, said: str, engine: PlainEngine, starter: Checkpoint
+    width: int, height: int, said: str, engine: Engine, starter: Checkpoint
 ) -> None:
     drawn = draw(engine, starter, width=width, height=height)
     assert drawn.pixels.shape == (height, width, 3)
     assert drawn.warnings == [said]
 
 
-def test_the_models_own_size_needs_no_word(engine: PlainEngine, starter: Checkpoint) -> None:
+def test_the_models_own_size_needs_no_word(engine: Engine, starter: Checkpoint) -> None:
     assert draw(engine, starter).warnings == []

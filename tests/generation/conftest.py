@@ -11,7 +11,7 @@ import pytest
 
 from easel.database import platform_role
 from easel.storage import storage
-from generation.engine.plain import PlainEngine
+from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Engine
 from generation.models import Generation, Model
 from generation.production import Production
@@ -59,7 +59,7 @@ def make_workshop(source: str, **fields: Any) -> Workshop:
 @pytest.fixture
 def production() -> Iterator[Production]:
     """The worker's side in this process, on the real database and the real store."""
-    production = make_production(PlainEngine(device="cpu", threads=1))
+    production = make_production(LoopEngine(device="cpu", threads=1))
     yield production
     production.close()
 

@@ -1,0 +1,58 @@
+"""How many images one model call may hold: measured where it could be, and corrected when memory runs out."""
+
+from collections.abc import Callable
+
+from generation.engine.device import free_memory, is_out_of_memory
+from generation.engine.protocol import Checkpoint
+
+WORTH_DOUBLING = 1.05  # times as many images a second
+PATIENCE = 2.0  # seconds: calls this slow fill the device by themselves
+
+
+class Capacity:
+    """Kept as a number of slots for latents of a certain area; larger ones get fewer, for they fill the device, and
+    its memory, as much sooner. A model that was not measured gets `most`, and memory decides."""
+
+    def __init__(self, *, most: int) -> None:
+        self._most = most
+        self._measured: dict[Checkpoint, tuple[int, int]] = {}  # slots, area
+
+    @property
+    def places(self) -> int:
+        """For the engine as a whole, which does not know what will come."""
+        return max((slots for slots, _ in self._measured.values()), default=self._most)
+
+    def slots(self, checkpoint: Checkpoint, area: int) -> int:
+        if checkpoint not in self._measured:
+            return self._most
+        slots, measured = self._measured[checkpoint]
+        return max(1, min(self._most, slots * measured // area))
+
+    def learn(self, checkpoint: Checkpoint, *, slots: int, area: int) -> None:
+        self._measured[checkpoint] = (max(1, min(self._most, slots)), area)
+
+    def halve(self, checkpoint: Checkpoint, *, guests: int, area: int) -> None:
+        """So many did not fit."""
+        self.learn(checkpoint, slots=min(self.slots(checkpoint, area), guests // 2), area=area)
+
+
+def measure(seconds_of: Callable[[int], float], most: int) -> int:
+    """Double the images in a call for as long as that brings 5 % more images a second, and they fit."""
+    slots, spent = 1, seconds_of(1)
+    rate = 1 / spent
+    while 2 * slots <= most and spent < PATIENCE:
+        seconds = _within_memory(seconds_of, 2 * slots)
+        if seconds is None or 2 * slots / seconds < rate * WORTH_DOUBLING:
+            break
+        slots, rate, spent = 2 * slots, 2 * slots / seconds, spent + seconds
+    return slots
+
+
+def _within_memory(seconds_of: Callable[[int], float], slots: int) -> float | None:
+    try:
+        return seconds_of(slots)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    free_memory()  # out here: the handler holds the failed call's tensors
+    return None

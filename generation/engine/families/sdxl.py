@@ -1,0 +1,54 @@
+"""Stable Diffusion XL."""
+
+from typing import Any
+
+import diffusers
+import torch
+from torch import Tensor
+
+from generation.engine.families.family import Text
+from generation.engine.families.sd import StableDiffusion
+
+
+class StableDiffusionXL(StableDiffusion):
+    """Two text encoders, the second of which also says the whole text in one vector; and the UNet is told the size."""
+
+    @classmethod
+    def serves(cls, pipeline: Any) -> bool:
+        if type(pipeline) is not diffusers.StableDiffusionXLPipeline:
+            return False
+        config = pipeline.unet.config
+        return (
+            config.time_cond_proj_dim is None
+            and config.addition_embed_type == "text_time"
+            and getattr(pipeline.vae.config, "latents_mean", None) is None  # other models in SDXL's clothes
+            and pipeline.watermark is None
+        )
+
+    def encode(self, text: str) -> Text:
+        hidden, _, pooled, _ = self._pipeline.encode_prompt(
+            text, device=self._pipeline.unet.device, do_classifier_free_guidance=False
+        )
+        return Text(hidden[0], pooled[0])
+
+    def predict(self, latents: Tensor, timesteps: Tensor, texts: list[Text]) -> Tensor:
+        hidden = torch.stack([text.hidden for text in texts])
+        pooled = torch.stack([text.pooled for text in texts if text.pooled is not None])
+        told = {"text_embeds": pooled, "time_ids": self._sizes(latents)}
+        prediction: Tensor = self._pipeline.unet(
+            latents, timesteps, encoder_hidden_states=hidden, added_cond_kwargs=told, return_dict=False
+        )[0]
+        return prediction
+
+    def decode(self, latents: Tensor) -> Tensor:
+        vae = self._pipeline.vae
+        if vae.dtype == torch.float16 and vae.config.force_upcast:
+            vae.to(dtype=torch.float32)  # for good: in half precision this one overflows
+        return super().decode(latents.to(vae.dtype))
+
+    def _sizes(self, latents: Tensor) -> Tensor:
+        """(b, 6): height and width of the original, where it was cut (nowhere), and of the picture, in pixels."""
+        factor = self._pipeline.vae_scale_factor
+        height, width = latents.shape[-2] * factor, latents.shape[-1] * factor
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device, dtype=latents.dtype)
+        return sizes.repeat(len(latents), 1)

@@ -1,0 +1,84 @@
+"""Images that can share model calls, and the step they make together."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generation.engine.device import is_out_of_memory
+from generation.engine.failures import together
+from generation.engine.guest import GroupKey, Guest, Slot
+from generation.engine.protocol import Drawn, EngineError
+from generation.engine.studio import Studio
+
+# Why a guest leaves: it failed or was stopped, it is drawn, or (None) its latents are and want decoding.
+Farewell = Exception | Drawn | None
+
+
+class Group:
+    """Who came first has a slot; if there are more guests than slots (memory ran out), the others wait."""
+
+    def __init__(self, key: GroupKey) -> None:
+        self.key = key
+        self.guests: list[Guest] = []
+
+    def advance(self, studio: Studio) -> Iterator[tuple[Guest, Farewell]]:
+        """One model call for all in slots, then each its own step. Whoever leaves is named with the reason."""
+        seated = self.guests[: studio.slots(self.key)]
+        for guest in seated:
+            guest.begin()
+        farewells = self._call(studio, seated) if self.key.whole else self._step(studio, seated)
+        for guest, farewell in farewells:
+            self.guests.remove(guest)
+            yield guest, farewell
+
+    def leave_if(self, wants: Callable[[Guest], bool]) -> list[Guest]:
+        leaving = [guest for guest in self.guests if wants(guest)]
+        self.guests = [guest for guest in self.guests if guest not in leaving]
+        return leaving
+
+    def _step(self, studio: Studio, seated: list[Guest]) -> Iterator[tuple[Guest, Farewell]]:
+        def predict(guests: list[Guest]) -> list[Tensor]:
+            return studio.predict(self.key, slots_of(guests))
+
+        predictions = together(predict, seated, partial(studio.make_room, self.key))
+        for guest, prediction in zip(seated, predictions, strict=True):
+            error = prediction if isinstance(prediction, Exception) else _step_alone(guest, prediction)
+            if error is not None or slot_of(guest).sampling.finished:
+                yield guest, error
+
+    def _call(self, studio: Studio, seated: list[Guest]) -> Iterator[tuple[Guest, Farewell]]:
+        drawn = together(studio.draw_whole, seated, partial(studio.make_room, self.key))
+        yield from zip(seated, drawn, strict=True)
+
+
+def develop(studio: Studio, key: GroupKey, guests: list[Guest]) -> list[NDArray[np.float32] | Exception]:
+    """Decode the finished latents of one group's guests together."""
+
+    def decode(some: list[Guest]) -> list[NDArray[np.float32]]:
+        return studio.decode(key, slots_of(some))
+
+    return together(decode, guests, partial(studio.make_room, key))
+
+
+def _step_alone(guest: Guest, prediction: Tensor) -> Exception | None:
+    """A guest's own solver and its own listener: what goes wrong in them is its own, too."""
+    sampling = slot_of(guest).sampling
+    try:
+        sampling.step(prediction)
+        guest.after_step(sampling.done, sampling.calls)
+    except Exception as error:  # noqa: BLE001  handed on; the others' steps go on
+        # A model call shrinks until it fits; a step cannot be made twice, but another attempt at it all can succeed.
+        return EngineError("out_of_memory", str(error), permanent=False) if is_out_of_memory(error) else error
+    return None
+
+
+def slots_of(guests: list[Guest]) -> list[Slot]:
+    return [slot_of(guest) for guest in guests]
+
+
+def slot_of(guest: Guest) -> Slot:
+    assert guest.slot is not None  # noqa: S101  only whole calls have none
+    return guest.slot

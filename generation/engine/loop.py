@@ -1,0 +1,180 @@
+"""One denoising loop, many guests: continuous batching for diffusion.
+
+The engine's thread takes turns. In each, newcomers are seated in the group they can share model calls with; one group
+makes one step, all its images in one call of the model; whoever has finished leaves its place to the next at once; and
+some finished latents are decoded. An image comes and goes at any step, and never learns what company it had.
+"""
+
+import logging
+from collections import deque
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from threading import Thread
+
+import torch
+
+from generation.engine.device import choose_device, prepare_thread
+from generation.engine.door import Door
+from generation.engine.failures import together
+from generation.engine.group import Farewell, Group, develop
+from generation.engine.guest import Guest
+from generation.engine.herald import Herald
+from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Drawn
+from generation.engine.studio import Studio
+
+log = logging.getLogger(__name__)
+
+MOST_SLOTS = {"cpu": 16, "cuda": 64}
+DECODED_AREA = 64 * 64  # of latents, in one turn: decoding more at a time would keep the others waiting
+
+
+class LoopEngine:
+    """`most_slots` bounds what warm-up may measure; 0 leaves it to the device."""
+
+    def __init__(self, *, device: str = "auto", threads: int = 0, models_held: int = 2, most_slots: int = 0) -> None:
+        chosen = choose_device(device)
+        most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
+        self._studio = Studio(chosen, models_held=models_held, most_slots=most)
+        self._door, self._herald = Door(most=most), Herald()
+        self._groups: deque[Group] = deque()
+        self._finished: deque[Guest] = deque()
+        self._most_finished = most
+        self._thread = Thread(target=self._run, args=(threads,), name="engine", daemon=True)
+        self._thread.start()
+
+    def warm_up(self, checkpoints: list[Checkpoint]) -> None:
+        for checkpoint in checkpoints[: self._studio.models.most]:
+            try:
+                self._door.send(partial(self._studio.warm_up, checkpoint)).result()
+            except CancelledError:
+                return
+            except Exception:
+                log.exception("Model %s could not be warmed up.", checkpoint.name)  # whoever asks for it is told then
+
+    def wait_for_slot(self, timeout: float) -> int:
+        return self._door.wait_for_place(timeout)
+
+    def admit(self, admission: Admission) -> "Future[Drawn]":
+        guest = Guest(admission, self._door.closed)
+        if not self._door.enter(guest):
+            guest.future.set_exception(DrawingStopped())
+        return guest.future
+
+    def close(self) -> None:
+        self._door.close()
+        self._thread.join()
+        self._herald.close()
+
+    # --- in the engine's thread ---------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _run(self, threads: int) -> None:
+        prepare_thread(threads)
+        while self._door.wait_for_somebody(busy=bool(self._groups or self._finished)):
+            try:
+                self._turn()
+            except Exception as error:
+                log.exception("The engine stumbled; all that was being drawn is given up.")
+                self._send_everybody_away(error)
+        self._send_everybody_away(DrawingStopped())
+        self._studio.clear()
+
+    def _turn(self) -> None:
+        self._door.run_errands()
+        self._see_off_stopped()
+        self._seat_newcomers()
+        self._advance_next_group()
+        self._develop()
+        self._door.announce(self._studio.capacity.places)
+
+    def _see_off_stopped(self) -> None:
+        for group in self._groups:
+            for guest in group.leave_if(lambda each: each.stopped):
+                self._leave(guest, DrawingStopped())
+        self._forget_empty_groups()
+
+    def _seat_newcomers(self) -> None:
+        for guest in self._door.newcomers():
+            if not guest.stopped and not self._has_room_for_model_of(guest):
+                break  # its turn comes next, before anybody's who came later
+            self._door.seated(guest)
+            error = DrawingStopped() if guest.stopped else self._prepare(guest)
+            if error is None:
+                self._group(guest).guests.append(guest)
+            else:
+                self._leave(guest, error)
+
+    def _advance_next_group(self) -> None:
+        if not self._groups:
+            return
+        group = self._groups[0]
+        self._groups.rotate(-1)
+        for guest, farewell in group.advance(self._studio):
+            self._leave(guest, farewell)
+        self._forget_empty_groups()
+
+    def _develop(self) -> None:
+        """Some a turn, so that no step waits for long; all but a few where images finish faster than that."""
+        while self._finished:
+            self._develop_some()
+            if len(self._finished) <= self._most_finished:
+                return
+
+    def _develop_some(self) -> None:
+        key = self._finished[0].key
+        alike = [guest for guest in self._finished if guest.key == key][: max(1, DECODED_AREA // key.area)]
+        for guest, image in zip(alike, develop(self._studio, key, alike), strict=True):
+            self._finished.remove(guest)
+            if isinstance(image, Exception):
+                self._herald.regret(guest, image)
+            else:
+                self._herald.present(guest, image)
+
+    def _leave(self, guest: Guest, farewell: Farewell) -> None:
+        """Its place is free from now on, even if its picture is still to be decoded."""
+        self._door.left()
+        if isinstance(farewell, Exception):
+            self._herald.regret(guest, farewell)
+        elif farewell is None:
+            self._finished.append(guest)
+        else:
+            self._herald.hand_over(guest, farewell)
+
+    def _send_everybody_away(self, error: Exception) -> None:
+        for guest in self._door.newcomers():
+            self._door.seated(guest)
+            self._leave(guest, error)
+        for group in self._groups:
+            for guest in group.leave_if(lambda _: True):
+                self._leave(guest, error)
+        for guest in self._finished:
+            self._herald.regret(guest, error)
+        self._groups.clear()
+        self._finished.clear()
+
+    # --- which group, which models ------------------------------------------------------------------------
+
+    def _group(self, guest: Guest) -> Group:
+        found = next((group for group in self._groups if group.key == guest.key), None)
+        if found is None:
+            found = Group(guest.key)
+            self._groups.append(found)
+        return found
+
+    def _forget_empty_groups(self) -> None:
+        self._groups = deque(group for group in self._groups if group.guests)
+
+    def _prepare(self, guest: Guest) -> Exception | None:
+        """`make_room` for one leaves all memory to its model; the others' are loaded again at their next turn."""
+        self._studio.models.prefer(self._models_in_use())
+        checkpoint = guest.drawing.checkpoint
+        (outcome,) = together(self._studio.prepare, [guest], lambda _: self._studio.models.keep_only(checkpoint))
+        return outcome if isinstance(outcome, Exception) else None
+
+    def _has_room_for_model_of(self, guest: Guest) -> bool:
+        in_use = self._models_in_use()
+        return guest.drawing.checkpoint in in_use or len(in_use) < self._studio.models.most
+
+    def _models_in_use(self) -> set[Checkpoint]:
+        keys = [*(group.key for group in self._groups), *(guest.key for guest in self._finished)]
+        return {key.checkpoint for key in keys}

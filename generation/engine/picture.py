@@ -1,0 +1,66 @@
+"""From a model's floats to the picture that was asked for, and what has to be said beside it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generation.engine.fit import Pixels, crop, fit
+from generation.engine.loading import Model
+from generation.engine.protocol import Checkpoint, Drawing, EngineError
+
+QUOTED = 60  # characters of a prompt's unread end that a warning repeats
+
+
+def drawn_size(model: Model, drawing: Drawing) -> tuple[int, int]:
+    """Width and height: the model's own size, or else the next it can make (pipelines round down in silence)."""
+    if native := model.checkpoint.native_size:
+        return native, native
+    factor = int(model.pipeline.vae_scale_factor)
+    return -(-drawing.width // factor) * factor, -(-drawing.height // factor) * factor
+
+
+def finish(image: NDArray[np.float32], drawing: Drawing) -> Pixels:
+    """`image` (h, w, 3) from 0 to 1 → uint8 at the requested size."""
+    resize = fit if drawing.checkpoint.native_size else crop
+    return resize(_pixels(image), drawing.width, drawing.height)
+
+
+def warnings(model: Model, drawing: Drawing) -> list[str]:
+    return [*_unread_words(model, drawing), *_size_warning(model.checkpoint, drawing)]
+
+
+def _pixels(image: NDArray[np.float32]) -> Pixels:
+    if not np.isfinite(image).all():
+        raise EngineError(
+            "not_a_picture",
+            "The model's numbers overflowed (NaN). A lower cfg_scale or another sampler usually helps.",
+            permanent=True,
+        )
+    return (image * 255).round().astype(np.uint8)
+
+
+def _size_warning(checkpoint: Checkpoint, drawing: Drawing) -> list[str]:
+    native = checkpoint.native_size
+    if native is None or (native, native) == (drawing.width, drawing.height):
+        return []
+    done = "enlarged" if max(drawing.width, drawing.height) > native else "reduced"
+    return [
+        f"{checkpoint.name} draws at {native}×{native}; the picture was {done} to {drawing.width}×{drawing.height}."
+    ]
+
+
+def _unread_words(model: Model, drawing: Drawing) -> list[str]:
+    """Text encoders cut a prompt off without a word."""
+    # SDXL reads a prompt twice, with the same limit; its refiner has the second reader only.
+    tokenizer = model.pipeline.tokenizer or model.pipeline.tokenizer_2
+    room = tokenizer.model_max_length - 2  # start and end take a place each
+    warnings = []
+    for kind, text in (("prompt", drawing.prompt), ("negative prompt", drawing.negative_prompt)):
+        ids = tokenizer(text, add_special_tokens=False, truncation=False).input_ids
+        if len(ids) > room:
+            unread = tokenizer.decode(ids[room:]).strip()
+            quoted = unread if len(unread) <= QUOTED else f"{unread[:QUOTED].rstrip()}…"
+            warnings.append(
+                f"The {kind} is {len(ids)} tokens long, and {model.checkpoint.name} reads {room}: "
+                f"“{quoted}” had no effect."
+            )
+    return warnings

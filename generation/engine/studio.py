@@ -1,0 +1,146 @@
+"""What touches the device: models in memory, prompts read, calls made, pictures decoded. It knows no order of work."""
+
+import logging
+import time
+from functools import partial
+from uuid import UUID
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generation.engine import whole
+from generation.engine.capacity import Capacity, measure
+from generation.engine.device import Device, free_memory
+from generation.engine.families import Family, family_of
+from generation.engine.guest import GroupKey, Guest, Slot
+from generation.engine.loading import Model, load
+from generation.engine.picture import drawn_size, warnings
+from generation.engine.protocol import Checkpoint, Drawing, Drawn
+from generation.engine.residency import Residency
+from generation.engine.samplers import scheduler_of
+from generation.engine.sampling import Sampling
+from generation.engine.texts import Texts
+
+log = logging.getLogger(__name__)
+
+WARM_UP_EDGE = 512
+
+
+class Studio:
+    """Belongs to the engine's thread."""
+
+    def __init__(self, device: Device, *, models_held: int, most_slots: int) -> None:
+        self.models = Residency(partial(load, device=device), most=models_held)
+        self.capacity = Capacity(most=most_slots)
+        self._most_slots = most_slots
+        self._texts = Texts()
+
+    def prepare(self, guests: list[Guest]) -> list[GroupKey]:
+        """Load their models if need be; find out with whom each can be drawn."""
+        for guest in guests:
+            self._prepare(guest)
+        return [guest.key for guest in guests]
+
+    def predict(self, key: GroupKey, slots: list[Slot]) -> list[Tensor]:
+        """One model call for all; a prediction (1, c, h, w) for each, its guidance applied."""
+        family = self._family(key.checkpoint)
+        latents = torch.cat([slot.sampling.model_input() for slot in slots])
+        timesteps = torch.tensor([slot.sampling.timestep for slot in slots], device=latents.device)
+        prompts = [slot.prompt for slot in slots]
+        negatives = [slot.negative for slot in slots if slot.negative is not None]
+        if not key.guided:
+            return list(family.predict(latents, timesteps, prompts).chunk(len(slots)))
+        twice = family.predict(torch.cat([latents] * 2), torch.cat([timesteps] * 2), [*negatives, *prompts])
+        away, towards = twice.chunk(2)
+        guidance = torch.tensor([slot.guidance for slot in slots], device=twice.device, dtype=twice.dtype)
+        return list((away + guidance.view(-1, 1, 1, 1) * (towards - away)).chunk(len(slots)))
+
+    def decode(self, key: GroupKey, slots: list[Slot]) -> list[NDArray[np.float32]]:
+        """Pictures (h, w, 3) from 0 to 1."""
+        latents = torch.cat([slot.sampling.latents for slot in slots])
+        return list(self._family(key.checkpoint).decode(latents).numpy())
+
+    def draw_whole(self, guests: list[Guest]) -> list[Drawn]:
+        return [
+            whole.draw(self.models.model(guest.key.checkpoint), guest.drawing, guest.after_step) for guest in guests
+        ]
+
+    def make_room(self, key: GroupKey, guests: int) -> None:
+        """After so many did not fit: fewer at a time, or all memory to the model of the only one."""
+        log.warning("Out of memory with %s images of %s.", guests, key.checkpoint.name)
+        if guests > 1:
+            self.capacity.halve(key.checkpoint, guests=guests, area=key.area)
+            free_memory()
+        else:
+            self.models.keep_only(key.checkpoint)
+
+    def slots(self, key: GroupKey) -> int:
+        return 1 if key.whole else self.capacity.slots(key.checkpoint, key.area)
+
+    def warm_up(self, checkpoint: Checkpoint) -> None:
+        """Load it, draw two steps, and measure how many slots are worth having."""
+        edge = checkpoint.native_size or WARM_UP_EDGE
+        drawing = Drawing(
+            image_id=UUID(int=0), checkpoint=checkpoint, prompt="warm-up", negative_prompt="", steps=2, width=edge,
+            height=edge, cfg_scale=7.0, sampler="Euler", seed=0,
+        )  # fmt: skip
+        model = self.models.model(checkpoint)
+        family = family_of(model)
+        if family is None:
+            whole.draw(model, drawing, lambda done, total: None)
+            self.capacity.learn(checkpoint, slots=1, area=1)
+        else:
+            slot = self._slot(model, family, drawing)
+            self._measure(checkpoint, slot)
+        log.info("Warmed up model %s: %s slots.", checkpoint.name, self.capacity.places)
+
+    def clear(self) -> None:
+        self._texts.clear()
+        self.models.clear()
+
+    def _prepare(self, guest: Guest) -> None:
+        """Read its words, make its noise."""
+        model = self.models.model(guest.drawing.checkpoint)
+        guest.warnings = warnings(model, guest.drawing)
+        family = family_of(model)
+        if family is None:
+            guest.key = GroupKey(model.checkpoint, 0, 0, guided=False)
+            return
+        guest.slot = self._slot(model, family, guest.drawing)
+        height, width = guest.slot.sampling.latents.shape[-2:]
+        guest.key = GroupKey(model.checkpoint, height, width, guided=guest.slot.negative is not None)
+
+    def _measure(self, checkpoint: Checkpoint, slot: Slot) -> None:
+        height, width = slot.sampling.latents.shape[-2:]
+        key = GroupKey(checkpoint, height, width, guided=True)
+        self.decode(key, [slot])
+
+        def seconds_of(slots: int) -> float:
+            return min(_seconds(partial(self.predict, key, [slot] * slots)) for _ in range(3))
+
+        self.capacity.learn(checkpoint, slots=measure(seconds_of, self._most_slots), area=key.area)
+
+    def _slot(self, model: Model, family: Family, drawing: Drawing) -> Slot:
+        read = partial(self._texts.get, model.checkpoint, encode=family.encode)
+        generator = torch.Generator("cpu").manual_seed(drawing.seed)  # the same noise on every device
+        noise = family.noise(*drawn_size(model, drawing), generator)
+        return Slot(
+            sampling=Sampling(scheduler_of(drawing, model.scheduler_config), drawing.steps, noise, generator),
+            prompt=read(drawing.prompt),
+            negative=read(drawing.negative_prompt) if drawing.cfg_scale > 1 else None,  # as diffusers has it
+            guidance=drawing.cfg_scale,
+        )
+
+    def _family(self, checkpoint: Checkpoint) -> Family:
+        family = family_of(self.models.model(checkpoint))
+        if family is None:
+            raise TypeError(f"{checkpoint.name} is drawn by whole calls only.")
+        return family
+
+
+def _seconds(call: partial[list[Tensor]]) -> float:
+    started = time.perf_counter()
+    call()[0].sum().item()  # waits for the device
+    return time.perf_counter() - started

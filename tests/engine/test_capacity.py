@@ -1,0 +1,69 @@
+"""How many slots are worth having is measured, and memory has the last word."""
+
+import pytest
+import torch
+
+from generation.engine.capacity import Capacity, measure
+from generation.engine.protocol import Checkpoint
+
+RED, GREEN = Checkpoint(name="red", source="red"), Checkpoint(name="green", source="green")
+
+
+def test_doubling_goes_on_for_as_long_as_it_pays() -> None:
+    assert measure(lambda slots: 0.01, most=16) == 16  # company costs nothing
+    assert measure(lambda slots: 0.01 * slots, most=16) == 1  # company gains nothing
+    assert measure(lambda slots: max(0.04, 0.01 * slots), most=16) == 4  # full with four
+
+
+def test_what_does_not_fit_is_not_worth_having() -> None:
+    def seconds_of(slots: int) -> float:
+        if slots > 2:
+            raise torch.OutOfMemoryError
+        return 0.01
+
+    assert measure(seconds_of, most=16) == 2
+
+
+def test_another_error_than_memory_is_no_measurement() -> None:
+    def seconds_of(slots: int) -> float:
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        measure(seconds_of, most=16)
+
+
+def test_a_device_that_takes_seconds_a_call_is_not_measured_for_minutes() -> None:
+    tried: list[int] = []
+
+    def seconds_of(slots: int) -> float:
+        tried.append(slots)
+        return 60.0
+
+    assert measure(seconds_of, most=16) == 1
+    assert tried == [1]
+
+
+def test_larger_pictures_get_fewer_slots_and_smaller_ones_not_more_than_all() -> None:
+    capacity = Capacity(most=16)
+    capacity.learn(RED, slots=8, area=64 * 64)
+    assert [capacity.slots(RED, edge * edge) for edge in (16, 64, 96, 128, 512)] == [16, 8, 3, 2, 1]
+
+
+def test_out_of_memory_halves_and_is_remembered_for_that_model() -> None:
+    capacity = Capacity(most=16)
+    capacity.halve(RED, guests=12, area=100)
+    assert (capacity.slots(RED, 100), capacity.slots(GREEN, 100)) == (6, 16)
+    capacity.halve(RED, guests=16, area=100)
+    assert capacity.slots(RED, 100) == 6
+    for guests in (6, 3, 1):
+        capacity.halve(RED, guests=guests, area=100)
+    assert capacity.slots(RED, 100) == 1
+
+
+def test_places_are_those_of_the_model_that_has_most() -> None:
+    capacity = Capacity(most=16)
+    assert capacity.places == 16
+    capacity.learn(RED, slots=1, area=1)
+    assert capacity.places == 1
+    capacity.learn(GREEN, slots=4, area=100)
+    assert capacity.places == 4

@@ -1,0 +1,71 @@
+"""Stable Diffusion XL on the loop: the same pictures as plain diffusers draws, and one of any size."""
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from generation.engine.device import choose_device
+from generation.engine.families import StableDiffusionXL, family_of
+from generation.engine.loading import load
+from generation.engine.loop import LoopEngine
+from generation.engine.protocol import Checkpoint
+from generation.engine.samplers import scheduler_of
+from tests import tiny
+from tests.engine.asking import TOLERANCE, a_drawing, admit, draw, farthest
+
+WISHES: list[dict[str, Any]] = [
+    {"sampler": "Euler a", "cfg_scale": 5.0},
+    {"sampler": "DPM++ 2M Karras", "cfg_scale": 3.0},
+    {"sampler": "UniPC", "cfg_scale": 7.0},
+    {"sampler": "DDIM", "cfg_scale": 1.0},
+    {"sampler": "Heun", "cfg_scale": 5.0, "width": 96},
+]
+
+
+@pytest.fixture(scope="module")
+def xl(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return Checkpoint(name="xl", source=str(tiny.build_xl(tmp_path_factory.mktemp("xl"))))
+
+
+@pytest.fixture(scope="module")
+def pipeline(xl: Checkpoint) -> Any:
+    pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(Path(xl.source), dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def test_in_mixed_company_it_draws_what_plain_diffusers_draws(
+    engine: LoopEngine, xl: Checkpoint, pipeline: Any
+) -> None:
+    drawings = [
+        a_drawing(xl, prompt=f"a cat, {at}", negative_prompt="b" * (at % 2), steps=3 + at, seed=at, **wishes)
+        for at, wishes in enumerate(WISHES)
+    ]
+    futures = [admit(engine, drawing) for drawing in drawings]
+    config = load(xl, choose_device("cpu")).scheduler_config
+    for drawing, future in zip(drawings, futures, strict=True):
+        pipeline.scheduler = scheduler_of(drawing, config)
+        alone = pipeline(
+            drawing.prompt,
+            negative_prompt=drawing.negative_prompt,
+            num_inference_steps=drawing.steps,
+            guidance_scale=drawing.cfg_scale,
+            width=drawing.width,
+            height=drawing.height,
+            generator=torch.Generator().manual_seed(drawing.seed),
+        ).images[0]
+        drawn = future.result(timeout=60).pixels
+        assert drawn.std() > 10
+        assert farthest(drawn, np.asarray(alone)) <= TOLERANCE, drawing.sampler
+
+
+def test_the_loop_steps_it_itself(xl: Checkpoint) -> None:
+    assert isinstance(family_of(load(xl, choose_device("cpu"))), StableDiffusionXL)
+
+
+def test_the_size_is_told_to_the_model(engine: LoopEngine, xl: Checkpoint) -> None:
+    assert draw(engine, xl, width=136, height=72).pixels.shape == (72, 136, 3)
