@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import path
 
 from easel.crypto import DataKey
+from easel.ratelimit import guarded_sign_in
 from tenants.keys import tenant_data_key
 from tenants.models import Member, Tenant, User
 from tenants.scope import person_scope, tenant_scope
@@ -63,6 +64,6 @@ def home(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("", home, name="home"),
-    path("console/sign-in", SignIn.as_view(), name="sign-in"),
+    path("console/sign-in", guarded_sign_in(SignIn.as_view()), name="sign-in"),
     path("console/sign-out", LogoutView.as_view(next_page="sign-in"), name="sign-out"),
 ]

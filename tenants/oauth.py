@@ -10,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views import View
 
 from easel import ratelimit
+from easel.problems import Problem
 from easel.requests import client_address
 from tenants import keys, tokens
 from tenants.keys import KeyRecord
@@ -43,7 +44,11 @@ class TokenView(View):
 
 def _limit(by: str, value: str) -> None:
     """Closed while nobody can count: a door at which secrets are guessed must not stand open."""
-    ratelimit.guard("token", {by: value}, limits=settings.TOKENS_PER_MINUTE)
+    try:
+        ratelimit.guard("token", {by: value}, limits=settings.TOKENS_PER_MINUTE)
+    except Problem as problem:  # with what an OAuth client looks for, too
+        problem.extra |= {"error": "temporarily_unavailable", "error_description": problem.detail}
+        raise
 
 
 def _grant(request: HttpRequest) -> dict[str, object]:

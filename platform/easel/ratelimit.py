@@ -10,9 +10,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Final
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_ratelimit.core import get_usage
@@ -20,6 +22,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from easel.problems import Problem
+from easel.requests import client_address
 
 CHECKS = Counter("easel_ratelimit_checks", "Rate limit checks: allowed, refused, open or closed.", ["group", "outcome"])
 AWAY_SECONDS: Final = 1.0  # after a failure the cache is left alone, so that requests do not queue up for its time-out
@@ -94,6 +97,21 @@ def guard(group: str, values: Mapping[str, str], *, limits: Mapping[str, int], s
     exceeded = [usage for usage in usages if usage.exceeded]
     if exceeded:
         raise refusal("rate_limited", exceeded)
+
+
+def guarded_sign_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A form that takes a person's name and password, limited by address and by account, and closed while nobody can
+    count."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **options: object) -> HttpResponseBase:
+        if request.method == "POST":
+            account = request.POST.get("username", "").strip().lower()[:254]
+            values = {"address": network(client_address(request)), "account": account}
+            guard("sign-in", values, limits=settings.SIGN_INS_PER_MINUTE)
+        return view(request, *args, **options)
+
+    return guarded
 
 
 def refusal(code: str, exceeded: Iterable[Usage], *, detail: str = "") -> Problem:

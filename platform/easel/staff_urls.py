@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
 from easel import health
+from easel.ratelimit import guarded_sign_in
 
 handler400 = "easel.problems.bad_request"
 handler403 = "easel.problems.forbidden"
@@ -14,5 +15,6 @@ handler500 = "easel.problems.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready),
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/login/", guarded_sign_in(admin.site.login)),
     path("admin/", admin.site.urls),
 ]

@@ -1,14 +1,17 @@
 """One tenant's credits move one at a time, whatever comes in parallel."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID
 
-from django.db import connections
+import psycopg
+import pytest
+from django.db import OperationalError, connections
 
-from billing import ledger
-from easel.database import platform_role
+from billing import ledger, reconciliation
+from easel.database import atomic, platform_role, rows
 from easel.identifiers import new_id
 from tests.billing.purses import Purse, entries, lots, purse, tenant_with
 
@@ -98,3 +101,36 @@ def test_holds_settlements_and_expiry_together_lose_nothing() -> None:
     assert purse(tenant) == Purse(1000 - charged, 0)
     assert sum(available for _, available, _ in entries(tenant)) == 1000 - charged
     assert sum(held for _, _, held in entries(tenant)) == 0
+
+
+@pytest.mark.parametrize("statement", range(4))
+def test_a_connection_that_dies_between_two_moves_leaves_nothing_of_either(statement: int) -> None:
+    """Killed by the server, as a crash would, after so many statements of one transaction."""
+    tenant, old, new = tenant_with(100), new_id(), new_id()
+    with platform_role():
+        ledger.hold(tenant, old, 40)
+    moves = [
+        lambda: ledger.settle(tenant, old, charge=15),
+        lambda: ledger.refund(tenant, old, 5, operation_id="refund:1"),
+        lambda: ledger.hold(tenant, new, 30),
+        lambda: ledger.grant(tenant, 7, operation_id="grant:2"),
+    ]
+
+    def die() -> None:
+        with platform_role(), atomic():
+            for move in moves[: statement + 1]:
+                move()
+            ((backend,),) = rows("SELECT pg_backend_pid()")
+            with psycopg.connect(os.environ["EASEL_PLATFORM_DATABASE_URL"], autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [backend])
+            rows("SELECT 1")
+
+    with ThreadPoolExecutor(1) as thread, pytest.raises(OperationalError):
+        thread.submit(die).result()
+    assert purse(tenant) == Purse(60, 40)
+    assert entries(tenant) == [("grant", 100, 0), ("hold", -40, 40)]
+    with platform_role():
+        assert not any(reconciliation.run(tenant_id=tenant).values())
+        for move in moves:
+            move()
+    assert purse(tenant) == Purse(100 - 15 + 5 - 30 + 7, 30)

@@ -54,6 +54,7 @@ def test_without_the_cache_no_token_is_given(ada: Customer, cache_away: None) ->
     before = count("token", "closed")
     answer = token(ada)
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    assert answer.json()["error"] == "temporarily_unavailable", "as an OAuth client reads it"
     assert int(answer["Retry-After"]) > 0
     assert count("token", "closed") == before + 1
 
@@ -79,6 +80,33 @@ def test_tokens_are_limited_per_key_and_the_last_one_is_given(ada: Customer) -> 
 def test_tokens_are_limited_per_address_whatever_key_is_tried(ada: Customer) -> None:
     with override_settings(TOKENS_PER_MINUTE={"address": 0, "client": 100}):
         assert token(ada, client_id="ek_live_guess").status_code == 429
+
+
+SIGN_IN = [("easel.urls", "/console/sign-in"), ("easel.staff_urls", "/admin/login/")]
+
+
+def sign_in(urls: str, path: str) -> HttpResponse:
+    with override_settings(ROOT_URLCONF=urls):
+        form = {"username": f"nobody-{new_id().hex}@example.com", "password": "wrong"}
+        answer: HttpResponse = Client().post(path, form, headers={"accept": "text/html"})
+    return answer
+
+
+@pytest.mark.parametrize(("urls", "path"), SIGN_IN)
+def test_without_the_cache_nobody_signs_in(urls: str, path: str, cache_away: None) -> None:
+    before = count("sign-in", "closed")
+    assert sign_in(urls, path).status_code == 503
+    assert count("sign-in", "closed") == before + 1
+
+
+@pytest.mark.parametrize(("urls", "path"), SIGN_IN)
+@pytest.mark.parametrize("limits", [{"address": 0, "account": 100}, {"address": 10_000, "account": 0}])
+def test_signing_in_is_limited_by_address_and_by_account(urls: str, path: str, limits: dict[str, int]) -> None:
+    assert sign_in(urls, path).status_code == 200, "a wrong password is told on the form"
+    with override_settings(SIGN_INS_PER_MINUTE=limits):
+        answer = sign_in(urls, path)
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) >= 1
 
 
 def test_a_customer_behind_ipv6_is_its_network() -> None:

@@ -154,6 +154,10 @@ TOKENS_PER_MINUTE = {
     "address": environment.number("EASEL_TOKENS_PER_ADDRESS", 1_200),
     "client": environment.number("EASEL_TOKENS_PER_CLIENT", 600),
 }
+SIGN_INS_PER_MINUTE = {
+    "address": environment.number("EASEL_SIGN_INS_PER_ADDRESS", 120),
+    "account": environment.number("EASEL_SIGN_INS_PER_ACCOUNT", 20),
+}
 
 # What a new tenant starts with: a plan, and credits on top of the plan's, once per e-mail address.
 OPENING_PLAN = environment.text("EASEL_OPENING_PLAN", "free")
