@@ -10,7 +10,7 @@ PATIENCE = 2.0  # seconds: calls this slow fill the device by themselves
 
 
 class Capacity:
-    """Kept as a number of slots for latents of a certain area; larger ones get fewer, for they fill the device, and
+    """Kept as a number of slots for pictures of a certain area; larger ones get fewer, for they fill the device, and
     its memory, as much sooner. A model that was not measured gets `most`, and memory decides."""
 
     def __init__(self, *, most: int) -> None:
@@ -32,8 +32,9 @@ class Capacity:
         self._measured[checkpoint] = (max(1, min(self._most, slots)), area)
 
     def halve(self, checkpoint: Checkpoint, *, guests: int, area: int) -> None:
-        """So many did not fit."""
-        self.learn(checkpoint, slots=min(self.slots(checkpoint, area), guests // 2), area=area)
+        """So many did not fit. Converted to the area that was measured, which `places` are counted in."""
+        slots, measured = self._measured.get(checkpoint, (self._most, area))
+        self.learn(checkpoint, slots=min(slots, guests // 2 * area // measured), area=measured)
 
 
 def measure(seconds_of: Callable[[int], float], most: int) -> int:

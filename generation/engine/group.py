@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generation.engine.device import is_out_of_memory
+from generation.engine.device import free_memory, is_out_of_memory
 from generation.engine.failures import together
 from generation.engine.guest import GroupKey, Guest, Slot
 from generation.engine.protocol import Drawn, EngineError
@@ -60,7 +60,11 @@ def develop(studio: Studio, key: GroupKey, guests: list[Guest]) -> list[NDArray[
     def decode(some: list[Guest]) -> list[NDArray[np.float32]]:
         return studio.decode(key, slots_of(some))
 
-    return together(decode, guests, partial(studio.make_room, key))
+    def make_room(some: int) -> None:
+        """What does not fit here says nothing of how many fit into a model call."""
+        free_memory() if some > 1 else studio.make_room(key, some)
+
+    return together(decode, guests, make_room)
 
 
 def _step_alone(guest: Guest, prediction: Tensor) -> Exception | None:

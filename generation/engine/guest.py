@@ -15,7 +15,7 @@ class GroupKey:
     """Who can share a model call. Not steps, seed, sampler or guidance value: those are each guest's own."""
 
     checkpoint: Checkpoint
-    height: int  # of the latents; 0 by 0 where a pipeline is called as a whole
+    height: int  # in pixels, as the model draws it; 0 by 0 where a pipeline is called as a whole
     width: int
     guided: bool  # each image is predicted twice, with its prompt and with its negative prompt
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "true"  # read when diffusers is imported
@@ -27,6 +28,8 @@ diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
+# While a pipeline is loaded, torch's modules are patched for all threads; two loads at once would leave them so.
+LOADING = Lock()
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 # A ValueError is a name the hub cannot have, or a model without safetensors.
 NOT_THERE = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError, ValueError)
@@ -98,9 +101,10 @@ def _pipeline(checkpoint: Checkpoint, folder: Path, device: Device) -> Any:
     # A checkpoint's own checker would hand out black pictures; what may be shown is moderation's to decide.
     unwanted = {"safety_checker": None} if "safety_checker" in folders.read_index(folder) else {}
     try:
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(
-            folder, dtype=device.dtype, use_safetensors=True, local_files_only=True, **unwanted
-        ).to(device.name)
+        with LOADING:
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(
+                folder, dtype=device.dtype, use_safetensors=True, local_files_only=True, **unwanted
+            ).to(device.name)
     except Exception as error:
         if is_out_of_memory(error):
             raise

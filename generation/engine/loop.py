@@ -25,7 +25,7 @@ from generation.engine.studio import Studio
 log = logging.getLogger(__name__)
 
 MOST_SLOTS = {"cpu": 16, "cuda": 64}
-DECODED_AREA = 64 * 64  # of latents, in one turn: decoding more at a time would keep the others waiting
+DECODED_PIXELS = 512 * 512  # in one turn: decoding more at a time would keep the others waiting
 
 
 class LoopEngine:
@@ -122,7 +122,7 @@ class LoopEngine:
 
     def _develop_some(self) -> None:
         key = self._finished[0].key
-        alike = [guest for guest in self._finished if guest.key == key][: max(1, DECODED_AREA // key.area)]
+        alike = [guest for guest in self._finished if guest.key == key][: max(1, DECODED_PIXELS // key.area)]
         for guest, image in zip(alike, develop(self._studio, key, alike), strict=True):
             self._finished.remove(guest)
             if isinstance(image, Exception):

@@ -92,8 +92,7 @@ class Studio:
             whole.draw(model, drawing, lambda done, total: None)
             self.capacity.learn(checkpoint, slots=1, area=1)
         else:
-            slot = self._slot(model, family, drawing)
-            self._measure(checkpoint, slot)
+            self._measure(GroupKey(checkpoint, edge, edge, guided=True), self._slot(model, family, drawing))
         log.info("Warmed up model %s: %s slots.", checkpoint.name, self.capacity.places)
 
     def clear(self) -> None:
@@ -109,18 +108,16 @@ class Studio:
             guest.key = GroupKey(model.checkpoint, 0, 0, guided=False)
             return
         guest.slot = self._slot(model, family, guest.drawing)
-        height, width = guest.slot.sampling.latents.shape[-2:]
+        width, height = drawn_size(model, guest.drawing)
         guest.key = GroupKey(model.checkpoint, height, width, guided=guest.slot.negative is not None)
 
-    def _measure(self, checkpoint: Checkpoint, slot: Slot) -> None:
-        height, width = slot.sampling.latents.shape[-2:]
-        key = GroupKey(checkpoint, height, width, guided=True)
+    def _measure(self, key: GroupKey, slot: Slot) -> None:
         self.decode(key, [slot])
 
         def seconds_of(slots: int) -> float:
             return min(_seconds(partial(self.predict, key, [slot] * slots)) for _ in range(3))
 
-        self.capacity.learn(checkpoint, slots=measure(seconds_of, self._most_slots), area=key.area)
+        self.capacity.learn(key.checkpoint, slots=measure(seconds_of, self._most_slots), area=key.area)
 
     def _slot(self, model: Model, family: Family, drawing: Drawing) -> Slot:
         read = partial(self._texts.get, model.checkpoint, encode=family.encode)

@@ -60,6 +60,13 @@ def test_out_of_memory_halves_and_is_remembered_for_that_model() -> None:
     assert capacity.slots(RED, 100) == 1
 
 
+def test_one_large_picture_that_does_not_fit_takes_no_places_from_small_ones() -> None:
+    capacity = Capacity(most=16)
+    capacity.learn(RED, slots=16, area=64 * 64)
+    capacity.halve(RED, guests=2, area=256 * 256)
+    assert (capacity.slots(RED, 256 * 256), capacity.slots(RED, 64 * 64), capacity.places) == (1, 16, 16)
+
+
 def test_places_are_those_of_the_model_that_has_most() -> None:
     capacity = Capacity(most=16)
     assert capacity.places == 16

@@ -1,5 +1,6 @@
 """Stable Diffusion XL on the loop: the same pictures as plain diffusers draws, and one of any size."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from generation.engine.device import choose_device
 from generation.engine.families import StableDiffusionXL, family_of
-from generation.engine.loading import load
+from generation.engine.loading import Model
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Checkpoint
 from generation.engine.samplers import scheduler_of
@@ -38,15 +38,13 @@ def pipeline(xl: Checkpoint) -> Any:
     return pipeline
 
 
-def test_in_mixed_company_it_draws_what_plain_diffusers_draws(
-    engine: LoopEngine, xl: Checkpoint, pipeline: Any
-) -> None:
+def test_in_company_it_draws_what_plain_diffusers_draws(engine: LoopEngine, xl: Checkpoint, pipeline: Any) -> None:
     drawings = [
         a_drawing(xl, prompt=f"a cat, {at}", negative_prompt="b" * (at % 2), steps=3 + at, seed=at, **wishes)
         for at, wishes in enumerate(WISHES)
     ]
     futures = [admit(engine, drawing) for drawing in drawings]
-    config = load(xl, choose_device("cpu")).scheduler_config
+    config = json.loads((Path(xl.source) / "scheduler" / "scheduler_config.json").read_text())
     for drawing, future in zip(drawings, futures, strict=True):
         pipeline.scheduler = scheduler_of(drawing, config)
         alone = pipeline(
@@ -63,8 +61,9 @@ def test_in_mixed_company_it_draws_what_plain_diffusers_draws(
         assert farthest(drawn, np.asarray(alone)) <= TOLERANCE, drawing.sampler
 
 
-def test_the_loop_steps_it_itself(xl: Checkpoint) -> None:
-    assert isinstance(family_of(load(xl, choose_device("cpu"))), StableDiffusionXL)
+def test_the_loop_steps_it_itself(xl: Checkpoint, pipeline: Any) -> None:
+    model = Model(checkpoint=xl, pipeline=pipeline, scheduler_config={})
+    assert isinstance(family_of(model), StableDiffusionXL)
 
 
 def test_the_size_is_told_to_the_model(engine: LoopEngine, xl: Checkpoint) -> None:
