@@ -74,6 +74,7 @@ class WalletAdmin(ReadOnly):
     actions = (
         "grant",
         "adjust",
+        "cap",
         "freeze",
         "unfreeze",
     )
@@ -87,6 +88,15 @@ class WalletAdmin(ReadOnly):
     def adjust(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
         amount, reason = _amount(request), _reason(request)
         self.do(request, chosen, lambda row, actor: staff.adjust(row.tenant_id, amount, reason=reason, actor=actor))
+
+    @admin.action(
+        description="Cap the tenant's spending a month (amount; empty: no cap; reason)", permissions=["change"]
+    )
+    def cap(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
+        amount, reason = _amount(request) if request.POST.get("amount") else None, _reason(request)
+        self.do(
+            request, chosen, lambda row, actor: staff.cap_spending(row.tenant_id, amount, reason=reason, actor=actor)
+        )
 
     @admin.action(description="Freeze the tenant (reason)", permissions=["change"])
     def freeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:

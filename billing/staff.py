@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing import ledger, plans
-from billing.models import Lot, Plan, PlanVersion
+from billing.models import NOBODY, Allowance, Lot, Plan, PlanVersion
 from easel.database import atomic
 from easel.identifiers import new_id
 from tenants import audit, lifecycle
@@ -71,6 +71,18 @@ def publish(plan: Plan, *, actor: Actor, **given: Any) -> PlanVersion:
             "plan.published", tenant_id=None, object_kind="plan", object_id=plan.id, details=details, actor=actor
         )
     return version
+
+
+def cap_spending(
+    tenant_id: UUID, credits_a_month: int | None, *, reason: str, actor: Actor, key_id: UUID = NOBODY
+) -> None:
+    """Set what the tenant, or one of its keys, may spend in a calendar month; None lifts the cap."""
+    if credits_a_month is not None and credits_a_month < 0:
+        raise ValueError("A spend cap is not negative.")
+    with atomic():
+        Allowance.objects.update_or_create(tenant_id=tenant_id, key_id=key_id, defaults={"spend_cap": credits_a_month})
+        kind, whom = ("tenant", tenant_id) if key_id == NOBODY else ("key", key_id)
+        _record("spend_cap.set", tenant_id, actor, kind, whom, credits=credits_a_month, reason=_said(reason))
 
 
 def freeze(tenant_id: UUID, *, reason: str, actor: Actor) -> bool:

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from billing.models import NOBODY
+from billing.plans import NoPlan
 from easel import ratelimit
 from easel.database import rows
 from easel.ratelimit import LimiterAway, Usage
@@ -77,7 +78,10 @@ def rates(tenant_id: UUID, key_id: UUID) -> tuple[int, int | None]:
     if remembered is not None and remembered[0] > now:
         return remembered[1]
     with tenant_scope(tenant_id):
-        ((plan, whole, own),) = rows(_RATES, {"tenant": tenant_id, "key": key_id, "nobody": NOBODY})
+        read = rows(_RATES, {"tenant": tenant_id, "key": key_id, "nobody": NOBODY})
+    if not read:
+        raise NoPlan(f"Tenant {tenant_id} is on no plan.")
+    ((plan, whole, own),) = read
     found = (min(plan, whole) if whole is not None else plan, own)
     with _lock:
         if len(_remembered) >= REMEMBER_AT_MOST:

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.test import Client, override_settings
 
 from billing import ledger, plans, staff
-from billing.models import NOBODY, Hold, PlanVersion, Subscription, Wallet
+from billing.models import NOBODY, Allowance, Hold, PlanVersion, Subscription, Wallet
 from easel.database import changed, platform_role, rows
 from easel.identifiers import new_id
 from tenants import audit
@@ -177,6 +177,19 @@ def test_staff_grant_adjust_and_freeze_in_the_admin(admin: Client) -> None:
     assert purse(tenant) == Purse(50, 0)
     assert [record.action for record in trail(tenant)] == ["credits.granted", "credits.adjusted", "tenant.frozen"]
     assert all(record.actor.startswith("staff-") and record.address for record in trail(tenant))
+
+
+def test_staff_cap_and_uncap_a_tenants_spending_in_the_admin(admin: Client) -> None:
+    tenant = tenant_with(10)
+    wallet = Wallet.objects.get(tenant_id=tenant).id
+    act(admin, "wallet", "cap", wallet, amount=70, reason="asked for")
+    assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
+    assert "Say why" in act(admin, "wallet", "cap", wallet, amount=7, reason="")
+    assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
+    assert "not negative" in act(admin, "wallet", "cap", wallet, amount=-7, reason="mistake")
+    act(admin, "wallet", "cap", wallet, amount="", reason="asked for")
+    assert Allowance.objects.get(tenant_id=tenant).spend_cap is None
+    assert [record.details["credits"] for record in trail(tenant)] == [70, None]
 
 
 def test_the_admin_says_why_it_refuses(admin: Client) -> None:
