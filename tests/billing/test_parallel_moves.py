@@ -117,16 +117,22 @@ def test_a_connection_that_dies_between_two_moves_leaves_nothing_of_either(state
     ]
 
     def die() -> None:
-        with platform_role(), atomic():
-            for move in moves[: statement + 1]:
-                move()
-            ((backend,),) = rows("SELECT pg_backend_pid()")
-            with psycopg.connect(os.environ["EASEL_PLATFORM_DATABASE_URL"], autocommit=True) as other:
-                other.execute("SELECT pg_terminate_backend(%s)", [backend])
-            rows("SELECT 1")
+        try:
+            with platform_role(), atomic():
+                for move in moves[: statement + 1]:
+                    move()
+                ((backend,),) = rows("SELECT pg_backend_pid()")
+                with psycopg.connect(os.environ["EASEL_PLATFORM_DATABASE_URL"], autocommit=True) as other:
+                    other.execute("SELECT pg_terminate_backend(%s)", [backend])
+                reached.append(statement)
+                rows("SELECT 1")
+        finally:
+            connections.close_all()
 
+    reached: list[int] = []
     with ThreadPoolExecutor(1) as thread, pytest.raises(OperationalError):
         thread.submit(die).result()
+    assert reached == [statement]
     assert purse(tenant) == Purse(60, 40)
     assert entries(tenant) == [("grant", 100, 0), ("hold", -40, 40)]
     with platform_role():
