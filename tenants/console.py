@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import path
 
@@ -29,12 +30,14 @@ class Visitor:
     data_key: DataKey
 
 
-def console_page(view: Callable[[HttpRequest, Visitor], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def console_page(
+    view: Callable[[HttpRequest, Visitor], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """A page for members: anybody else is sent to sign in, and somebody without a tenant finds nothing."""
 
     @wraps(view)
     @login_required
-    def page(request: HttpRequest) -> HttpResponse:
+    def page(request: HttpRequest) -> HttpResponseBase:
         return view(request, visitor_of(request))
 
     return page

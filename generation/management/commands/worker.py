@@ -12,6 +12,8 @@ from typing import Any, Final
 import dramatiq
 from django.core.management.base import BaseCommand
 
+from easel.broker import broker
+
 IDLE_MILLISECONDS: Final = 50  # how long an idle worker may sleep through a bell; Dramatiq's own default is 1000
 
 
@@ -20,7 +22,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from generation.tasks import broker  # torch comes with it, and only here
+        from generation import tasks  # noqa: F401  declares the actors; torch comes with it, and only here
 
         stopping = Event()
 
