@@ -115,7 +115,7 @@ class Studio:
         self.decode(key, [slot])
 
         def seconds_of(slots: int) -> float:
-            return min(_seconds(partial(self.predict, key, [slot] * slots)) for _ in range(3))
+            return _seconds(partial(self.predict, key, [slot] * slots))
 
         self.capacity.learn(key.checkpoint, slots=measure(seconds_of, self._most_slots), area=key.area)
 

@@ -1,5 +1,7 @@
 """How many slots are worth having is measured, and memory has the last word."""
 
+from itertools import count
+
 import pytest
 import torch
 
@@ -9,10 +11,20 @@ from generation.engine.protocol import Checkpoint
 RED, GREEN = Checkpoint(name="red", source="red"), Checkpoint(name="green", source="green")
 
 
-def test_doubling_goes_on_for_as_long_as_it_pays() -> None:
+def test_as_many_as_pay() -> None:
     assert measure(lambda slots: 0.01, most=16) == 16  # company costs nothing
     assert measure(lambda slots: 0.01 * slots, most=16) == 1  # company gains nothing
     assert measure(lambda slots: max(0.04, 0.01 * slots), most=16) == 4  # full with four
+    assert measure(lambda slots: 0.01, most=12) == 8
+
+
+def test_one_bad_moment_of_the_machine_does_not_decide() -> None:
+    calls = count()
+
+    def seconds_of(slots: int) -> float:
+        return 0.5 if next(calls) in (1, 2, 6) else 0.01
+
+    assert measure(seconds_of, most=16) == 16
 
 
 def test_what_does_not_fit_is_not_worth_having() -> None:
@@ -40,7 +52,7 @@ def test_a_device_that_takes_seconds_a_call_is_not_measured_for_minutes() -> Non
         return 60.0
 
     assert measure(seconds_of, most=16) == 1
-    assert tried == [1]
+    assert set(tried) == {1}
 
 
 def test_larger_pictures_get_fewer_slots_and_smaller_ones_not_more_than_all() -> None:
