@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import generation.engine  # noqa: F401  says how torch's threads wait, before a test imports torch
 from easel.embedded.application import INFRASTRUCTURE
 from easel.embedded.leash import end_leftovers
 from easel.embedded.lock import Lock
