@@ -58,13 +58,14 @@ class Production:
         self._progress.close()
 
     def _claim(self, pool: str) -> bool:
-        jobs = self._source.claim(pool, limit=self._engine.wait_for_slot(timeout=0))
+        """One job at a time: its images may be many, and a lease on what cannot be begun keeps it from others."""
+        jobs = self._source.claim(pool, limit=1)
         for job in jobs:
             assignment = Assignment(job)
             self._held.add(assignment)
             self._leases.keep(job.lease_id, partial(self._lost, assignment))
             self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings())
-        if self._waiting and self._source.ready(pool):
+        if len(self._waiting) >= self._engine.wait_for_slot(timeout=0) and self._source.ready(pool):
             # More is ready than fits here. Our own prefetch may swallow one bell, so that two wake somebody else.
             bell.ring(pool)
             bell.ring(pool)

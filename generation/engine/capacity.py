@@ -7,7 +7,8 @@ from generation.engine.protocol import Checkpoint
 
 WORTH_MORE = 1.05  # times as many images a second
 ROUNDS = 3
-PATIENCE = 2.0  # seconds: calls this slow fill the device by themselves
+PATIENCE = 1.0  # seconds: calls this slow fill the device by themselves
+ENOUGH = 4.0  # seconds for all measuring, since a worker that measures does not draw
 
 
 class Capacity:
@@ -43,14 +44,18 @@ def measure(seconds_of: Callable[[int], float], most: int) -> int:
 
     All sizes are tried in rounds and the best time of each counts, since a machine with other work has bad moments."""
     best: dict[int, float] = {}
+    spent = 0.0
     for _ in range(ROUNDS):
         for slots in (1 << power for power in range(most.bit_length())):
             seconds = _within_memory(seconds_of, slots)
             if seconds is None:
                 break
             best[slots] = min(seconds, best.get(slots, seconds))
+            spent += seconds
             if seconds > PATIENCE:
                 break
+        if spent > ENOUGH:
+            break
     rates = {slots: slots / seconds for slots, seconds in best.items()}
     return min((slots for slots, rate in rates.items() if rate * WORTH_MORE >= max(rates.values())), default=1)
 
