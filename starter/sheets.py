@@ -22,13 +22,13 @@ from diffusers import (
     PNDMScheduler,
     SchedulerMixin,
     StableDiffusionImg2ImgPipeline,
-    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
     UniPCMultistepScheduler,
 )
 from PIL import Image, ImageDraw, ImageFont
 
 from starter.digest import WEIGHTS
+from starter.inpaint import inpaint
 
 EVERYDAY = (
     "an apple", "a cat", "a dog", "a robot", "a castle", "a car", "a rocket", "a slice of pizza",
@@ -189,23 +189,20 @@ def strength_cells(artist: Artist) -> list[Cell]:
 
 def mask_cells(artist: Artist) -> list[Cell]:
     source = artist.draw(["a cat"])[0]
-    pipeline = StableDiffusionInpaintPipeline(**artist.pipeline.components, requires_safety_checker=False)
-    pipeline.set_progress_bar_config(disable=True)
     cells = [Cell(source, "a cat")]
     for box in ((0, 0, 128, 256), (128, 0, 256, 256), (0, 0, 256, 128), (0, 128, 256, 256)):
         mask = Image.new("L", source.size)
         mask.paste(255, box)
-        image = pipeline(
+        image = inpaint(
+            artist.pipeline,
             "a blue cat",
-            image=source,
-            mask_image=mask,
+            source,
+            mask,
+            seed=1,
             strength=1.0,
-            width=source.width,
-            height=source.height,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            generator=torch.Generator().manual_seed(1),
-        ).images[0]
+        )
         cells += [Cell(mask.convert("RGB"), "mask"), Cell(image, "a blue cat")]
     return cells
 
