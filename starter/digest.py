@@ -6,11 +6,11 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).with_name("weights")
 DIGEST_FILE = "DIGEST"
-NOT_THE_MODEL = {DIGEST_FILE, "README.md", "contact-sheet.webp"}
+NOT_THE_MODEL = {DIGEST_FILE, "README.md", "contact-sheet.webp", "controls.webp"}
 
 
 def folder_digest(folder: Path) -> str:
-    """Hex digest; the model card, the contact sheet and the digest itself do not count."""
+    """Hex digest; the model card, its sheets and the digest itself do not count."""
     files = sorted(
         p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).as_posix() not in NOT_THE_MODEL
     )

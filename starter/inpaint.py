@@ -22,7 +22,7 @@ def inpaint(
     seed: int,
     **options: Any,
 ) -> Image.Image:
-    """Draw `prompt` where `mask` is white; `options` go to the image-to-image pipeline (strength, steps, ...)."""
+    """Draw `prompt` where `mask` is white; `options` go to the image-to-image pipeline."""
     painter = StableDiffusionImg2ImgPipeline(**pipeline.components, requires_safety_checker=False)
     painter.set_progress_bar_config(disable=True)
     keep = keep_latents(mask.resize(image.size), pipeline.vae_scale_factor)
