@@ -8,7 +8,7 @@ from pathlib import Path
 from easel.database import atomic
 from tenants import keys
 from tenants.lifecycle import create_tenant
-from tenants.models import APIKey, Tenant, User
+from tenants.models import APIKey, Member, Tenant, User
 
 SLUG = "demo"
 CONSOLE_EMAIL = "demo@easel.local"
@@ -39,6 +39,7 @@ def prepare(file: Path, *, base_url: str, staff_url: str) -> Demo:
         staff = _person(STAFF_EMAIL, known.get("staff_password"), staff=True)
         owner = User.objects.get(email=CONSOLE_EMAIL)
         tenant = Tenant.objects.filter(slug=SLUG).first() or create_tenant(name="Demo", owner=owner, slug=SLUG)
+        Member.objects.get_or_create(tenant=tenant, user=owner, defaults={"role": Member.Role.OWNER})
         public_id, secret = _key(tenant, str(known.get("api_key")), str(known.get("api_secret")))
     demo = Demo(
         base_url=base_url,
