@@ -2,7 +2,8 @@
 
 import os
 
-# torch's threads wait for each other several hundred times a step. By default they spin, which is a little faster on an
-# idle processor and ruinous on a busy one: twenty steps of the starter model on two busy cores took 13 to 21 s
-# spinning and 0.8 to 1.0 s sleeping. OpenMP reads this once, when torch is imported, so it stands here.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# torch's threads wait for each other several hundred times a step. GNU OpenMP lets them spin for long, which is ruinous
+# where the cores have other work, and sleep at once with OMP_WAIT_POLICY=PASSIVE, which is slow where they have none.
+# Twenty steps of the starter model on two cores, idle and with two busy loops beside: spinning 0.44 s and 13 s, sleeping
+# 0.83 s and 1 s, spinning shortly 0.44 s and 1.9 s. It is read once, when torch is imported, so it stands here.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
