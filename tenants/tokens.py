@@ -7,6 +7,7 @@ self-signed token names its API key by `kid`, by `iss`, or by the header `X-API-
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -93,9 +94,9 @@ def usable(key: KeyRecord) -> KeyRecord:
 class SigningBackend(TokenBackend):
     """simplejwt's backend with the headers of RFC 9068, for one key of the ring."""
 
-    def __init__(self, key_id: int, secret: bytes) -> None:
+    def __init__(self, key_id: int, secret: bytes, issued_by: str) -> None:
         # The stubs know keys as text only; PyJWT takes bytes.
-        super().__init__("HS256", signing_key=secret, audience=AUDIENCE, issuer=issuer(), leeway=LEEWAY)  # type: ignore[arg-type]
+        super().__init__("HS256", signing_key=secret, audience=AUDIENCE, issuer=issued_by, leeway=LEEWAY)  # type: ignore[arg-type]
         self.key_id = key_id
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -103,12 +104,18 @@ class SigningBackend(TokenBackend):
         return jwt.encode(payload, self.prepared_signing_key, algorithm="HS256", headers=headers)
 
 
+@lru_cache(maxsize=16)
+def _backend(key_id: int, secret: bytes, issued_by: str) -> SigningBackend:
+    """Making one costs as much as using it."""
+    return SigningBackend(key_id, secret, issued_by)
+
+
 class AccessToken(Token):
     token_type = "access"  # noqa: S105  the name of a kind, not a secret
     lifetime = LIFETIME
 
     def get_token_backend(self) -> SigningBackend:
-        return SigningBackend(*token_keys().newest)
+        return _backend(*token_keys().newest, issuer())
 
 
 def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Principal:
@@ -117,7 +124,7 @@ def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Prin
     if not isinstance(key_id, str) or not _KID.fullmatch(key_id) or int(key_id) not in ring:
         raise TokenRefused("token_invalid", "The token was signed with a key that is no longer in use.")
     try:
-        claims = SigningBackend(int(key_id), ring[int(key_id)]).decode(token)  # type: ignore[arg-type]  # it is text
+        claims = _backend(int(key_id), ring[int(key_id)], issuer()).decode(token)  # type: ignore[arg-type]  # it is text
     except TokenBackendExpiredToken as error:
         raise TokenRefused("token_expired", "The access token has expired. Get a new one.") from error
     except TokenBackendError as error:

@@ -1,5 +1,6 @@
 """A cache that counts in one message. django-ratelimit counts by `add` and then `incr`, which would be three."""
 
+from functools import cached_property
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -14,13 +15,17 @@ class CountingCache(RedisCache):
 
     _counted = 0
 
+    @cached_property
+    def _counter(self) -> Any:
+        """Kept: Django's own backend makes a client anew for each command, which costs as much as the command."""
+        return self._cache.get_client(None, write=True)
+
     def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         made = self.make_and_validate_key(key, version=version)
-        client = self._cache.get_client(made, write=True)
-        self._counted = int(client.incrby(made, int(value)))
+        self._counted = int(self._counter.incrby(made, int(value)))
         first = bool(self._counted == value)
         if first:  # should this be cut off, the cache drops the count when it needs the room
-            client.expire(made, int(self.get_backend_timeout(timeout) or 0))
+            self._counter.expire(made, int(self.get_backend_timeout(timeout) or 0))
         return first
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
