@@ -33,8 +33,8 @@ def export(work: Workspace, folder: Path = WEIGHTS) -> None:
     pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(folder)
     edit_json(folder / "text_encoder/config.json", dtype=TEXT_DTYPE)
-    # AutoencoderTiny writes this key and warns when it reads it.
-    edit_json(folder / "vae/config.json", block_out_channels=None)
+    # AutoencoderTiny warns when it reads the first; the other tells which folder it was trained in.
+    edit_json(folder / "vae/config.json", block_out_channels=None, _name_or_path=None)
     (folder / DIGEST_FILE).write_text(folder_digest(folder) + "\n", "ascii")
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB, digest {folder_digest(folder)[:12]}", flush=True)
