@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from easel import exporter
 from easel.bridge import BodyTooLarge, Receive, Scope, Send, WSGIBridge
 from easel.problems import Problem, as_problem
 from easel.routes import ROUTES, Exchange, Routes
@@ -66,6 +67,7 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                exporter.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self._bridge.close()

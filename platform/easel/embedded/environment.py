@@ -1,6 +1,7 @@
 """What a process of Easel is told by its environment: which kind it is, addresses, and the passwords of its part."""
 
 import os
+from typing import Final
 
 from easel import roles
 from easel.embedded.application import inherited
@@ -10,6 +11,13 @@ from easel.embedded.postgres import Postgres
 from easel.embedded.seaweed import BUCKET, REGION, SeaweedFS
 from easel.embedded.valkey import Broker, Cache
 from easel.embedded.var import ROOT, Var
+
+EXPORTING: Final = ("web", "staff", "worker", "clock")  # processes with metrics on a port of their own
+
+
+def metrics_port(process: str) -> str:
+    """The name under which the port is remembered."""
+    return f"{process}-metrics"
 
 
 def environment_of(process: str, *, var: Var, credentials: Credentials, ports: Ports) -> dict[str, str]:
@@ -35,6 +43,10 @@ def environment_of(process: str, *, var: Var, credentials: Credentials, ports: P
     }
     if process != "web":
         environment["EASEL_PLATFORM_DATABASE_URL"] = postgres.url(roles.PLATFORM, credentials.platform)
+    if process in EXPORTING:
+        environment["EASEL_METRICS_PORT"] = str(ports[metrics_port(process)])
+    if process == "web":  # several processes behind one port: their metrics are added up
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(var.run / "metrics-web")
     if process == "manage":
         environment["EASEL_OWNER_DATABASE_URL"] = postgres.url(roles.OWNER, credentials.owner)
     return environment

@@ -1,5 +1,6 @@
 """Every service of one Easel on one machine, for `make up` and for the test suite alike."""
 
+import json
 import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Self
 from easel.embedded.application import INFRASTRUCTURE
 from easel.embedded.clock import Clock
 from easel.embedded.credentials import Credentials
-from easel.embedded.environment import environment_of
+from easel.embedded.environment import EXPORTING, environment_of, metrics_port
 from easel.embedded.leash import end_leftovers
 from easel.embedded.lock import Lock
 from easel.embedded.ports import Ports
@@ -22,7 +23,7 @@ from easel.embedded.web import Staff, Web
 from easel.embedded.worker import Worker
 
 APPLICATIONS = ("web", "staff", "worker", "clock")
-INTERNAL_PORTS = ("postgres", "broker", "cache", *PARTS)
+INTERNAL_PORTS = ("postgres", "broker", "cache", *PARTS, *map(metrics_port, EXPORTING))
 
 
 class Stack:
@@ -48,6 +49,7 @@ class Stack:
         self.credentials = Credentials.of(self.var.config / "credentials.json")
         self._ports = Ports(self.var.config / "ports.json")
         self._ports.choose(*INTERNAL_PORTS, *(("web", "staff") if port is None else ()))
+        self._tell_prometheus()
         self.port = port if port is not None else self._ports["web"]
         self.staff_port = port + 1 if port is not None else self._ports["staff"]
         self.postgres = Postgres(self.var, self.credentials, self._ports["postgres"], durable=durable)
@@ -68,6 +70,14 @@ class Stack:
             self.var,
             report,
         )
+
+    def _tell_prometheus(self) -> None:
+        """Where each kind of process can be scraped, as Prometheus' file_sd_configs read it."""
+        targets = [
+            {"targets": [f"127.0.0.1:{self._ports[metrics_port(process)]}"], "labels": {"process": process}}
+            for process in EXPORTING
+        ]
+        (self.var.config / "metrics.json").write_text(json.dumps(targets, indent=2) + "\n")
 
     @property
     def base_url(self) -> str:

@@ -1,8 +1,13 @@
 """The two web processes: the customers' on PORT, the staff's on the next one."""
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from easel.embedded.application import Application, answers
+
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Web(Application):
@@ -13,6 +18,12 @@ class Web(Application):
         super().__init__(environment)
         self._host = host
         self._port = port
+
+    def prepare(self) -> None:
+        """What earlier processes counted is of no use: Prometheus expects counters to begin anew with the process."""
+        if shared := self._environment.get(SHARED_FOLDER):
+            shutil.rmtree(shared, ignore_errors=True)
+            Path(shared).mkdir(mode=0o700)
 
     def command(self) -> list[str]:
         return self.python(

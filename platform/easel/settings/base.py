@@ -165,6 +165,11 @@ DEMO_PLAN = environment.text("EASEL_DEMO_PLAN", "business")
 OPENING_CREDITS = environment.number("EASEL_OPENING_CREDITS", 10_000)
 DEVICE = environment.text("EASEL_DEVICE", "auto")  # auto · cpu · cuda:N
 
+# --- Watching -------------------------------------------------------------------------------------------
+# Every kind of process has a port of its own for Prometheus; 0: none. It answers whoever reaches it: keep it internal.
+METRICS_PORT = environment.number("EASEL_METRICS_PORT", 0)
+METRICS_BIND = environment.text("EASEL_METRICS_BIND", "127.0.0.1")
+
 LANGUAGE_CODE = "en-us"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
