@@ -17,9 +17,9 @@ PREFIX = "easel-tests-"
 
 
 def start_stack() -> Stack:
-    """Postgres, both Valkeys and S3 are up when it returns, and this process has every role's address."""
+    """Databases, S3 and the screening process are up when it returns, and this process has every role's address."""
     sweep()
-    stack = Stack(Path(tempfile.mkdtemp(prefix=PREFIX)), INFRASTRUCTURE, durable=False, report=_quiet)
+    stack = Stack(Path(tempfile.mkdtemp(prefix=PREFIX)), (*INFRASTRUCTURE, "screening"), durable=False, report=_quiet)
     try:
         stack.start()
     except BaseException:

