@@ -10,7 +10,7 @@ from billing import ledger, reconciliation
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.storage import StorageUnavailable, storage
-from generation import bell, flows
+from generation import bell, events, flows
 
 log = structlog.get_logger(__name__)
 
@@ -118,5 +118,6 @@ def _take_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -
             flows.ended(tenant_id, pool_id, pool, estimated=work, actual=0.0)
         else:
             flows.given_back(tenant_id, pool_id, pool, work=work)
+        events.status_changed(tenant_id, generation_id, status)
     log.warning("duties.lease_expired", generation=str(generation_id), status=status)
     return 1

@@ -119,6 +119,7 @@ class Generation(TenantRow):
     n = models.PositiveSmallIntegerField(default=1)
     format = models.CharField(max_length=4)
     metadata = models.JSONField(default=dict)
+    webhook_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     priority = models.SmallIntegerField(default=0)
     draws_with = models.UUIDField(null=True, editable=False)
 

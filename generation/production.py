@@ -73,7 +73,8 @@ class Production:
 
     def _admit(self, assignment: Assignment, index: int, drawing: Drawing) -> None:
         def report(done: int, total: int) -> None:
-            self._progress.note(assignment.job.generation_id, assignment.stepped(index, done, total))
+            job = assignment.job
+            self._progress.note(job.generation_id, assignment.stepped(index, done, total), tenant_id=job.tenant_id)
 
         future = self._engine.admit(Admission(drawing=drawing, on_step=report, stop=assignment.stop))
         future.add_done_callback(lambda done: self._finishing.submit(self._finish, assignment, index, done))

@@ -12,6 +12,8 @@ import structlog
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from generation import events
+
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS: Final = 60
@@ -22,16 +24,16 @@ class ProgressBoard:
     """The worker's side."""
 
     def __init__(self) -> None:
-        self._news: dict[UUID, float] = {}
+        self._news: dict[UUID, tuple[UUID, float]] = {}
         self._lock = Lock()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
 
-    def note(self, generation_id: UUID, fraction: float) -> None:
+    def note(self, generation_id: UUID, fraction: float, *, tenant_id: UUID) -> None:
         """Remember the newest figure (0 to 1). Returns at once."""
         with self._lock:
-            self._news[generation_id] = fraction
+            self._news[generation_id] = (tenant_id, fraction)
 
     def publish(self) -> None:
         with self._lock:
@@ -39,9 +41,11 @@ class ProgressBoard:
         if not news:
             return
         try:
-            cache.set_many({_key(each): fraction for each, fraction in news.items()}, timeout=KEEP_SECONDS)
+            cache.set_many({_key(each): fraction for each, (_, fraction) in news.items()}, timeout=KEEP_SECONDS)
         except (RedisError, OSError) as error:
             log.warning("progress.unpublished", error=str(error))
+        for each, (tenant_id, fraction) in news.items():
+            events.publish(each, "progress", {"progress": round(fraction, 4)}, tenant_id=tenant_id)
 
     def close(self) -> None:
         self._closing.set()

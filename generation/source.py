@@ -17,7 +17,7 @@ from billing import ledger, pricing
 from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
-from generation import flows
+from generation import events, flows
 from generation.prompts import open_prompts
 from generation.spec import Format
 
@@ -237,6 +237,7 @@ class PostgresSource:
             )
             drawn = job.work * steps_run / (job.steps * job.n)
             flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=drawn)
+            events.status_changed(job.tenant_id, job.generation_id, "completed")
         return True
 
     def fail(self, job: Job, *, code: str, detail: str) -> bool:
@@ -246,6 +247,7 @@ class PostgresSource:
                 return False
             ledger.release(job.tenant_id, job.generation_id)
             flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=0.0)
+            events.status_changed(job.tenant_id, job.generation_id, "failed")
         return True
 
     def give_back(self, job: Job, *, counted: bool) -> bool:
@@ -257,6 +259,7 @@ class PostgresSource:
             if changed(_GIVE_BACK, parameters) == 0:
                 return False
             flows.given_back(job.tenant_id, job.pool_id, job.pool, work=job.work)
+            events.status_changed(job.tenant_id, job.generation_id, "queued")
         return True
 
     def _lease_next(self, tenant_id: UUID, pool_id: UUID, pool: str, vtime: float) -> Job | None:
@@ -270,6 +273,7 @@ class PostgresSource:
         generation_id, work = found[0][0], found[0][13]
         changed(_CHARGE_FLOW, {"tenant": tenant_id, "pool": pool_id, "work": work})
         changed(_ADVANCE_POOL, {"vtime": vtime, "pool": pool_id})
+        events.status_changed(tenant_id, generation_id, "running")
         try:
             return _job(found[0], lease_id=lease_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool)
         except CryptoError:
@@ -279,6 +283,7 @@ class PostgresSource:
             changed(_FAIL, {"id": generation_id, "lease": lease_id, "code": "internal_error", "detail": detail})
             ledger.release(tenant_id, generation_id)
             flows.ended(tenant_id, pool_id, pool, estimated=work, actual=0.0)
+            events.status_changed(tenant_id, generation_id, "failed")
             return None
 
     @staticmethod

@@ -6,7 +6,7 @@ from typing import Any
 from billing import ledger, plans, quotas
 from easel.identifiers import new_id
 from easel.problems import Problem
-from generation import flows, quotes, routing
+from generation import events, flows, quotes, routing
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Model
 from generation.prompts import seal_prompts
@@ -50,6 +50,7 @@ def submit(
             cap=limits.running_jobs,
         )
         quotas.check_queue(waiting, limits)
+        events.status_changed(principal.tenant_id, generation.id, generation.status)
     return generation
 
 

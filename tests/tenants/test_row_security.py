@@ -41,6 +41,7 @@ RESTRICTED = {
     "tenants_auditrecord": "INSERT SELECT",
     "tenants_spenttoken": "INSERT SELECT",
     "tenants_tenant": "SELECT",  # and UPDATE of two columns
+    "tenants_webhookevent": "INSERT SELECT",
 }
 TENANT = "(NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid"
 PERSON = "(NULLIF(current_setting('app.person'::text, true), ''::text))::uuid"

@@ -1,0 +1,87 @@
+"""What is told of a generation while it lives: `status`, `progress`, `preview` and at its end `done`.
+
+Live to whoever listens (`easel.feed`), and at an ending also as rows for webhooks. Whoever changes a generation's
+status calls `status_changed` in the same transaction.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from easel import feed
+from easel.database import connection, on_commit, rows
+from easel.feed import Kept
+from tenants import webhooks
+
+KEPT: Final[Mapping[str, Kept]] = {
+    "status": Kept.BOTH,
+    "done": Kept.BOTH,
+    "preview": Kept.SUBJECT,
+    "progress": Kept.NOWHERE,
+}
+UNFINISHED: Final = frozenset({"queued", "running"})
+WEBHOOKS: Final = {
+    "completed": "generation.completed",
+    "failed": "generation.failed",
+    "rejected": "generation.rejected",
+    "in_review": "generation.in_review",
+}
+
+_ENDED: Final = """
+SELECT g.webhook_url, g.status, m.name, g.n, g.credits, g.metadata, g.error_code, g.error_detail, g.created_at,
+    g.finished_at, g.request_id
+FROM generation_generation g JOIN generation_model m ON m.id = g.model_id WHERE g.tenant_id = %s AND g.id = %s
+"""
+_RELEASED: Final = """
+SELECT id FROM generation_image WHERE tenant_id = %s AND generation_id = %s AND released_at IS NOT NULL ORDER BY index
+"""
+
+
+def publish(generation_id: UUID, kind: str, data: Mapping[str, Any], *, tenant_id: UUID) -> None:
+    """Tell the listeners, once the current transaction (if there is one) is committed.
+
+    `data` of a `preview`: index, step, steps, content_type, image (base64). Of `progress`: progress (0 to 1).
+    """
+    send = partial(feed.publish, tenant_id, generation_id, kind, dict(data), kept=KEPT[kind])
+    if connection().in_atomic_block:
+        on_commit(send)
+    else:
+        send()
+
+
+def status_changed(tenant_id: UUID, generation_id: UUID, status: str, *, webhook: str | None = None) -> None:
+    """Call it in the transaction that changed the status, after the row (and its images) say so.
+
+    `webhook` names another event than the status's own, such as `generation.released`.
+    """
+    kind = "status" if status in UNFINISHED else "done"
+    publish(generation_id, kind, {"status": status}, tenant_id=tenant_id)
+    event = webhook or WEBHOOKS.get(status)
+    if event is None:
+        return
+    for url, *row in rows(_ENDED, [tenant_id, generation_id]):
+        payload = partial(_payload, tenant_id, generation_id, row)
+        webhooks.emit(tenant_id, event, payload, subject=generation_id, url=url)
+
+
+def _payload(tenant_id: UUID, generation_id: UUID, row: list[Any]) -> dict[str, Any]:
+    """What a webhook says of a generation. No prompt and no address of a picture: those are fetched by its id."""
+    status, model, n, credits_, metadata, error_code, error_detail, created_at, finished_at, request_id = row
+    images = rows(_RELEASED, [tenant_id, generation_id])
+    return {
+        "object": "generation",
+        "id": str(generation_id),
+        "task_id": str(generation_id),
+        "status": status,
+        "model": model,
+        "n": n,
+        "images": [str(image_id) for (image_id,) in images],
+        "credits": credits_,
+        "metadata": json.loads(metadata),
+        "error": {"code": error_code, "detail": error_detail} if error_code else None,
+        "created_at": created_at.isoformat().replace("+00:00", "Z"),
+        "finished_at": finished_at.isoformat().replace("+00:00", "Z") if finished_at else None,
+        "request_id": request_id,
+    }

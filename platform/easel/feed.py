@@ -1,0 +1,116 @@
+"""Live news over the cache Valkey: sent once, logged shortly, fanned out by `easel.hub` in every web process.
+
+A channel is what one subscriber may hear (a tenant), a subject what it is about (a generation). News are told at most
+once and may be lost: the row is the truth, and whoever waits looks at it again from time to time.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from prometheus_client import Counter
+from redis import Redis
+from redis.commands.core import Script
+from redis.exceptions import RedisError
+
+PUBLISHED = Counter("easel_feed_published", "News published, by kind: sent or lost.", ["kind", "outcome"])
+AWAY_SECONDS: Final = 1.0  # after a failure the cache is left alone, so that a device does not wait for its time-out
+
+SUBJECT_ENTRIES: Final = 256
+CHANNEL_ENTRIES: Final = 1024
+KEEP_SECONDS: Final = 3600
+
+# One id for both logs, growing with time: the channel's log numbers everything, and forgets at once what only the
+# subject's keeps.
+_PUBLISH: Final = """
+local id = ''
+if ARGV[3] ~= 'nowhere' then
+    id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', 'n', ARGV[2])
+    redis.call('EXPIRE', KEYS[1], ARGV[6])
+    if ARGV[3] == 'subject' then redis.call('XDEL', KEYS[1], id) end
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], id, 'n', ARGV[2])
+    redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
+redis.call('PUBLISH', ARGV[1], id .. '\\n' .. ARGV[2])
+return id
+"""
+
+logger = structlog.get_logger("easel.feed")
+
+
+class Kept(Enum):
+    """Where news can be read again by whoever was away."""
+
+    NOWHERE = "nowhere"  # the next one replaces it anyway
+    SUBJECT = "subject"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """`id` grows with time and is empty for what is kept nowhere."""
+
+    id: str
+    subject: str
+    kind: str
+    data: dict[str, Any]
+
+
+class _Absence:
+    until = 0.0
+
+
+def publish(channel: UUID, subject: UUID, kind: str, data: Mapping[str, Any], *, kept: Kept) -> bool:
+    """Tell everybody who listens. False, counted and logged, where the cache is away. Never raises for that."""
+    if time.monotonic() < _Absence.until:
+        PUBLISHED.labels(kind, "lost").inc()
+        return False
+    message = json.dumps([str(subject), kind, data], separators=(",", ":"))
+    try:
+        _script()(
+            keys=[channel_log(channel), subject_log(subject)],
+            args=[channel_name(channel), message, kept.value, CHANNEL_ENTRIES, SUBJECT_ENTRIES, KEEP_SECONDS],
+        )
+    except (RedisError, OSError) as error:
+        _Absence.until = time.monotonic() + AWAY_SECONDS
+        PUBLISHED.labels(kind, "lost").inc()
+        logger.warning("news were not published", kind=kind, error=str(error))
+        return False
+    PUBLISHED.labels(kind, "sent").inc()
+    return True
+
+
+def parse(news_id: str, message: str) -> News:
+    subject, kind, data = json.loads(message)
+    return News(news_id, subject, kind, data)
+
+
+def parse_published(raw: bytes) -> News:
+    news_id, _, message = raw.decode().partition("\n")
+    return parse(news_id, message)
+
+
+def channel_name(channel: UUID | str) -> str:
+    return f"easel:feed:{channel}"
+
+
+def channel_log(channel: UUID | str) -> str:
+    return f"easel:feed:log:{channel}"
+
+
+def subject_log(subject: UUID | str) -> str:
+    return f"easel:feed:about:{subject}"
+
+
+@lru_cache(maxsize=1)
+def _script() -> Script:
+    """One client per process, kept: making one costs as much as using it."""
+    client = Redis.from_url(settings.CACHE_URL, socket_timeout=1.0, socket_connect_timeout=0.5)
+    return client.register_script(_PUBLISH)
