@@ -33,9 +33,12 @@ class Model(models.Model):
     revision = models.CharField(max_length=64, blank=True)
     digest = models.CharField(max_length=64, blank=True)
     license = models.CharField(max_length=100, blank=True)
+    license_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    license_accepted_by = models.CharField(max_length=254, blank=True, editable=False)
     native_size = models.PositiveIntegerField(null=True, blank=True, help_text="Edge in pixels; empty: any size")
     min_size = models.PositiveIntegerField(default=64)
     max_size = models.PositiveIntegerField(default=1024)
+    max_steps = models.PositiveIntegerField(default=150, db_default=150)
     default_steps = models.PositiveIntegerField(default=20)
     default_size = models.PositiveIntegerField(default=512)
     default_cfg_scale = models.FloatField(default=7.0)
@@ -43,6 +46,11 @@ class Model(models.Model):
     factor = models.FloatField(default=1.0, help_text="Cost of one model call per megapixel, relative to SD 1.5")
     enabled = models.BooleanField(default=True)
     is_default = models.BooleanField(default=False)
+    restricted = models.BooleanField(
+        default=False, db_default=False, help_text="Only for tenants that were given it (model access)"
+    )
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since when nobody can ask for it any more")
+    smoke_key = models.CharField(max_length=200, blank=True, db_default="", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -57,6 +65,20 @@ class Model(models.Model):
     def version(self) -> str:
         """What a customer sees as `model_version`: enough of the digest or revision to tell two apart."""
         return (self.digest or self.revision)[:12]
+
+
+class ModelAccess(TenantRow):
+    """That a tenant may use a restricted model of everybody's."""
+
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="access")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "model access"
+        constraints = [models.UniqueConstraint("tenant", "model", name="model_access_once")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} may use {self.model_id}"
 
 
 class Flow(TenantRow):
@@ -121,7 +143,15 @@ class Generation(TenantRow):
     metadata = models.JSONField(default=dict)
     webhook_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     priority = models.SmallIntegerField(default=0)
+
+    # Where it came from, if not drawn for this request by the model that was asked for.
+    fingerprint = models.BinaryField(null=True, max_length=32, editable=False)
     draws_with = models.UUIDField(null=True, editable=False)
+    cached_from = models.UUIDField(null=True, editable=False)
+    asked_model = models.CharField(max_length=60, blank=True, db_default="", editable=False)
+    fallback = models.BooleanField(default=True, db_default=True, help_text="Another model may draw it")
+    fallback_from = models.CharField(max_length=60, blank=True, db_default="", editable=False)
+    route = models.JSONField(null=True, editable=False)
 
     # What it takes.
     work = models.FloatField(help_text="Model calls x megapixels x the model's factor")
@@ -153,6 +183,9 @@ class Generation(TenantRow):
                 name="generation_next_of_flow",
             ),
             models.Index("lease_expires_at", condition=models.Q(status="running"), name="generation_lease"),
+            models.Index(
+                "tenant", "draws_with", condition=models.Q(draws_with__isnull=False), name="generation_followers"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -222,6 +255,28 @@ class IdempotencyRecord(TenantRow):
 
     def __str__(self) -> str:
         return self.key
+
+
+class CachedResult(TenantRow):
+    """A completed generation whose images answer equal requests. `seedless` is the same request without its seed."""
+
+    fingerprint = models.BinaryField(max_length=32)
+    seedless = models.BinaryField(max_length=32)
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, db_constraint=False)
+    model = models.ForeignKey(Model, on_delete=models.CASCADE)
+    model_version = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "fingerprint", name="cached_result_once")]
+        indexes = [
+            models.Index("tenant", "seedless", models.F("created_at").desc(), name="cached_result_without_seed"),
+            models.Index("tenant", "generation", name="cached_result_of_generation"),
+            models.Index("model", name="cached_result_of_model"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.generation_id)
 
 
 class InFlight(TenantRow):

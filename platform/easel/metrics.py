@@ -6,7 +6,7 @@ a port, PROMETHEUS_MULTIPROC_DIR must be set before Python starts: prometheus_cl
 
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 # A client can send any word as its method; these keep their name, the rest share one.
 _METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -20,6 +20,15 @@ REQUEST_SECONDS = Histogram(
 )
 PROBLEMS = Counter("easel_problems", "Answers with a problem, by its code.", ["code"])
 DEPENDENCY_FAILURES = Counter("easel_readiness_failures", "Readiness checks that failed.", ["dependency"])
+
+# --- Circuit breakers. `name` is a breaker's label: a kind of thing, or a model of everybody's.
+BREAKER_CALLS = Counter("easel_breaker_calls", "Calls under a breaker: ok, slow, failed, refused.", ["name", "outcome"])
+BREAKER_PROBES = Counter("easel_breaker_probes", "Probes that were let through an open breaker.", ["name"])
+BREAKER_TURNS = Counter("easel_breaker_turns", "Breakers that turned: open, open_again, closed.", ["name", "to"])
+BREAKER_UNSHARED = Counter("easel_breaker_unshared", "Questions answered without the shared state.", ["name"])
+BREAKER_OPEN = Gauge(
+    "easel_breaker_open", "1 while a breaker is open, over all processes.", ["name"], multiprocess_mode="max"
+)
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:

@@ -16,7 +16,7 @@ FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 INLINE_CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
-READ = re.compile(r'environment\.(?:text|number|flag|words|database)\(\s*"([A-Z][A-Z0-9_]*)"')
+READ = re.compile(r'environment\.(?:text|number|flag|words|networks|database)\(\s*"([A-Z][A-Z0-9_]*)"')
 FIRST_CELL = re.compile(r"^\| ([^|]*) \|", re.MULTILINE)
 
 

@@ -38,6 +38,7 @@ RESTRICTED = {
     "billing_tally": "INSERT SELECT UPDATE",
     "billing_usage": "INSERT SELECT UPDATE",
     "billing_wallet": "INSERT SELECT UPDATE",
+    "generation_modelaccess": "SELECT",
     "tenants_auditrecord": "INSERT SELECT",
     "tenants_spenttoken": "INSERT SELECT",
     "tenants_tenant": "SELECT",  # and UPDATE of two columns
@@ -53,6 +54,8 @@ ALSO_VISIBLE = {
 # References from a tenant's row that cannot hold the tenant, and why.
 WITHOUT_TENANT = {
     ("generation_generation", "model_id"): "a model of everybody has no tenant",
+    ("generation_cachedresult", "model_id"): "a model of everybody has no tenant",
+    ("generation_modelaccess", "model_id"): "a model of everybody has no tenant",
 }
 
 

@@ -143,6 +143,23 @@ MAX_BODY_BYTES = environment.number("EASEL_MAX_BODY_BYTES", 16 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 NUM_PROXIES = environment.number("EASEL_PROXIES", 0)  # proxies in front that append to X-Forwarded-For
 
+# What a picture that a customer sends may be at most: its file, and what it decodes to.
+UPLOAD_MAX_BYTES = environment.number("EASEL_UPLOAD_MAX_BYTES", 10 * 1024 * 1024)
+UPLOAD_MAX_PIXELS = environment.number("EASEL_UPLOAD_MAX_PIXELS", 16 * 1024 * 1024)
+# Networks that addresses given by customers may lead to, although they are private: `10.1.0.0/16`.
+OUTBOUND_ALLOW = environment.networks("EASEL_OUTBOUND_ALLOW")
+
+# --- Mail: written to the log unless a server is named ------------------------------------------------------
+EMAIL_HOST = environment.text("EASEL_EMAIL_HOST", "")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_PORT = environment.number("EASEL_EMAIL_PORT", 587)
+EMAIL_HOST_USER = environment.text("EASEL_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = environment.text("EASEL_EMAIL_PASSWORD", "")
+EMAIL_USE_SSL = EMAIL_PORT == 465  # TLS from the first byte; on other ports by STARTTLS
+EMAIL_USE_TLS = not EMAIL_USE_SSL and environment.flag("EASEL_EMAIL_TLS", default=True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EASEL_EMAIL_FROM", "easel@localhost")
+
 # --- Generation -----------------------------------------------------------------------------------------
 POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answers for
 LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)

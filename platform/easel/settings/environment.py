@@ -1,5 +1,6 @@
 """Typed reads of the process environment: a missing or malformed variable is named, with the rule it breaks."""
 
+import ipaddress
 import os
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -30,6 +31,16 @@ def flag(name: str, *, default: bool = False) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> list[str]:
+    """A comma-separated list of networks such as `10.0.0.0/8`."""
+    for word in words(name):
+        try:
+            ipaddress.ip_network(word, strict=False)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {word!r} is no network such as 10.0.0.0/8.") from error
+    return words(name)
 
 
 def database(name: str, *, pool_size: int) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generation', '0002_protect'),
+        ('generation', '0003_sharing'),
     ]
 
     operations = [

@@ -1,0 +1,161 @@
+"""A circuit breaker that all processes share: what keeps failing is left alone, and then asked by one caller at a time.
+
+Closed, it counts failures and slow calls that follow one another. At a limit it opens: calls are refused at once, with
+when to come back. When that time has passed, one caller of all processes is let through as a probe. Its success closes
+the breaker; its failure opens it for twice as long. Results of calls that began before the opening change nothing.
+
+The state lives in Valkey (`breaker_state`). Without Valkey each process counts for itself, and says so in a metric.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar, cast
+from uuid import uuid4
+
+import structlog
+
+from easel import metrics
+from easel.breaker_state import STANDING, LocalState, Rules, SharedState, State, Verdict
+from easel.clock import duty
+from easel.valkey import CacheAway, Patience, client
+
+Answer = TypeVar("Answer")
+
+__all__ = ["Breaker", "BreakerOpen", "Permit", "Rules", "Standing", "State", "standing"]
+
+log = structlog.get_logger(__name__)
+_patience = Patience()
+_labels: set[str] = set()
+
+
+class BreakerOpen(Exception):
+    """Not called: it has failed too often. `retry_after` is in whole seconds, at least 1."""
+
+    def __init__(self, name: str, retry_after: int) -> None:
+        super().__init__(f"{name} is left alone for {retry_after} s, after too many failures.")
+        self.name, self.retry_after = name, retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """That a call may be made. `token` names it when its result is reported, maybe by another process."""
+
+    token: str
+    probe: bool
+
+
+class Breaker:
+    """`name` is one thing that can fail, such as `webhook:<endpoint id>`. Metrics have its `label`, by default what is
+    before the colon: labels are few, names need not be.
+
+    `counts` says which exceptions mean that the thing itself is ill; by default all of them do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        label: str = "",
+        rules: Rules = Rules(),  # noqa: B008  frozen
+        counts: Callable[[Exception], bool] = lambda error: True,
+    ) -> None:
+        self.name, self.label = name, label or name.partition(":")[0]
+        self._rules, self._counts = rules, counts
+        self._shared, self._local = SharedState(name, self.label, rules), LocalState(rules)
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Around one call. Raises BreakerOpen instead of making it, and lets the call's own exceptions through."""
+        permit = self.admit()
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            self.report(permit.token, ok=not self._counts(error), seconds=time.monotonic() - started)
+            raise
+        except BaseException:  # the caller is being ended; what it called is not to blame
+            self.report(permit.token, ok=True, seconds=0.0)
+            raise
+        self.report(permit.token, ok=True, seconds=time.monotonic() - started)
+
+    def admit(self, token: str = "") -> Permit:
+        """Leave for one call, whose result must be reported under the permit's token. Raises BreakerOpen.
+
+        A token of the caller's own lets another process report it. Asked again with the token of the probe that is
+        out, it is let through again.
+        """
+        token = token or uuid4().hex
+        admission = self._ask(lambda state: state.admit(token))
+        if not admission.granted:
+            metrics.BREAKER_CALLS.labels(self.label, "refused").inc()
+            raise BreakerOpen(self.name, max(1, math.ceil(admission.wait)))
+        if admission.probe:
+            metrics.BREAKER_PROBES.labels(self.label).inc()
+            log.info("breaker.probe", breaker=self.name)
+        return Permit(token, admission.probe)
+
+    def report(self, token: str, *, ok: bool, seconds: float = 0.0) -> None:
+        """How a call ended that was let through, and how long it took."""
+        slow = ok and seconds >= self._rules.slow_seconds
+        metrics.BREAKER_CALLS.labels(self.label, "slow" if slow else "ok" if ok else "failed").inc()
+        verdict = Verdict.SLOW if slow else Verdict.OK if ok else Verdict.FAILED
+        turned = self._ask(lambda state: state.report(token, verdict))
+        if turned:
+            metrics.BREAKER_TURNS.labels(self.label, turned).inc()
+            log.warning("breaker.turned", breaker=self.name, to=turned, last=verdict.value)
+
+    def state(self) -> State:
+        """A look that takes no probe."""
+        return self._ask(lambda state: state.look())
+
+    def reset(self) -> None:
+        """Close it, whatever was counted: for staff who know better, and for tests."""
+        self._local.reset()
+        self._ask(lambda state: state.reset())
+
+    def _ask(self, question: Callable[[SharedState | LocalState], Answer]) -> Answer:
+        try:
+            return cast(Answer, _patience.call(question, self._shared))
+        except CacheAway as error:
+            metrics.BREAKER_UNSHARED.labels(self.label).inc()
+            log.debug("breaker.unshared", breaker=self.name, error=str(error))
+            return question(self._local)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One breaker that is not closed."""
+
+    name: str
+    label: str
+    state: State
+
+
+def standing() -> list[Standing]:
+    """Every breaker that is open, of all processes. Raises CacheAway."""
+    known = _patience.call(client().hgetall, STANDING)
+    open_ = []
+    for name, label in sorted((bytes(name).decode(), bytes(label).decode()) for name, label in known.items()):
+        state = _patience.call(SharedState(name, label, Rules()).look)
+        if state.open:
+            open_.append(Standing(name, label, state))
+        else:  # the cache dropped its state when it needed the room
+            _patience.call(client().hdel, STANDING, name)
+    return open_
+
+
+@duty("count_open_breakers", every=5.0)
+def count_open_breakers() -> int:
+    """The gauge is a view of Valkey's state: without it the last one stays."""
+    try:
+        labels = {each.label for each in standing()}
+    except CacheAway as error:
+        log.warning("breaker.uncounted", error=str(error))
+        return 0
+    _labels.update(labels)
+    for label in _labels:
+        metrics.BREAKER_OPEN.labels(label).set(label in labels)
+    return 0

@@ -1,0 +1,72 @@
+"""Worlds for the alert rules: series over 400 minutes, in promtool's notation (`start+step x times`)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+Series = Mapping[str, str]
+
+_FAILED: Final = 'easel_generation_endings_total{status="failed",reason="model"}'
+_CLOCK: Final = 'easel_clock_last_run_timestamp_seconds{duty="ring_ready_pools"}'
+
+HEALTHY: Final[Series] = {
+    'easel_http_request_seconds_sum{method="GET",route="status"}': "0+3x400",
+    'easel_http_request_seconds_count{method="GET",route="status"}': "0+600x400",
+    'easel_http_requests_total{status="200"}': "0+600x400",
+    'easel_http_requests_total{status="503"}': "0+1x400",
+    'easel_generation_endings_total{status="completed",reason=""}': "0+600x400",
+    _FAILED: "0+1x400",
+    'easel_generation_endings_total{status="rejected",reason="image"}': "0+60x400",
+    'easel_generation_endings_total{status="canceled",reason=""}': "0+60x400",
+    'up{job="easel",process="web",instance="web"}': "1x400",
+    'easel_queue_oldest_seconds{pool="default"}': "4x400",
+    'easel_queue_jobs{pool="default",state="queued"}': "9x400",
+    'easel_workers{pool="default"}': "2x400",
+    "easel_leases_lost_total": "0x400",
+    'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.7x400",
+    _CLOCK: "0+60x400",
+    'easel_clock_runs_total{duty="ring_ready_pools",outcome="done"}': "0+30x400",
+    'easel_clock_runs_total{duty="ring_ready_pools",outcome="failed"}': "0x400",
+    "easel_complaints_total": "0+1x400",
+    "easel_images_delivered_total": "0+600x400",
+    "easel_moderation_oldest_case_seconds": "600x400",
+    'easel_ledger_differences{check="wallets"}': "0x400",
+    'easel_breaker_open{name="storage"}': "0x400",
+    "easel_webhook_oldest_seconds": "2x400",
+    'easel_disk_free_ratio{instance="clock"}': "0.5x400",
+}
+
+# Alert → what is different where it fires, and how long that takes at most.
+BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
+    "EaselResponseSlow": ({'easel_http_request_seconds_sum{method="GET",route="status"}': "0+2400x400"}, "10m"),
+    "EaselSuccessRateLow": ({_FAILED: "0+12x400"}, "10m"),
+    "EaselErrorBudgetBurnsFast": ({_FAILED: "0+120x400"}, "90m"),
+    "EaselErrorBudgetBurnsSlowly": ({_FAILED: "0+12x400"}, "390m"),
+    "EaselServerErrors": ({'easel_http_requests_total{status="503"}': "0+30x400"}, "10m"),
+    "EaselTargetDown": ({'up{job="easel",process="web",instance="web"}': "0x400"}, "5m"),
+    "EaselQueueOld": ({'easel_queue_oldest_seconds{pool="default"}': "400x400"}, "5m"),
+    "EaselNoWorker": ({'easel_workers{pool="default"}': "0x400"}, "5m"),
+    "EaselLeasesLost": ({"easel_leases_lost_total": "0+1x400"}, "20m"),
+    "EaselDeviceSaturated": ({'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.97x400"}, "10m"),
+    "EaselClockSilent": ({_CLOCK: "0x400"}, "5m"),
+    "EaselDutyFails": ({'easel_clock_runs_total{duty="ring_ready_pools",outcome="failed"}': "0+1x400"}, "20m"),
+    "EaselComplaintRateHigh": ({"easel_complaints_total": "0+30x400"}, "10m"),
+    "EaselCasesOld": ({"easel_moderation_oldest_case_seconds": "90000x400"}, "20m"),
+    "EaselLedgerDifference": ({'easel_ledger_differences{check="wallets"}': "1x400"}, "5m"),
+    "EaselBreakerOpen": ({'easel_breaker_open{name="storage"}': "1x400"}, "5m"),
+    "EaselWebhooksLate": ({"easel_webhook_oldest_seconds": "1000x400"}, "10m"),
+    "EaselDiskNearlyFull": ({'easel_disk_free_ratio{instance="clock"}': "0.05x400"}, "10m"),
+}
+
+# Unusual, but nobody's trouble.
+HARMLESS: Final[Mapping[str, Series]] = {
+    "few pictures and one complaint": {
+        "easel_complaints_total": "0+0.05x400",
+        "easel_images_delivered_total": "0+0.1x400",
+    },
+    "customers cancel everything": {'easel_generation_endings_total{status="canceled",reason=""}': "0+6000x400"},
+    "the policy refuses a lot": {'easel_generation_endings_total{status="rejected",reason="image"}': "0+6000x400"},
+    "no worker, but no work": {
+        'easel_workers{pool="default"}': "0x400",
+        'easel_queue_jobs{pool="default",state="queued"}': "0x400",
+    },
+}

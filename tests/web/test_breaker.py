@@ -1,0 +1,188 @@
+"""A circuit breaker: shared by processes, one probe at a time, and of use without Valkey too."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from prometheus_client import REGISTRY
+from redis import Redis
+
+from easel import breaker as breakers
+from easel.breaker import Breaker, BreakerOpen, Rules
+from easel.embedded.stack import Stack
+from easel.valkey import Patience, client
+
+QUICK = Rules(
+    failures=3, slow_calls=2, slow_seconds=5.0, open_seconds=0.15, longest_open_seconds=0.5, probe_seconds=0.3
+)
+
+
+@pytest.fixture
+def breaker() -> Breaker:
+    return Breaker(f"test:{uuid4().hex}", rules=QUICK)
+
+
+@pytest.fixture
+def alone(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The cache is away; it is back when the test has ended."""
+    stack.halt("cache")
+    monkeypatch.setattr(breakers, "_patience", Patience())
+    yield
+    stack.start("cache")
+    client().close()
+
+
+def fail(breaker: Breaker, times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(RuntimeError), breaker.guard():
+            raise RuntimeError("ill")
+
+
+def succeed(breaker: Breaker) -> None:
+    with breaker.guard():
+        pass
+
+
+def refused(breaker: Breaker) -> BreakerOpen:
+    with pytest.raises(BreakerOpen) as raised, breaker.guard():
+        pytest.fail("it was called all the same")
+    return raised.value
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, {"name": "test", **labels}) or 0.0
+
+
+def test_it_opens_after_so_many_failures_in_a_row_and_says_when_to_come_back(breaker: Breaker) -> None:
+    opened = sample("easel_breaker_turns_total", to="open")
+    fail(breaker, 2)
+    assert not breaker.state().open
+    fail(breaker)
+    assert refused(breaker).retry_after == 1
+    assert breaker.state().open
+    assert sample("easel_breaker_turns_total", to="open") == opened + 1
+    breakers.count_open_breakers()
+    assert sample("easel_breaker_open") == 1
+
+
+def test_a_success_in_between_begins_the_count_anew(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    succeed(breaker)
+    fail(breaker, 2)
+    assert not breaker.state().open
+
+
+def test_slow_calls_open_it_too(breaker: Breaker) -> None:
+    for _ in range(2):
+        breaker.report(breaker.admit().token, ok=True, seconds=5.0)
+    assert breaker.state().open
+
+
+def test_what_is_not_the_services_fault_is_not_counted() -> None:
+    picky = Breaker(f"test:{uuid4().hex}", rules=QUICK, counts=lambda error: not isinstance(error, KeyError))
+    for _ in range(5):
+        with pytest.raises(KeyError), picky.guard():
+            raise KeyError("no such object")
+    assert not picky.state().open
+
+
+def test_a_probe_closes_it_when_the_service_is_well_again(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    time.sleep(0.2)
+    assert breaker.state().due
+    succeed(breaker)
+    assert not breaker.state().open
+    assert breaker.name not in [each.name for each in breakers.standing()]
+
+
+def test_the_clock_says_which_kinds_are_open() -> None:
+    one = Breaker(f"counted:{uuid4().hex}", label="counted-one", rules=QUICK)
+    fail(one, 3)
+    breakers.count_open_breakers()
+    assert REGISTRY.get_sample_value("easel_breaker_open", {"name": "counted-one"}) == 1
+    one.reset()
+    breakers.count_open_breakers()
+    assert REGISTRY.get_sample_value("easel_breaker_open", {"name": "counted-one"}) == 0
+
+
+def test_a_failed_probe_opens_it_for_twice_as_long(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    time.sleep(0.2)
+    fail(breaker)
+    assert 0.15 < breaker.state().wait <= 0.3
+    assert breaker.name in [each.name for each in breakers.standing()]
+
+
+def test_only_one_probe_is_out_until_it_is_reported_or_given_up(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    time.sleep(0.2)
+    probe = breaker.admit("first")
+    assert probe.probe
+    refused(breaker)
+    assert not breaker.admit("first").probe  # the same one asks again: let through, and no second probe
+    time.sleep(0.35)
+    assert breaker.admit("second").probe
+    breaker.report("first", ok=True)  # too late: it was given up
+    assert breaker.state().open
+    breaker.report("second", ok=True)
+    assert not breaker.state().open
+
+
+def test_a_late_result_of_a_call_from_before_the_opening_changes_nothing(breaker: Breaker) -> None:
+    early = breaker.admit()
+    fail(breaker, 3)
+    breaker.report(early.token, ok=True)
+    assert breaker.state().open
+
+
+def test_two_breakers_of_one_name_are_one(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    refused(Breaker(breaker.name, rules=QUICK))
+
+
+def test_without_valkey_it_counts_for_this_process_alone_and_says_so(breaker: Breaker, alone: None) -> None:
+    before = sample("easel_breaker_unshared_total")
+    fail(breaker, 3)
+    refused(breaker)
+    assert sample("easel_breaker_unshared_total") > before
+    time.sleep(0.2)
+    probe = breaker.admit()
+    assert probe.probe
+    refused(breaker)
+    breaker.report(probe.token, ok=False)
+    assert breaker.state().wait > 0.15
+    time.sleep(0.35)
+    succeed(breaker)
+    assert not breaker.state().open
+
+
+def test_four_processes_open_one_breaker_send_one_probe_at_a_time_and_close_it() -> None:
+    name = f"four:{uuid4().hex}"
+    redis: Redis[bytes] = client()
+    command = [sys.executable, "-m", "tests.web.breaking", name, "6"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    breaker = Breaker(name)
+    deadline = time.monotonic() + 30
+    while not breaker.state().open:
+        assert time.monotonic() < deadline, "it did not open"
+        time.sleep(0.01)
+    time.sleep(0.3)  # what was under way when it opened has ended
+    redis.delete(f"{name}:together")
+    time.sleep(2.0)
+    while_open = [int(each) for each in redis.lrange(f"{name}:together", 0, -1)]
+    redis.set(f"{name}:well", 1)
+    told = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    total = {key: sum(each[key] for each in told) for key in told[0]}
+    assert while_open
+    assert set(while_open) == {1}, "probes went out together"
+    assert len(while_open) <= 2.0 / 0.4 + 1
+    assert total["open"] == 1
+    assert total["closed"] == 1
+    assert total["probes"] == total["open_again"] + total["closed"]
+    assert total["failed"] < 5 + 4 + total["probes"]
+    assert total["ok"] > 10
+    assert not breaker.state().open
