@@ -1,0 +1,106 @@
+"""`python -m moderation.data.make`: writes train and test sets from the themes in sources/, always the same.
+
+A theme file has sections `[label]` (a category, or `none/kind` for hard negatives), `name: a | b` slots and templates.
+Each section is sampled evenly over its templates. Train and test have no text, template or theme file in common.
+"""
+
+import itertools
+import json
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+LANGUAGES: Final = ("en", "zh")
+SLOT: Final = re.compile(r"^(@?)(\w+):(.*\|.*)$")
+FIELD: Final = re.compile(r"\{(\w+)\}")
+POSITIVES: Final = {"train": 110, "test": 44}  # per category
+NEGATIVES: Final = {"train": 110, "test": 63}  # per kind
+DAILY: Final = {"train": 700, "test": 63}  # ordinary prompts: what nearly everybody sends
+
+
+@dataclass
+class Section:
+    label: str
+    templates: list[str] = field(default_factory=list)
+    slots: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read(path: Path) -> list[Section]:
+    sections: list[Section] = []
+    shared: dict[str, list[str]] = {}
+    for raw in path.read_text(encoding="utf-8").splitlines():
+        if not raw.strip() or raw.startswith("#"):
+            continue
+        if raw.startswith("["):
+            sections.append(Section(raw.strip("[] \n")))
+        elif found := SLOT.match(raw):
+            values = [value.strip(" ") for value in found[3].split("|")]
+            (shared if found[1] else sections[-1].slots)[found[2]] = values
+        else:
+            sections[-1].templates.append(raw.strip())
+    for section in sections:
+        section.slots = {**shared, **section.slots}
+    return sections
+
+
+def filled(template: str, slots: dict[str, list[str]]) -> list[str]:
+    names = FIELD.findall(template)
+    texts = (
+        template.format_map(dict(zip(names, values, strict=True)))
+        for values in itertools.product(*(slots[name] for name in names))
+    )
+    return [re.sub(r"\s+", " ", re.sub(r"\s+([,，])", r"\1", text)).strip(" ") for text in texts]
+
+
+def sampled(section: Section, wanted: int, chance: random.Random) -> list[str]:
+    """Round after round one text of each template, until there are enough or no more."""
+    heaps = [filled(template, section.slots) for template in section.templates]
+    for heap in heaps:
+        chance.shuffle(heap)
+    texts: dict[str, None] = {}
+    while len(texts) < wanted and any(heaps):
+        for heap in heaps:
+            if heap and len(texts) < wanted:
+                texts.setdefault(heap.pop())
+    return list(texts)
+
+
+def make(part: str, language: str) -> list[dict[str, str]]:
+    chance = random.Random(f"{part} {language}")  # noqa: S311  it must be repeatable
+    made = []
+    for section in read(HERE / "sources" / f"{part}.{language}.txt"):
+        harmless, daily = section.label.startswith("none/"), section.label == "none/daily"
+        wanted = DAILY if daily else NEGATIVES if harmless else POSITIVES
+        for text in sampled(section, wanted[part], chance):
+            made.append({"text": text, "label": section.label, "language": language})
+    return made
+
+
+def write(path: Path, records: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+
+
+def load(part: str) -> list[dict[str, str]]:
+    """The committed set: train, test or adversarial."""
+    return [json.loads(line) for line in (HERE / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    sets = {part: [each for language in LANGUAGES for each in make(part, language)] for part in ("train", "test")}
+    shared = {each["text"] for each in sets["train"]} & {each["text"] for each in sets["test"]}
+    if shared:
+        raise SystemExit(f"{len(shared)} texts are in both sets, such as {min(shared)!r}.")
+    for part, records in sets.items():
+        write(HERE / f"{part}.jsonl", records)
+        for language in LANGUAGES:
+            counts = Counter(each["label"] for each in records if each["language"] == language)
+            harmless = sum(count for label, count in counts.items() if label.startswith("none/"))
+            print(f"{part} {language}: {sum(counts.values()) - harmless} positives, {harmless} hard negatives")
+
+
+if __name__ == "__main__":
+    main()
