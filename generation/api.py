@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from easel.database import rows
 from easel.problems import Problem
 from easel.requests import current_request_id
-from generation import media, progress, rendering, submission
+from generation import erasure, media, progress, rendering, submission
 from generation.idempotency import IdempotencyKey, Replayed
 from generation.models import Generation, Image
 from generation.request import GenerationRequest
@@ -50,7 +50,13 @@ class GenerationList(APIView):
 
 
 class GenerationDetail(APIView):
-    scopes: ClassVar = {"GET": "generations:read"}
+    scopes: ClassVar = {"GET": "generations:read", "DELETE": "generations:write"}
+
+    def delete(self, request: Request, generation_id: UUID) -> Response:
+        """Erase its words and images. What is unfinished is canceled first."""
+        if not erasure.erase(principal_of(request).tenant_id, generation_id):
+            raise _not_found()
+        return Response(status=204)
 
     def get(self, request: Request, generation_id: UUID) -> Response:
         principal = principal_of(request)
@@ -67,7 +73,8 @@ class GenerationStatus(APIView):
         tenant_id = principal_of(request).tenant_id
         with tenant_scope(tenant_id):
             found = rows(
-                "SELECT status, error_code, error_detail FROM generation_generation WHERE tenant_id = %s AND id = %s",
+                "SELECT status, error_code, error_detail FROM generation_generation "
+                "WHERE tenant_id = %s AND id = %s AND erased_at IS NULL",
                 [tenant_id, generation_id],
             )
         if not found:
@@ -119,7 +126,7 @@ def base_url(request: Request) -> str:
 
 def _load(principal: Principal, generation_id: UUID) -> tuple[Generation, list[Image]]:
     with tenant_scope(principal.tenant_id):
-        generation = Generation.objects.select_related("model").filter(id=generation_id).first()
+        generation = Generation.objects.select_related("model").filter(id=generation_id, erased_at=None).first()
         if generation is None:
             raise _not_found()
         if generation.status in rendering.UNFINISHED:

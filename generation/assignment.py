@@ -14,10 +14,11 @@ class Assignment:
         self.job = job
         self.stop = Event()
         self.abandoned = False  # the lease is lost, or the worker is closing: the result is nobody's
+        self.canceled = False  # its customer wants no more of it
         self._outstanding = job.n
         self._deliveries: list[Delivery] = []
         self._errors: list[Exception] = []
-        self._steps: dict[int, int] = {}
+        self._steps: dict[int, tuple[int, int]] = {}  # model calls of each image: done, in all
         self._lock = Lock()
 
     def drawings(self) -> Iterator[tuple[int, Drawing]]:
@@ -49,8 +50,8 @@ class Assignment:
     def stepped(self, index: int, done: int, total: int) -> float:
         """Note an image's progress; returns the whole job's, from 0 to 1."""
         with self._lock:
-            self._steps[index] = done
-            return min(1.0, sum(self._steps.values()) / (total * self.job.n))
+            self._steps[index] = (done, total)
+            return min(1.0, sum(calls for calls, _ in self._steps.values()) / (total * self.job.n))
 
     def delivered(self, delivery: Delivery) -> bool:
         """An image is stored. True for the last one out: its caller ends the job."""
@@ -72,6 +73,19 @@ class Assignment:
         """Stop drawing; what comes out is dropped."""
         self.abandoned = True
         self.stop.set()
+
+    def cancel(self) -> None:
+        """Stop drawing: the customer asked to. What is stored already is kept."""
+        self.canceled = True
+        self.stop.set()
+
+    @property
+    def begun(self) -> list[int]:
+        """The steps run for each image that was not delivered: a share of the model calls, rounded down."""
+        with self._lock:
+            home = {delivery.index for delivery in self._deliveries}
+            away = [calls for index, calls in self._steps.items() if index not in home]
+            return [self.job.steps * done // total for done, total in away]
 
     @property
     def deliveries(self) -> list[Delivery]:

@@ -20,7 +20,7 @@ NEWEST: Final = 24
 def overview(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
         wallet = Wallet.objects.get()
-        generations = list(Generation.objects.select_related("model").order_by("-id")[:NEWEST])
+        generations = list(Generation.objects.filter(erased_at=None).select_related("model").order_by("-id")[:NEWEST])
         released = Image.objects.filter(
             generation_id__in=[generation.id for generation in generations], index=0, released_at__isnull=False
         )

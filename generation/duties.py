@@ -6,11 +6,12 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
-from billing import ledger, reconciliation
+from billing import reconciliation
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.storage import StorageUnavailable, storage
-from generation import bell, events, flows
+from generation import bell, endings, events, flows
+from generation.endings import Ending
 
 log = structlog.get_logger(__name__)
 
@@ -18,17 +19,19 @@ BATCH: Final = 200
 INTENT_SECONDS: Final = 3600  # far beyond any upload: an intent this old was never adopted
 IDEMPOTENCY_HOURS: Final = 24
 
+# A lost worker's job waits again, unless its customer canceled it meanwhile or it has lost its last worker.
 _TAKE_BACK: Final = """
 UPDATE generation_generation SET
-    status = CASE WHEN attempts >= %(most)s THEN 'failed' ELSE 'queued' END,
-    error_code = CASE WHEN attempts >= %(most)s THEN 'attempts_exhausted' ELSE '' END,
-    error_detail = CASE WHEN attempts >= %(most)s
+    status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'canceled' WHEN attempts >= %(most)s THEN 'failed'
+        ELSE 'queued' END,
+    error_code = CASE WHEN cancel_requested_at IS NULL AND attempts >= %(most)s THEN 'attempts_exhausted' ELSE '' END,
+    error_detail = CASE WHEN cancel_requested_at IS NULL AND attempts >= %(most)s
         THEN 'The worker was lost in each of ' || attempts || ' attempts.' ELSE '' END,
-    credits = CASE WHEN attempts >= %(most)s THEN 0 END,
-    finished_at = CASE WHEN attempts >= %(most)s THEN now() END,
+    credits = CASE WHEN cancel_requested_at IS NOT NULL OR attempts >= %(most)s THEN 0 END,
+    finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempts >= %(most)s THEN now() END,
     started_at = NULL, lease_id = NULL, lease_expires_at = NULL
 WHERE id = %(id)s AND status = 'running' AND lease_expires_at < now()
-RETURNING status, work
+RETURNING status, work, error_code
 """
 
 
@@ -112,12 +115,16 @@ def _take_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -
         taken = rows(_TAKE_BACK, {"id": generation_id, "most": settings.MAX_ATTEMPTS})
         if not taken:  # renewed or ended since we looked
             return 0
-        status, work = taken[0]
-        if status == "failed":
-            ledger.release(tenant_id, generation_id)
-            flows.ended(tenant_id, pool_id, pool, estimated=work, actual=0.0)
-        else:
+        status, work, error_code = taken[0]
+        if status == "queued":
             flows.given_back(tenant_id, pool_id, pool, work=work)
-        events.status_changed(tenant_id, generation_id, status)
+            events.status_changed(tenant_id, generation_id, status)
+        else:
+            endings.follow(
+                Ending(
+                    generation_id=generation_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool, status=status,
+                    work=work, was_running=True, error_code=error_code,
+                )
+            )  # fmt: skip
     log.warning("duties.lease_expired", generation=str(generation_id), status=status)
     return 1

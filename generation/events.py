@@ -25,6 +25,7 @@ UNFINISHED: Final = frozenset({"queued", "running"})
 WEBHOOKS: Final = {
     "completed": "generation.completed",
     "failed": "generation.failed",
+    "canceled": "generation.canceled",
     "rejected": "generation.rejected",
     "in_review": "generation.in_review",
 }

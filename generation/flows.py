@@ -37,6 +37,10 @@ WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
 RETURNING queued > 0 AND running + 1 >= cap
 """
 
+_WITHDRAWN: Final = """
+UPDATE generation_flow SET queued = queued - 1 WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
+"""
+
 _GIVEN_BACK: Final = """
 UPDATE generation_flow SET running = running - 1, queued = queued + 1, vtime = vtime - %(work)s / weight
 WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
@@ -67,6 +71,11 @@ def ended(tenant_id: UUID, pool_id: UUID, pool: str, *, estimated: float, actual
     freed = rows(_ENDED, parameters)
     if freed and freed[0][0]:
         on_commit(lambda: bell.ring(pool))
+
+
+def withdrawn(tenant_id: UUID, pool_id: UUID) -> None:
+    """A waiting job ended without having been claimed. It had paid nothing."""
+    changed(_WITHDRAWN, {"tenant": tenant_id, "pool": pool_id})
 
 
 def given_back(tenant_id: UUID, pool_id: UUID, pool: str, *, work: float) -> None:

@@ -165,6 +165,8 @@ class Generation(TenantRow):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
+    cancel_requested_at = models.DateTimeField(null=True, editable=False)
+    erased_at = models.DateTimeField(null=True, editable=False, help_text="Its words and images are gone; it is hidden")
     steps_run = models.PositiveIntegerField(default=0)
     model_version = models.CharField(max_length=64, blank=True)
     timings = models.JSONField(default=dict)
@@ -210,6 +212,7 @@ class Image(TenantRow):
 
     class Meta:
         constraints = [models.UniqueConstraint("tenant", "generation", "index", name="image_index_once")]
+        indexes = [models.Index("object_key", name="image_by_object")]
 
     def __str__(self) -> str:
         return f"image {self.index} of {self.generation_id}"

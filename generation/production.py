@@ -17,6 +17,7 @@ from generation import bell, pictures
 from generation.assignment import Assignment
 from generation.engine.protocol import Admission, Drawing, Drawn, Engine
 from generation.leases import LeaseKeeper
+from generation.lookout import Lookout
 from generation.progress import ProgressBoard
 from generation.source import Delivery, Job, WorkSource
 
@@ -29,12 +30,14 @@ class Production:
     def __init__(self, *, source: WorkSource, engine: Engine, storage: Storage, finishers: int = 2) -> None:
         self._source, self._engine, self._storage = source, engine, storage
         self._leases = LeaseKeeper(source)
+        self._lookout = Lookout(source)
         self._finishing = ThreadPoolExecutor(finishers, thread_name_prefix="finishing")
         self._waiting: deque[tuple[Assignment, int, Drawing]] = deque()
         self._held: set[Assignment] = set()
         self._draining, self._closing = Lock(), Event()
         self._progress = ProgressBoard()
         self._leases.start()
+        self._lookout.start()
 
     def drain(self, pool: str) -> None:
         """Answer one bell. Returns when no slot could be filled; what is being drawn goes on."""
@@ -55,6 +58,7 @@ class Production:
         for assignment in list(self._held):
             self._source.give_back(assignment.job, counted=False)
         self._leases.close()
+        self._lookout.close()
         self._progress.close()
 
     def _claim(self, pool: str) -> bool:
@@ -64,6 +68,7 @@ class Production:
             assignment = Assignment(job)
             self._held.add(assignment)
             self._leases.keep(job.lease_id, partial(self._lost, assignment))
+            self._lookout.keep(job.generation_id, job.lease_id, assignment.cancel)
             self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings())
         if len(self._waiting) >= self._engine.wait_for_slot(timeout=0) and self._source.ready(pool):
             # More is ready than fits here. Our own prefetch may swallow one bell, so that two wake somebody else.
@@ -103,7 +108,7 @@ class Production:
 
     def _end(self, assignment: Assignment) -> None:
         """The job's one ending. If it cannot be written, or the source says that somebody else holds the job now,
-        there is nothing to undo: the lease runs out, and the clock removes objects that no row adopted."""
+        there is nothing to undo: the lease runs out, and objects that no row adopted are removed."""
         job = assignment.job
         try:
             if assignment.abandoned:
@@ -111,6 +116,8 @@ class Production:
             elif assignment.mendable is not None:
                 log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
                 held = self._source.give_back(job, counted=True)
+            elif assignment.canceled and assignment.stopped:
+                held = self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
             elif assignment.stopped:
                 held = self._source.give_back(job, counted=False)
             elif assignment.deliveries:
@@ -118,11 +125,14 @@ class Production:
             else:
                 log.error("production.failed", generation=str(job.generation_id), error=str(assignment.verdict))
                 held = self._source.fail(job, code=assignment.verdict.code, detail=assignment.verdict.detail)
+            if not held:
+                self._source.discard(job)
             log.info("production.ended", generation=str(job.generation_id), dropped=not held)
         except Exception:
             log.exception("production.ending_failed", generation=str(job.generation_id))
         finally:
             self._leases.drop(job.lease_id)
+            self._lookout.drop(job.generation_id, job.lease_id)
             self._held.discard(assignment)
 
     def _lost(self, assignment: Assignment) -> None:

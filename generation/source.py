@@ -13,11 +13,12 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 
-from billing import ledger, pricing
+from billing import pricing
 from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
-from generation import events, flows
+from generation import endings, events, flows
+from generation.endings import Ending
 from generation.prompts import open_prompts
 from generation.spec import Format
 
@@ -86,14 +87,25 @@ class WorkSource(Protocol):
     def intend(self, job: Job, index: int, extension: str) -> str:
         """The object key for an image, noted before anything is put there."""
 
+    def canceled(self, lease_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these leases whose customer has canceled."""
+
     def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
         """The job's one good ending: images adopted, credits settled, the flow corrected."""
+
+    def cancel(self, job: Job, deliveries: Sequence[Delivery], *, begun: Sequence[int]) -> bool:
+        """The ending of a job that was canceled while it was drawn. Images that are stored are adopted and paid in
+        full; `begun` are the steps run for each of the others, paid as docs/billing.md states."""
+
+    def discard(self, job: Job) -> None:
+        """Doom what this lease put into storage: its images are nobody's."""
 
     def fail(self, job: Job, *, code: str, detail: str) -> bool:
         """The job's one bad ending. Nothing is charged."""
 
     def give_back(self, job: Job, *, counted: bool) -> bool:
-        """Let somebody else draw it. An uncounted attempt (a clean stop) does not bring the job nearer to failing."""
+        """Let somebody else draw it. An uncounted attempt (a clean stop) does not bring the job nearer to failing. One
+        that was canceled meanwhile ends instead, for nothing."""
 
 
 _LOWEST_FLOW: Final = """
@@ -129,26 +141,33 @@ UPDATE generation_generation SET lease_expires_at = now() + make_interval(secs =
 WHERE lease_id = ANY(%(leases)s) AND status = 'running' RETURNING lease_id
 """
 
-_COMPLETE: Final = """
-UPDATE generation_generation SET status = 'completed', finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
-    credits = %(credits)s, steps_run = %(steps_run)s, warnings = %(warnings)s, model_version = %(model_version)s,
+_CANCELED: Final = """
+SELECT lease_id FROM generation_generation
+WHERE lease_id = ANY(%s) AND status = 'running' AND cancel_requested_at IS NOT NULL
+"""
+
+# Every ending names the lease: where somebody else holds the job by now, it touches no row.
+_END: Final = """
+UPDATE generation_generation SET status = %(status)s, finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
+    credits = %(credits)s, error_code = %(error_code)s, error_detail = %(error_detail)s
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
+"""
+
+_DELIVER: Final = """
+UPDATE generation_generation SET status = %(status)s, finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
+    credits = %(credits)s, steps_run = %(steps_run)s, model_version = %(model_version)s,
+    warnings = CASE WHEN erased_at IS NULL THEN %(warnings)s::text[] ELSE warnings END,
     timings = jsonb_build_object(
         'queued_seconds', round(extract(epoch FROM started_at - created_at)::numeric, 3),
         'drawing_seconds', round(%(seconds)s::numeric, 3),
         'total_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3))
-WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
-"""
-
-_FAIL: Final = """
-UPDATE generation_generation SET status = 'failed', finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
-    credits = 0, error_code = %(code)s, error_detail = %(detail)s
-WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' RETURNING erased_at IS NOT NULL
 """
 
 _GIVE_BACK: Final = """
 UPDATE generation_generation SET status = 'queued', lease_id = NULL, lease_expires_at = NULL, started_at = NULL,
     attempts = attempts - %(uncounted)s
-WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' AND cancel_requested_at IS NULL
 """
 
 _ADOPT: Final = """
@@ -156,6 +175,15 @@ INSERT INTO generation_image (id, tenant_id, generation_id, index, seed, width, 
     object_key, steps_run, released_at)
 VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(height)s, %(content_type)s, %(bytes)s,
     %(sha256)s, %(object_key)s, %(steps_run)s, now())
+"""
+
+_DOOM: Final = """
+WITH leftover AS (
+    DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)
+    RETURNING id, tenant_id, object_key
+)
+INSERT INTO generation_doomedobject (id, tenant_id, object_key) SELECT id, tenant_id, object_key FROM leftover
+ON CONFLICT (tenant_id, object_key) DO NOTHING
 """
 
 _INTEND: Final = """
@@ -206,49 +234,28 @@ class PostgresSource:
             rows("SET LOCAL synchronous_commit = off")
             return {lease_id for (lease_id,) in rows(_RENEW, parameters)}
 
+    def canceled(self, lease_ids: Collection[UUID]) -> set[UUID]:
+        with platform_role():
+            return {lease_id for (lease_id,) in rows(_CANCELED, [list(lease_ids)])}
+
     def intend(self, job: Job, index: int, extension: str) -> str:
-        object_key = f"t/{job.tenant_id}/g/{job.generation_id}/{job.lease_id}-{index}.{extension}"
+        object_key = _object_key(job, index, extension)
         with platform_role():
             changed(_INTEND, [new_id(), job.tenant_id, object_key])
         return object_key
 
     def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
-        stored = [delivery.steps_run for delivery in deliveries]
-        credits_ = pricing.settled_credits(job.quote, n=job.n, steps=job.steps, stored=stored)
-        steps_run = sum(delivery.steps_run for delivery in deliveries)
-        ending = {
-            "id": job.generation_id,
-            "lease": job.lease_id,
-            "credits": credits_,
-            "steps_run": steps_run,
-            "seconds": sum(delivery.seconds for delivery in deliveries),
-            "warnings": sorted({warning for delivery in deliveries for warning in delivery.warnings}),
-            "model_version": (job.model_digest or job.model_revision)[:12],
-        }
-        with platform_role(), atomic():
-            if changed(_COMPLETE, ending) == 0:
-                return False
-            ledger.settle(job.tenant_id, job.generation_id, charge=credits_, images=len(deliveries))
-            for delivery in deliveries:
-                changed(_ADOPT, self._image(job, delivery))
-            changed(
-                "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)",
-                [job.tenant_id, [delivery.object_key for delivery in deliveries]],
-            )
-            drawn = job.work * steps_run / (job.steps * job.n)
-            flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=drawn)
-            events.status_changed(job.tenant_id, job.generation_id, "completed")
-        return True
+        return self._deliver(job, deliveries, status="completed", begun=())
+
+    def cancel(self, job: Job, deliveries: Sequence[Delivery], *, begun: Sequence[int]) -> bool:
+        return self._deliver(job, deliveries, status="canceled", begun=begun)
+
+    def discard(self, job: Job) -> None:
+        with platform_role():
+            changed(_DOOM, [job.tenant_id, [_object_key(job, index, job.format) for index in range(job.n)]])
 
     def fail(self, job: Job, *, code: str, detail: str) -> bool:
-        parameters = {"id": job.generation_id, "lease": job.lease_id, "code": code, "detail": detail[:2000]}
-        with platform_role(), atomic():
-            if changed(_FAIL, parameters) == 0:
-                return False
-            ledger.release(job.tenant_id, job.generation_id)
-            flows.ended(job.tenant_id, job.pool_id, job.pool, estimated=job.work, actual=0.0)
-            events.status_changed(job.tenant_id, job.generation_id, "failed")
-        return True
+        return self._end(job, status="failed", code=code, detail=detail)
 
     def give_back(self, job: Job, *, counted: bool) -> bool:
         if counted and job.attempts >= settings.MAX_ATTEMPTS:
@@ -257,10 +264,57 @@ class PostgresSource:
         parameters = {"id": job.generation_id, "lease": job.lease_id, "uncounted": 0 if counted else 1}
         with platform_role(), atomic():
             if changed(_GIVE_BACK, parameters) == 0:
-                return False
+                return self._end(job, status="canceled")
             flows.given_back(job.tenant_id, job.pool_id, job.pool, work=job.work)
             events.status_changed(job.tenant_id, job.generation_id, "queued")
         return True
+
+    def _end(self, job: Job, *, status: str, code: str = "", detail: str = "") -> bool:
+        """An ending without pictures, at no cost."""
+        parameters = {
+            "id": job.generation_id, "lease": job.lease_id, "status": status, "credits": 0, "error_code": code,
+            "error_detail": detail[:2000],
+        }  # fmt: skip
+        with platform_role(), atomic():
+            if changed(_END, parameters) == 0:
+                return False
+            endings.follow(_ending(job, status=status, error_code=code))
+        return True
+
+    def _deliver(self, job: Job, deliveries: Sequence[Delivery], *, status: str, begun: Sequence[int]) -> bool:
+        """An ending with the pictures that there are."""
+        stored = [delivery.steps_run for delivery in deliveries]
+        steps_run = sum(stored) + sum(begun)
+        credits_ = pricing.settled_credits(job.quote, n=job.n, steps=job.steps, stored=stored, abandoned=begun)
+        ending = {
+            "id": job.generation_id,
+            "lease": job.lease_id,
+            "status": status,
+            "credits": credits_,
+            "steps_run": steps_run,
+            "seconds": sum(delivery.seconds for delivery in deliveries),
+            "warnings": sorted({warning for delivery in deliveries for warning in delivery.warnings}),
+            "model_version": (job.model_digest or job.model_revision)[:12],
+        }
+        drawn = job.work * steps_run / (job.steps * job.n)
+        with platform_role(), atomic():
+            found = rows(_DELIVER, ending)
+            if not found:
+                return False
+            if found[0][0]:  # erased while it was drawn
+                self.discard(job)
+            else:
+                self._adopt(job, deliveries)
+            endings.follow(_ending(job, status=status, drawn=drawn, credits=credits_, images=len(deliveries)))
+        return True
+
+    def _adopt(self, job: Job, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            changed(_ADOPT, self._image(job, delivery))
+        changed(
+            "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)",
+            [job.tenant_id, [delivery.object_key for delivery in deliveries]],
+        )
 
     def _lease_next(self, tenant_id: UUID, pool_id: UUID, pool: str, vtime: float) -> Job | None:
         lease_id = uuid4()
@@ -280,10 +334,17 @@ class PostgresSource:
             # One row that cannot be read must not stand in the way of everybody's claims.
             log.exception("source.prompt_unreadable", generation=str(generation_id))
             detail = "The stored prompt could not be opened."
-            changed(_FAIL, {"id": generation_id, "lease": lease_id, "code": "internal_error", "detail": detail})
-            ledger.release(tenant_id, generation_id)
-            flows.ended(tenant_id, pool_id, pool, estimated=work, actual=0.0)
-            events.status_changed(tenant_id, generation_id, "failed")
+            changed(
+                _END,
+                {"id": generation_id, "lease": lease_id, "status": "failed", "credits": 0,
+                 "error_code": "internal_error", "error_detail": detail},
+            )  # fmt: skip
+            endings.follow(
+                Ending(
+                    generation_id=generation_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool, status="failed",
+                    work=work, was_running=True, error_code="internal_error",
+                )
+            )  # fmt: skip
             return None
 
     @staticmethod
@@ -302,6 +363,17 @@ class PostgresSource:
             "object_key": delivery.object_key,
             "steps_run": delivery.steps_run,
         }
+
+
+def _object_key(job: Job, index: int, extension: str) -> str:
+    return f"t/{job.tenant_id}/g/{job.generation_id}/{job.lease_id}-{index}.{extension}"
+
+
+def _ending(job: Job, *, status: str, **fields: Any) -> Ending:
+    return Ending(
+        generation_id=job.generation_id, tenant_id=job.tenant_id, pool_id=job.pool_id, pool=job.pool, status=status,
+        work=job.work, was_running=True, **fields,
+    )  # fmt: skip
 
 
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from generation import api, catalogue, console, quotes
+from generation import api, cancel_api, catalogue, console, quotes
 from generation.media import media
 
 urlpatterns = [
@@ -8,6 +8,8 @@ urlpatterns = [
     *catalogue.urlpatterns,
     path("v1/generations", api.GenerationList.as_view(), name="generations"),
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
+    path("v1/generations/<uuid:generation_id>/cancel", cancel_api.CancelOne.as_view(), name="generation-cancel"),
+    path("v1/generations/cancel", cancel_api.CancelMany.as_view(), name="generations-cancel"),
     path("v1/generations/status/<uuid:generation_id>", api.GenerationStatus.as_view(), name="generation-status"),
     path("v1/generations/result/<uuid:generation_id>", api.GenerationResult.as_view(), name="generation-result"),
     path("v1/quotes", quotes.QuoteList.as_view(), name="quotes"),

@@ -22,6 +22,7 @@ from tenants.models import Tenant, WebhookEndpoint
 KINDS: Final[Mapping[str, str]] = {
     "generation.completed": "A generation has its pictures.",
     "generation.failed": "A generation came to nothing.",
+    "generation.canceled": "A generation was canceled.",
     "generation.rejected": "Moderation let no picture of a generation through.",
     "generation.in_review": "A generation waits for a decision of the platform's staff.",
     "generation.released": "Staff let pictures through that had waited for them.",

@@ -1,0 +1,119 @@
+"""Stopping work on request. What waits is canceled at once and costs nothing. What runs is flagged: its worker hears
+of it within a step, stops, and ends it at the price of what was done (docs/billing.md); should the worker be lost
+first, whoever takes the job back ends it for nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from easel.database import rows
+from generation import endings, stop_signs
+from generation.endings import Ending
+from tenants.scope import tenant_scope
+
+BATCH: Final = 100  # in one transaction: its locks keep the tenant's other work waiting
+MOST: Final = 2_000  # in one request
+
+# Locked in the order of their ids, so that two of these never wait for each other in a circle. A claim or an ending
+# that comes first changes the status, which is looked at again once the lock is held.
+_STOP: Final = """
+WITH asked AS (
+    SELECT id FROM generation_generation
+    WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND status IN ('queued', 'running') AND erased_at IS NULL
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE generation_generation AS g SET
+    cancel_requested_at = coalesce(cancel_requested_at, now()),
+    status = CASE WHEN status = 'queued' THEN 'canceled' ELSE status END,
+    credits = CASE WHEN status = 'queued' THEN 0 END,
+    finished_at = CASE WHEN status = 'queued' THEN now() END
+FROM asked, generation_pool pool
+WHERE g.id = asked.id AND pool.id = g.pool_id AND g.status IN ('queued', 'running')
+RETURNING g.id, g.pool_id, pool.name, g.work, g.status
+"""
+
+# Newest first: what would be claimed next is the least likely to change under our hands.
+_FIND: Final = """
+SELECT g.id FROM generation_generation g JOIN generation_model m ON m.id = g.model_id
+WHERE g.tenant_id = %(tenant)s AND g.status = ANY(%(statuses)s) AND g.erased_at IS NULL
+    AND g.cancel_requested_at IS NULL
+    AND (%(ids)s::uuid[] IS NULL OR g.id = ANY(%(ids)s::uuid[]))
+    AND (%(model)s::text IS NULL OR m.name = %(model)s)
+    AND (%(before)s::timestamptz IS NULL OR g.created_at < %(before)s)
+    AND (%(metadata)s::jsonb IS NULL OR g.metadata @> %(metadata)s::jsonb)
+ORDER BY g.id DESC LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which of a tenant's unfinished generations; every condition that is given must hold."""
+
+    ids: Sequence[UUID] | None = None
+    statuses: tuple[str, ...] = ("queued", "running")
+    model: str | None = None
+    created_before: datetime | None = None
+    metadata: str | None = None  # a JSON object that the generation's metadata must contain
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """`canceled` have ended; `stopping` were being drawn, and end within a step of their worker's."""
+
+    canceled: tuple[UUID, ...] = ()
+    stopping: tuple[UUID, ...] = ()
+    has_more: bool = False
+
+
+def cancel(tenant_id: UUID, generation_id: UUID) -> Stopped:
+    """Stop one. Empty where there is none that is unfinished."""
+    with tenant_scope(tenant_id):
+        return stop(tenant_id, [generation_id])
+
+
+def cancel_many(tenant_id: UUID, chosen: Filter) -> Stopped:
+    """Stop at most MOST of those that match, in transactions of BATCH; `has_more` says that others were left."""
+    with tenant_scope(tenant_id):
+        found = [generation_id for (generation_id,) in rows(_FIND, _conditions(tenant_id, chosen))]
+    canceled: list[UUID] = []
+    stopping: list[UUID] = []
+    for start in range(0, min(len(found), MOST), BATCH):
+        with tenant_scope(tenant_id):
+            stopped = stop(tenant_id, found[start : min(start + BATCH, MOST)])
+        canceled.extend(stopped.canceled)
+        stopping.extend(stopped.stopping)
+    return Stopped(tuple(canceled), tuple(stopping), has_more=len(found) > MOST)
+
+
+def stop(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Stopped:
+    """Stop these, as part of the caller's transaction in the tenant's scope."""
+    canceled, stopping = [], []
+    for generation_id, pool_id, pool, work, status in rows(_STOP, {"tenant": tenant_id, "ids": list(generation_ids)}):
+        if status == "running":
+            stopping.append(generation_id)
+            continue
+        canceled.append(generation_id)
+        endings.follow(
+            Ending(
+                generation_id=generation_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool, status=status,
+                work=work, was_running=False,
+            )
+        )  # fmt: skip
+    if stopping:
+        stop_signs.raise_for(stopping)
+    return Stopped(tuple(canceled), tuple(stopping))
+
+
+def _conditions(tenant_id: UUID, chosen: Filter) -> dict[str, Any]:
+    return {
+        "tenant": tenant_id,
+        "statuses": list(chosen.statuses),
+        "ids": None if chosen.ids is None else list(chosen.ids),
+        "model": chosen.model,
+        "before": chosen.created_before,
+        "metadata": chosen.metadata,
+        "limit": MOST + 1,
+    }

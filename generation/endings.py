@@ -1,0 +1,48 @@
+"""Exactly one ending. Whoever ends a generation changes its row by one conditional UPDATE; where that touched the row,
+everything that hangs on the ending follows here, in the same transaction: the hold, the flow, what listeners are told.
+
+Lock order: generation → wallet → flow.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from billing import ledger
+from easel.database import on_commit
+from generation import events, flows
+
+ENDINGS: Final = Counter("easel_generations_ended_total", "Endings of generations, by kind", ["status", "error_code"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What an ending's UPDATE decided. `drawn` is the work that was really done, of the `work` that was estimated."""
+
+    generation_id: UUID
+    tenant_id: UUID
+    pool_id: UUID
+    pool: str
+    status: str
+    work: float
+    was_running: bool
+    drawn: float = 0.0
+    credits: int = 0
+    images: int = 0
+    error_code: str = ""
+
+
+def follow(ending: Ending) -> None:
+    """All that hangs on an ending. The caller's transaction has just changed the row and adopted its images; what
+    fails here undoes that."""
+    ledger.settle(
+        ending.tenant_id, ending.generation_id, charge=ending.credits, status=ending.status, images=ending.images
+    )
+    if ending.was_running:
+        flows.ended(ending.tenant_id, ending.pool_id, ending.pool, estimated=ending.work, actual=ending.drawn)
+    else:
+        flows.withdrawn(ending.tenant_id, ending.pool_id)
+    events.status_changed(ending.tenant_id, ending.generation_id, ending.status)
+    on_commit(ENDINGS.labels(ending.status, ending.error_code).inc)

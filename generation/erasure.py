@@ -1,0 +1,43 @@
+"""Deleting a generation: its words, its images and what the customer attached. The row stays for the books, hidden.
+
+What is unfinished is stopped first. A running one has no words from then on; its worker still holds them, and when it
+comes home its objects are doomed instead of adopted.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from easel.database import changed, rows
+from generation import cancel
+from tenants.scope import tenant_scope
+
+_ERASE: Final = """
+UPDATE generation_generation SET erased_at = now(), prompt_sealed = ''::bytea, negative_prompt_sealed = ''::bytea,
+    metadata = '{}', warnings = '{}'
+WHERE tenant_id = %(tenant)s AND id = %(id)s AND erased_at IS NULL RETURNING id
+"""
+
+# An object may be shared by an image that was answered from the cache: it goes with its last reference.
+_DOOM_IMAGES: Final = """
+WITH gone AS (
+    DELETE FROM generation_image WHERE tenant_id = %(tenant)s AND generation_id = %(id)s
+    RETURNING id, tenant_id, object_key
+)
+INSERT INTO generation_doomedobject (id, tenant_id, object_key)
+SELECT id, tenant_id, object_key FROM gone WHERE NOT EXISTS (
+    SELECT 1 FROM generation_image other
+    WHERE other.object_key = gone.object_key AND other.tenant_id = gone.tenant_id AND other.generation_id <> %(id)s
+)
+ON CONFLICT (tenant_id, object_key) DO NOTHING
+"""
+
+
+def erase(tenant_id: UUID, generation_id: UUID) -> bool:
+    """False where the tenant has no such generation (any more). Credits that were charged stay charged."""
+    parameters = {"tenant": tenant_id, "id": generation_id}
+    with tenant_scope(tenant_id):
+        cancel.stop(tenant_id, [generation_id])
+        if not rows(_ERASE, parameters):
+            return False
+        changed(_DOOM_IMAGES, parameters)
+    return True
