@@ -6,7 +6,7 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test check style types imports migrations bench starter install install-dev
+.PHONY: help up down status reset test check style types imports migrations bench starter deploytools install install-dev
 .NOTPARALLEL:
 
 help: ## This list
@@ -52,6 +52,9 @@ bench: install-dev ## Measure what the project promises
 
 starter: install-dev ## Train the starter model anew (hours; ARGS=--short: minutes)
 	@exec $(PY) -m starter.make $(ARGS)
+
+deploytools: install-dev ## helm, hadolint and docker-compose into build/, to check deploy/
+	@exec $(PY) deploy/tools.py
 
 install:
 	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian, Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; }

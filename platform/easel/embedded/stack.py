@@ -79,6 +79,8 @@ class Stack:
             {"targets": [f"127.0.0.1:{self._ports[metrics_port(process)]}"], "labels": {"process": process}}
             for process in EXPORTING
         ]
+        screening = f"127.0.0.1:{self._ports['screening']}"  # tells its metrics on the port it answers on
+        targets.append({"targets": [screening], "labels": {"process": "screening"}})
         screening = f"127.0.0.1:{self._ports['screening']}"  # its one port has its metrics, too
         targets.append({"targets": [screening], "labels": {"process": "screening"}})
         (self.var.config / "metrics.json").write_text(json.dumps(targets, indent=2) + "\n")
