@@ -36,7 +36,7 @@ class Assignment:
                 Drawing(
                     image_id=job.generation_id,
                     checkpoint=checkpoint,
-                    prompt=job.prompt,
+                    prompt=f"{job.model_prompt_prefix} {job.prompt}".lstrip(),
                     negative_prompt=job.negative_prompt,
                     steps=job.steps,
                     width=job.width,

@@ -44,6 +44,24 @@ class Model(models.Model):
     default_cfg_scale = models.FloatField(default=7.0)
     default_sampler = models.CharField(max_length=40, default="DPM++ 2M")
     factor = models.FloatField(default=1.0, help_text="Cost of one model call per megapixel, relative to SD 1.5")
+    prompt_prefix = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Put before every prompt: a style's words, a fine-tune's trigger words",
+    )
+    categories = models.JSONField(
+        default=list, blank=True, db_default=[], help_text='The kinds of prompts that "auto" sends here'
+    )
+    fallback = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Draws in its place while it is out of order",
+    )
     enabled = models.BooleanField(default=True)
     is_default = models.BooleanField(default=False)
     restricted = models.BooleanField(

@@ -1,6 +1,7 @@
 """Registering models: what a folder says of itself, pinned by its digest."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,48 @@ from generation.models import Model, Pool
 STARTER: Final = "starter"
 # The starter model is tiny; SD 1.5 is the measure of the factor.
 STARTER_FACTOR: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StarterStyle:
+    """One of the starter's three styles as a model of its own: the same files, other words before the prompt."""
+
+    name: str
+    title: str
+    style: str
+    prompt_prefix: str
+    categories: tuple[str, ...]
+
+    @property
+    def description(self) -> str:
+        return (
+            f"The starter model with every picture as a {self.style}: “{self.prompt_prefix}” stands before each prompt."
+        )
+
+
+STARTER_STYLES: Final = (
+    StarterStyle(
+        name="starter-landscape",
+        title="Easel starter: landscape",
+        style="flat illustration",
+        prompt_prefix="flat illustration of",
+        categories=("landscape", "architecture"),
+    ),
+    StarterStyle(
+        name="starter-portrait",
+        title="Easel starter: portrait",
+        style="3d render",
+        prompt_prefix="3d render of",
+        categories=("portrait",),
+    ),
+    StarterStyle(
+        name="starter-cartoon",
+        title="Easel starter: cartoon",
+        style="cartoon",
+        prompt_prefix="cartoon of",
+        categories=("cartoon", "animal"),
+    ),
+)
 
 
 def register(name: str, source: str, *, pool: str = "default", **fields: Any) -> Model:
@@ -33,28 +76,44 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
     return model
 
 
-def register_starter(*, name: str = STARTER) -> Model:
-    """The model Easel ships, if its files are the ones that were shipped. It draws one native size; other sizes are
-    made from that. It is the default until an operator names another."""
+def register_starter() -> list[Model]:
+    """The model Easel ships, and its styles, if its files are the ones that were shipped. It draws one native size;
+    other sizes are made from that. It is the default until an operator names another."""
     folder = settings.STARTER_FOLDER
     pinned = folder / "DIGEST"
     checkpoint.verify(folder, pinned.read_text().strip() if pinned.is_file() else "")
-    return register(
-        name,
+    common: dict[str, Any] = {
+        "license": "See starter/weights/README.md",
+        "native_size": native_size(folder),
+        "min_size": 64,
+        "max_size": 1024,
+        "default_size": 512,
+        "default_steps": 20,
+        "default_cfg_scale": 4.0,
+        "default_sampler": "DPM++ 2M",
+        "factor": STARTER_FACTOR,
+    }
+    starter = register(
+        STARTER,
         str(folder),
         title="Easel starter",
         description="A small demonstration model trained on emoji artwork. It draws single things in three styles.",
-        license="See starter/weights/README.md",
-        native_size=native_size(folder),
-        min_size=64,
-        max_size=1024,
-        default_size=512,
-        default_steps=20,
-        default_cfg_scale=4.0,
-        default_sampler="DPM++ 2M",
-        factor=STARTER_FACTOR,
-        is_default=not Model.objects.filter(tenant=None, is_default=True).exclude(name=name).exists(),
+        is_default=not Model.objects.filter(tenant=None, is_default=True).exclude(name=STARTER).exists(),
+        **common,
     )
+    styles = [
+        register(
+            style.name,
+            str(folder),
+            title=style.title,
+            description=style.description,
+            prompt_prefix=style.prompt_prefix,
+            categories=list(style.categories),
+            **common,
+        )
+        for style in STARTER_STYLES
+    ]
+    return [starter, *styles]
 
 
 def native_size(folder: Path) -> int:

@@ -53,6 +53,7 @@ class Job:
     model_revision: str
     model_digest: str
     model_native_size: int | None
+    model_prompt_prefix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ WHERE g.id = (
 ) AND m.id = g.model_id AND t.id = g.tenant_id
 RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sealed, g.steps, g.width, g.height,
     g.cfg_scale, g.sampler, g.seed, g.n, g.format, g.work, g.quote, m.name, m.source, m.revision, m.digest,
-    m.native_size, t.data_key, t.data_key_version
+    m.native_size, m.prompt_prefix, t.data_key, t.data_key_version
 """
 
 _CHARGE_FLOW: Final = """
@@ -378,7 +379,8 @@ def _ending(job: Job, *, status: str, **fields: Any) -> Ending:
 
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
     (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
-     format_, work, quote, model_name, source, revision, digest, native_size, data_key, version) = row  # fmt: skip
+     format_, work, quote, model_name, source, revision, digest, native_size, prefix, data_key,
+     version) = row  # fmt: skip
     key: DataKey = open_data_key(data_key, version)
     prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
     return Job(
@@ -386,5 +388,5 @@ def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID
         attempts=attempts, prompt=prompt, negative_prompt=negative_prompt, steps=steps, width=width, height=height,
         cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, work=work, quote=quote,
         model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
-        model_native_size=native_size,
+        model_native_size=native_size, model_prompt_prefix=prefix,
     )  # fmt: skip

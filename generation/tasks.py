@@ -47,7 +47,7 @@ class Workshop(Middleware):
 
 
 def checkpoints(pools: list[str]) -> list[Checkpoint]:
-    """The models of these pools, the default one first."""
+    """The models of these pools, the default one first; those that share their files once."""
     with platform_role():
         found = rows(
             "SELECT m.name, m.source, m.revision, m.digest, m.native_size FROM generation_model m "
@@ -55,10 +55,11 @@ def checkpoints(pools: list[str]) -> list[Checkpoint]:
             "ORDER BY m.is_default DESC, m.name",
             [pools],
         )
-    return [
+    named = [
         Checkpoint(name=name, source=source, revision=revision, digest=digest, native_size=native_size)
         for name, source, revision, digest, native_size in found
     ]
+    return list(dict.fromkeys(named))
 
 
 def draw(pool: str) -> None:

@@ -100,7 +100,8 @@ class Artist:
     def __init__(self, folder: Path) -> None:
         self.pipeline: StableDiffusionPipeline = DiffusionPipeline.from_pretrained(str(folder))
         self.pipeline.set_progress_bar_config(disable=True)
-        self.pipeline.unet.to(memory_format=torch.channels_last)
+        for part in (self.pipeline.unet, self.pipeline.vae):
+            part.to(memory_format=torch.channels_last)
 
     def draw(
         self,

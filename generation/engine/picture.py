@@ -25,7 +25,7 @@ def finish(image: NDArray[np.float32], drawing: Drawing) -> Pixels:
 
 
 def warnings(model: Model, drawing: Drawing) -> list[str]:
-    return [*_unread_words(model, drawing), *_size_warning(model.checkpoint, drawing)]
+    return [*_unread_words(model, drawing), *_size_warning(drawing.checkpoint, drawing)]
 
 
 def _pixels(image: NDArray[np.float32]) -> Pixels:
@@ -60,7 +60,7 @@ def _unread_words(model: Model, drawing: Drawing) -> list[str]:
             unread = tokenizer.decode(ids[room:]).strip()
             quoted = unread if len(unread) <= QUOTED else f"{unread[:QUOTED].rstrip()}…"
             warnings.append(
-                f"The {kind} is {len(ids)} tokens long, and {model.checkpoint.name} reads {room}: "
+                f"The {kind} is {len(ids)} tokens long, and {drawing.checkpoint.name} reads {room}: "
                 f"“{quoted}” had no effect."
             )
     return warnings

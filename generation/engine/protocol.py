@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A model's files: a local folder or a hub id with its revision, and the digest they must have ("" for a
-    hub id that nobody pinned). `native_size` is the one square edge in pixels it draws at, None if any."""
+    hub id that nobody pinned). `native_size` is the one square edge in pixels it draws at, None if any.
 
-    name: str
+    Models under several names that share their files are one checkpoint: loaded once, drawn in one batch."""
+
+    name: str = field(compare=False)
     source: str
     revision: str = ""
     digest: str = ""

@@ -158,7 +158,7 @@ def test_more_models_than_fit_are_drawn_one_after_the_other_without_changing_to_
 ) -> None:
     caplog.set_level("INFO", "generation.engine.loading")
     engine = LoopEngine(device="cpu", threads=1, models_held=2, most_slots=SLOTS)
-    models = [replace(checkpoint, name=name) for name in ("red", "green", "blue")]
+    models = [replace(checkpoint, name=name, revision=name) for name in ("red", "green", "blue")]
     futures = [admit(engine, a_drawing(model, steps=5)) for model in (*models, *models[:2])]
     pictures = [future.result(timeout=60).pixels.tobytes() for future in futures]
     engine.close()

@@ -71,9 +71,9 @@ def test_the_starter_does_not_push_an_operators_default_aside(workshop: Workshop
     with platform_role():
         try:
             register(workshop.model.name, workshop.model.source, pool=workshop.pool, is_default=True)
-            assert not register_starter().is_default
+            assert not register_starter()[0].is_default
             register(workshop.model.name, workshop.model.source, pool=workshop.pool)  # renewed, and still the default
             assert Model.objects.get(id=workshop.model.id).is_default
         finally:
             Model.objects.filter(id=workshop.model.id).update(is_default=False)
-        assert register_starter().is_default
+        assert register_starter()[0].is_default

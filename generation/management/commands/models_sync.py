@@ -10,12 +10,13 @@ from generation.registry import register_starter
 
 
 class Command(BaseCommand):
-    help = "Register the starter model, or renew it after its files changed."
+    help = "Register the starter model and its styles, or renew them after the files changed."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with platform_role():
-                model = register_starter()
+                models = register_starter()
         except CheckpointError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{model.name} {model.version} from {model.source}")
+        for model in models:
+            self.stdout.write(f"{model.name} {model.version} from {model.source}")
