@@ -15,10 +15,11 @@ from rest_framework.views import APIView
 
 from billing import plans
 from easel.database import rows
+from easel.fields import StrictString
 from easel.problems import invalid
 from generation import routing
 from generation.models import Model
-from generation.request import GenerationRequest, StrictString, spec_for, within_plan
+from generation.request import GenerationRequest, spec_for, within_plan
 from generation.spec import GenerationSpec
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope

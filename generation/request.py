@@ -1,12 +1,12 @@
 """The body of `POST /v1/generations`: every rule that a single field can break, each with the field's name."""
 
-import math
 import secrets
 from typing import Any, Final
 
 from rest_framework import serializers
 
 from billing.plans import Limits
+from easel.fields import StrictForm, StrictInteger, StrictNumber, StrictString
 from generation import samplers
 from generation.models import Model
 from generation.spec import FORMATS, LARGEST_SEED, LONGEST_PROMPT, MOST_IMAGES, MOST_STEPS, GenerationSpec
@@ -16,34 +16,7 @@ LARGEST_SIZE: Final = 4096
 MOST_METADATA: Final = 16
 
 
-class StrictString(serializers.CharField):
-    """A JSON string; DRF's own field would take numbers too."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))
-
-
-class StrictInteger(serializers.IntegerField):
-    """A JSON integer; DRF's own field would take "30" and true too."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return int(super().to_internal_value(data))
-
-
-class StrictNumber(serializers.FloatField):
-    """A finite JSON number."""
-
-    def to_internal_value(self, data: Any) -> float:
-        if type(data) not in {int, float} or not math.isfinite(data):
-            self.fail("invalid")
-        return float(data)
-
-
-class GenerationRequest(serializers.Serializer[GenerationSpec]):
+class GenerationRequest(StrictForm):
     """What a model decides (default steps, sizes, guidance and sampler) is settled by `spec_for`."""
 
     prompt = StrictString(max_length=LONGEST_PROMPT, help_text="What to draw.")
@@ -67,13 +40,6 @@ class GenerationRequest(serializers.Serializer[GenerationSpec]):
     metadata = serializers.DictField(
         child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Yours; returned as it came."
     )
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, dict):
-            unknown = {name: [f"There is no field {name!r}."] for name in data if name not in self.fields}
-            if unknown:
-                raise serializers.ValidationError(unknown, code="unknown_field")
-        return dict(super().to_internal_value(data))
 
     def validate_width(self, value: int) -> int:
         return _multiple(value)

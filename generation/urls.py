@@ -1,6 +1,6 @@
 from django.urls import path
 
-from generation import api, cancel_api, catalogue, console, quotes
+from generation import api, cancel_api, catalogue, console, quotes, tickets
 from generation.media import media
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("v1/generations/cancel", cancel_api.CancelMany.as_view(), name="generations-cancel"),
     path("v1/generations/status/<uuid:generation_id>", api.GenerationStatus.as_view(), name="generation-status"),
     path("v1/generations/result/<uuid:generation_id>", api.GenerationResult.as_view(), name="generation-result"),
+    path("v1/generations/<uuid:generation_id>/tickets", tickets.TicketList.as_view(), name="generation-tickets"),
     path("v1/quotes", quotes.QuoteList.as_view(), name="quotes"),
     path("media/<str:token>", media, name="media"),
 ]

@@ -9,7 +9,9 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from easel.problems import CHALLENGE, Problem
-from tenants import tokens
+from easel.requests import client_address
+from tenants import last_use, tokens
+from tenants.keys import KeyRecord
 from tenants.tokens import Principal, TokenRefused
 
 if TYPE_CHECKING:  # rest_framework.views itself imports this module, which the settings name
@@ -21,17 +23,33 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Principal, str]:
         token = _bearer(request.headers.get("Authorization", ""))
-        try:
-            principal = tokens.verify(token, key_hint=request.headers.get("X-API-Key", ""))
-        except TokenRefused as error:
-            raise refused(error) from error
-        if principal.key.tenant_frozen_at is not None:
-            raise Problem("tenant_suspended", "This account is suspended. Ask the platform's staff.")
+        principal = admit(
+            token, key_hint=request.headers.get("X-API-Key", ""), address=client_address(request._request)
+        )
         structlog.contextvars.bind_contextvars(tenant=str(principal.tenant_id))
         return principal, token
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
+
+
+def admit(token: str, *, key_hint: str, address: str) -> Principal:
+    """Whoever holds this token, asking from this address; or the Problem that says why not. Reads the database."""
+    try:
+        principal = tokens.verify(token, key_hint=key_hint)
+    except TokenRefused as error:
+        raise refused(error) from error
+    may_enter(principal.key, address)
+    last_use.note(principal.key)
+    return principal
+
+
+def may_enter(key: KeyRecord, address: str) -> None:
+    """A key that was proven still opens nothing for a suspended tenant, or from outside its networks."""
+    if key.tenant_frozen_at is not None:
+        raise Problem("tenant_suspended", "This account is suspended. Ask the platform's staff.")
+    if not key.admits(address):
+        raise Problem("address_not_allowed", "This API key may not be used from this address.")
 
 
 class HasScope(BasePermission):

@@ -1,18 +1,19 @@
 """API keys: made once, shown once, looked up on every request.
 
 A look-up is the customer web's only cross-tenant read (`auth_key()`, a SECURITY DEFINER function), remembered per
-process for `REMEMBER_SECONDS`, so that a revoked key is refused everywhere within five seconds.
+process for `REMEMBER_SECONDS`, so that a revoked key or token is refused everywhere within five seconds.
 """
 
+import ipaddress
 import re
 import secrets
 import string
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from easel.crypto import DataKey, open_data_key, open_sealed, seal
@@ -33,6 +34,9 @@ SCOPES: Final = {
     "generations:read": "Read generations and fetch their images.",
     "account:read": "Read the plan, its limits and the wallet.",
     "usage:read": "Read what was used, by day, key, model and status.",
+    "keys:read": "List API keys, without their secrets.",
+    "keys:write": "Create, change, rotate and revoke API keys.",
+    "audit:read": "Read and export the audit log.",
 }
 
 
@@ -51,6 +55,13 @@ class KeyRecord:
     tenant_frozen_at: datetime | None
     data_key_sealed: bytes
     data_key_version: int
+    previous_secret_sealed: bytes | None
+    previous_until: datetime | None
+    allowed_networks: tuple[str, ...]
+    tokens_not_before: datetime | None
+    last_used_at: datetime | None
+    allowed_origins: tuple[str, ...]
+    revoked_tokens: frozenset[bytes]
 
     @property
     def data_key(self) -> DataKey:
@@ -60,6 +71,24 @@ class KeyRecord:
     def secret(self) -> bytes:
         """What an HS256 signature is verified with: the ASCII bytes of the secret as the customer holds it."""
         return open_sealed(self.secret_sealed, key=self.data_key, context=_context(self.key_id))
+
+    @property
+    def secrets(self) -> list[bytes]:
+        """Every secret that is good now, the newest first: two while a rotation overlaps."""
+        good = [self.secret]
+        if self.previous_secret_sealed and self.previous_until and self.previous_until > datetime.now(UTC):
+            good.append(open_sealed(self.previous_secret_sealed, key=self.data_key, context=_context(self.key_id)))
+        return good
+
+    def admits(self, address: str) -> bool:
+        """Whether the key may be used from this address. An address that cannot be read is outside of any list."""
+        if not self.allowed_networks:
+            return True
+        try:
+            caller = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(caller in ipaddress.ip_network(network) for network in self.allowed_networks)
 
 
 def tenant_data_key(tenant: Tenant) -> DataKey:
@@ -73,13 +102,14 @@ def mint(
     scopes: Collection[str],
     mode: str = APIKey.Mode.LIVE,
     expires_at: datetime | None = None,
+    allowed_networks: Collection[str] = (),
 ) -> tuple[APIKey, str]:
     """A new key and its secret, which nobody can read again. Needs the tenant's scope or the platform role."""
     unknown = set(scopes) - SCOPES.keys()
     if unknown:
         raise ValueError(f"There is no scope {min(unknown)!r}.")
     key_id = new_id()
-    secret = f"es_{_random(_SECRET_LENGTH)}"
+    secret, sealed = new_secret(tenant, key_id)
     key = APIKey.objects.create(
         id=key_id,
         tenant=tenant,
@@ -88,9 +118,16 @@ def mint(
         mode=mode,
         scopes=sorted(scopes),
         expires_at=expires_at,
-        secret_sealed=seal(secret.encode(), key=tenant_data_key(tenant), context=_context(key_id)),
+        allowed_networks=list(allowed_networks),
+        secret_sealed=sealed,
     )
     return key, secret
+
+
+def new_secret(tenant: Tenant, key_id: UUID) -> tuple[str, bytes]:
+    """A secret as the customer gets it, and as the key's row keeps it."""
+    secret = f"es_{_random(_SECRET_LENGTH)}"
+    return secret, seal(secret.encode(), key=tenant_data_key(tenant), context=_context(key_id))
 
 
 def find(public_id: str) -> KeyRecord | None:
@@ -99,18 +136,10 @@ def find(public_id: str) -> KeyRecord | None:
     remembered = _remembered.get(public_id)
     if remembered is not None and remembered[0] > now:
         return remembered[1]
-    found = rows(
-        "SELECT key_id, tenant_id, mode, scopes, secret_sealed, expires_at, revoked_at, tenant_frozen_at, data_key, "
-        "data_key_version FROM auth_key(%s)",
-        [public_id],
-    )
+    found = rows(_FIND, [public_id])
     if not found:
         return None
-    key_id, tenant_id, mode, scopes, secret, expires_at, revoked_at, frozen_at, data_key, version = found[0]
-    record = KeyRecord(
-        public_id, key_id, tenant_id, mode, frozenset(scopes), bytes(secret), expires_at, revoked_at, frozen_at,
-        bytes(data_key), version,
-    )  # fmt: skip
+    record = _record(public_id, found[0])
     with _lock:
         if len(_remembered) >= REMEMBER_AT_MOST:
             _remembered.clear()
@@ -118,10 +147,35 @@ def find(public_id: str) -> KeyRecord | None:
     return record
 
 
+def forget(public_id: str) -> None:
+    """Look this key up anew at its next use in this process; others do within REMEMBER_SECONDS."""
+    with _lock:
+        _remembered.pop(public_id, None)
+
+
 def forget_all() -> None:
     """Drop this process's memory of keys."""
     with _lock:
         _remembered.clear()
+
+
+_FIND: Final = (
+    "SELECT key_id, tenant_id, mode, scopes, secret_sealed, expires_at, revoked_at, tenant_frozen_at, data_key, "
+    "data_key_version, previous_secret_sealed, previous_until, allowed_networks, tokens_not_before, last_used_at, "
+    "allowed_origins, revoked_tokens FROM auth_key(%s)"
+)
+
+
+def _record(public_id: str, row: tuple[Any, ...]) -> KeyRecord:
+    (
+        key_id, tenant_id, mode, scopes, secret, expires_at, revoked_at, frozen_at, data_key, version,
+        previous, previous_until, networks, not_before, last_used_at, origins, revoked,
+    ) = row  # fmt: skip
+    return KeyRecord(
+        public_id, key_id, tenant_id, mode, frozenset(scopes), bytes(secret), expires_at, revoked_at, frozen_at,
+        bytes(data_key), version, bytes(previous) if previous else None, previous_until, tuple(networks), not_before,
+        last_used_at, tuple(origins), frozenset(map(bytes, revoked)),
+    )  # fmt: skip
 
 
 _remembered: dict[str, tuple[float, KeyRecord]] = {}

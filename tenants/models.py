@@ -57,6 +57,9 @@ class Tenant(models.Model):
     frozen_at = models.DateTimeField(null=True, blank=True)
     data_key = models.BinaryField(editable=False)
     data_key_version = models.PositiveIntegerField(editable=False)
+    requires_two_factor = models.BooleanField(default=False)
+    # Web pages that may read event streams with a ticket (CORS): `https://app.example.org`.
+    allowed_origins = ArrayField(models.CharField(max_length=200), default=list, blank=True)
 
     def __str__(self) -> str:
         return self.name
@@ -107,7 +110,10 @@ class Member(TenantRow):
 
 
 class APIKey(TenantRow):
-    """A program's credentials: a public id, and a secret sealed under the tenant's key (it must verify HS256)."""
+    """A program's credentials: a public id, and a secret sealed under the tenant's key (it must verify HS256).
+
+    A rotated key keeps its id, its limits and its history; the secret before stays good until `previous_until`.
+    """
 
     class Mode(models.TextChoices):
         LIVE = "live"
@@ -121,6 +127,11 @@ class APIKey(TenantRow):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    previous_secret_sealed = models.BinaryField(null=True, editable=False)
+    previous_until = models.DateTimeField(null=True, editable=False)
+    allowed_networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # empty: from anywhere
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    tokens_not_before = models.DateTimeField(null=True, editable=False)  # tokens issued until then are void
 
     class Meta:
         verbose_name = "API key"
@@ -212,6 +223,63 @@ class WebhookDelivery(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.event_id} {self.state}"
+
+
+class RevokedToken(TenantRow):
+    """A token that its holder gave back (RFC 7009): a digest of what was signed, until it would have expired."""
+
+    key = models.ForeignKey(APIKey, on_delete=models.CASCADE, db_constraint=False, editable=False)
+    digest = models.BinaryField(max_length=32, editable=False)
+    expires_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "key", "digest", name="revoked_token_once")]
+        indexes = [models.Index("expires_at", name="revoked_token_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"until {self.expires_at}"
+
+
+class Invitation(TenantRow):
+    """Somebody is asked, by e-mail, to become a member. The link they get is signed and names this row."""
+
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=Member.Role.choices)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "tenant",
+                Lower("email"),
+                name="invitation_open_once",
+                condition=models.Q(accepted_at=None, revoked_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.role})"
+
+
+class Founding(models.Model):
+    """A person asks for a tenant of their own. The clock makes it once their address is confirmed: the customer web
+    has not the rights to make one."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=150)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    founded = models.OneToOneField(Tenant, on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
+
+    class Meta:
+        indexes = [models.Index("created_at", name="founding_waiting", condition=models.Q(founded=None))]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class AuditRecord(models.Model):

@@ -1,39 +1,34 @@
-"""`POST /oauth/token`: OAuth 2.0 client credentials (RFC 6749, section 4.4). The client is an API key."""
+"""The OAuth 2.0 endpoints for programs: a token (RFC 6749, section 4.4; RFC 7523), giving one back (RFC 7009), and what
+this server can do (RFC 8414). The client is an API key."""
 
-import base64
-import binascii
-import hmac
-from urllib.parse import unquote_plus
+from typing import Final
 
-from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+import structlog
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import View
+from django.views.decorators.http import require_safe
 
 from easel import ratelimit
-from easel.problems import Problem
 from easel.requests import client_address
-from tenants import keys, tokens
+from tenants import clients, keys, last_use, revocation, tokens
+from tenants.clients import OAuthError
 from tenants.keys import KeyRecord
-from tenants.tokens import TokenRefused
+
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+GRANTS: Final = ("client_credentials", JWT_BEARER)
+AUTHENTICATION: Final = ["client_secret_basic", "client_secret_post", "client_secret_jwt"]
 
 
-class OAuthError(Exception):
-    """An error as RFC 6749, section 5.2 writes it."""
-
-    def __init__(self, error: str, description: str) -> None:
-        super().__init__(description)
-        self.error, self.description = error, description
-
-
-class TokenView(View):
-    """Form-encoded in, JSON out; credentials by HTTP Basic or as `client_id` and `client_secret` in the form."""
+class FormView(View):
+    """Form-encoded in, JSON out, errors as RFC 6749 writes them, nothing for a cache."""
 
     http_method_names = ["post"]
 
-    def post(self, request: HttpRequest) -> JsonResponse:
-        _limit("address", ratelimit.network(client_address(request)))
+    def post(self, request: HttpRequest) -> HttpResponse:
+        clients.limit("address", ratelimit.network(client_address(request)))
         try:
-            return _no_store(JsonResponse(_grant(request)))
+            _check_form(request)
+            return _no_store(self.answer(request))
         except OAuthError as error:
             status = 401 if error.error == "invalid_client" else 400
             answer = JsonResponse({"error": error.error, "error_description": error.description}, status=status)
@@ -41,63 +36,82 @@ class TokenView(View):
                 answer["WWW-Authenticate"] = 'Basic realm="easel"'
             return _no_store(answer)
 
-
-def _limit(by: str, value: str) -> None:
-    """Closed while nobody can count: a door at which secrets are guessed must not stand open."""
-    try:
-        ratelimit.guard("token", {by: value}, limits=settings.TOKENS_PER_MINUTE)
-    except Problem as problem:  # with what an OAuth client looks for, too
-        problem.extra |= {"error": "temporarily_unavailable", "error_description": problem.detail}
-        raise
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        raise NotImplementedError
 
 
-def _grant(request: HttpRequest) -> dict[str, object]:
+class TokenView(FormView):
+    """`POST /oauth/token`"""
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        grant = request.POST.get("grant_type")
+        if not grant:
+            raise OAuthError("invalid_request", "The parameter grant_type is missing.")
+        if grant not in GRANTS:
+            raise OAuthError("unsupported_grant_type", f"The parameter grant_type is {' or '.join(GRANTS)}.")
+        key = _assertion_grant(request) if grant == JWT_BEARER else clients.client(request)
+        scopes = _scopes(request.POST.get("scope", ""), key)
+        token = tokens.issue(key, scopes)
+        last_use.note(key)
+        return JsonResponse(
+            {
+                "access_token": token,
+                "token_type": "Bearer",
+                "expires_in": tokens.lifetime_seconds(key),
+                "scope": " ".join(sorted(scopes)),
+            }
+        )
+
+
+class RevokeView(FormView):
+    """`POST /oauth/revoke`: 200 whether or not there was such a token. Another key's is one that is not there."""
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        key = clients.client(request)
+        token = request.POST.get("token", "")
+        if not token:
+            raise OAuthError("invalid_request", "The parameter token is missing.")
+        if revocation.give_back(token, key):
+            structlog.get_logger("easel.oauth").info("a token was revoked", key=key.public_id)
+        return HttpResponse(status=200)
+
+
+@require_safe
+def metadata(request: HttpRequest) -> JsonResponse:
+    """`GET /.well-known/oauth-authorization-server`"""
+    base = clients.base_url(request)
+    answer = JsonResponse(
+        {
+            "issuer": base,
+            "token_endpoint": f"{base}/oauth/token",
+            "revocation_endpoint": f"{base}/oauth/revoke",
+            "response_types_supported": [],  # there is no authorization endpoint: programs only
+            "grant_types_supported": list(GRANTS),
+            "token_endpoint_auth_methods_supported": AUTHENTICATION,
+            "token_endpoint_auth_signing_alg_values_supported": ["HS256"],
+            "revocation_endpoint_auth_methods_supported": AUTHENTICATION,
+            "revocation_endpoint_auth_signing_alg_values_supported": ["HS256"],
+            "scopes_supported": sorted(keys.SCOPES),
+            "service_documentation": f"{base}/docs",
+        }
+    )
+    answer["Cache-Control"] = "public, max-age=3600"
+    return answer
+
+
+def _check_form(request: HttpRequest) -> None:
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
     if any(len(values) > 1 for _, values in request.POST.lists()):
         raise OAuthError("invalid_request", "A parameter may be given only once.")
-    if not request.POST.get("grant_type"):
-        raise OAuthError("invalid_request", "The parameter grant_type is missing.")
-    if request.POST["grant_type"] != "client_credentials":
-        raise OAuthError("unsupported_grant_type", "Only grant_type=client_credentials is supported.")
-    key = _client(request)
-    scopes = _scopes(request.POST.get("scope", ""), key)
-    return {
-        "access_token": tokens.issue(key, scopes),
-        "token_type": "Bearer",
-        "expires_in": tokens.lifetime_seconds(key),
-        "scope": " ".join(sorted(scopes)),
-    }
 
 
-def _client(request: HttpRequest) -> KeyRecord:
-    public_id, secret = _credentials(request)
-    known = keys.PUBLIC_ID.fullmatch(public_id) is not None
-    if known:
-        _limit("client", public_id)
-    key = keys.find(public_id) if known else None
-    if key is None or not hmac.compare_digest(key.secret, secret.encode()):
-        raise OAuthError("invalid_client", "The client id or the client secret is wrong.")
-    try:
-        return tokens.usable(key)
-    except TokenRefused as error:
-        raise OAuthError("invalid_client", error.detail) from error
-
-
-def _credentials(request: HttpRequest) -> tuple[str, str]:
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        if "client_secret" in request.POST:
-            raise OAuthError("invalid_request", "Send the client's credentials one way, not two.")
-        try:
-            public_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, ValueError) as error:
-            raise OAuthError("invalid_client", "The Basic credentials are not base64 of id:secret.") from error
-        public_id, secret = unquote_plus(public_id), unquote_plus(secret)
-        if request.POST.get("client_id", public_id) != public_id:
-            raise OAuthError("invalid_request", "The form's client_id is not the one of the Basic credentials.")
-        return public_id, secret
-    return request.POST.get("client_id", ""), request.POST.get("client_secret", "")
+def _assertion_grant(request: HttpRequest) -> KeyRecord:
+    """RFC 7523, section 2.1: the assertion is the grant, and says who asks, too."""
+    assertion = request.POST.get("assertion", "")
+    if not assertion:
+        raise OAuthError("invalid_request", "The parameter assertion is missing.")
+    return clients.asserted(assertion, request, error="invalid_grant")
 
 
 def _scopes(wanted: str, key: KeyRecord) -> frozenset[str]:
@@ -107,7 +121,7 @@ def _scopes(wanted: str, key: KeyRecord) -> frozenset[str]:
     return scopes or key.scopes
 
 
-def _no_store(answer: JsonResponse) -> JsonResponse:
+def _no_store(answer: HttpResponse) -> HttpResponse:
     answer["Cache-Control"] = "no-store"
     answer["Pragma"] = "no-cache"
     return answer

@@ -30,4 +30,6 @@ def spend(key: KeyRecord, jti: str, *, good_until: float) -> bool:
 
 @duty("forget_spent_tokens", every=600.0)
 def forget_spent_tokens() -> int:
-    return changed("DELETE FROM tenants_spenttoken WHERE expires_at < now()")
+    return changed("DELETE FROM tenants_spenttoken WHERE expires_at < now()") + changed(
+        "DELETE FROM tenants_revokedtoken WHERE expires_at < now()"
+    )

@@ -4,7 +4,9 @@ Both are HS256. Ours name their signing key by `kid` from the ring `EASEL_TOKEN_
 self-signed token names its API key by `kid`, by `iss`, or by the header `X-API-Key`, and needs nothing but `exp`.
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -20,11 +22,13 @@ from rest_framework_simplejwt.tokens import Token
 from easel.crypto import DataKey, token_keys
 from tenants import keys, replay
 from tenants.keys import KeyRecord
+from tenants.models import APIKey
 
 LIFETIME: Final = timedelta(hours=1)
 LEEWAY: Final = 30  # seconds that clocks may differ
 LONGEST: Final = 4096  # characters of a token
 AUDIENCE: Final = "urn:easel:api"
+_GIVEN_BACK: Final = "The access token was revoked."
 _INVALID: Final = "The token's signature, key or claims are not valid."
 _KID = re.compile(r"[0-9]{1,5}", re.ASCII)
 
@@ -50,6 +54,11 @@ class Principal:
     @property
     def data_key(self) -> DataKey:
         return self.key.data_key
+
+    @property
+    def test_mode(self) -> bool:
+        """Whether this is a key of test mode: free, deterministic, never touching a device."""
+        return self.key.mode == APIKey.Mode.TEST
 
 
 def issuer() -> str:
@@ -80,6 +89,16 @@ def verify(token: str, *, key_hint: str = "") -> Principal:
             return _verify_self_signed(token, _found(named), key_hint=key_hint)
         case _:
             raise TokenRefused("token_invalid", "The token's typ is JWT, or at+jwt where Easel issued it.")
+
+
+def inspect(token: str) -> tuple[KeyRecord, float]:
+    """The key of a good token and when that ends (Unix seconds), without using it up. Raises TokenRefused."""
+    header, claims = _unverified(token)
+    if str(header.get("typ", "JWT")).lower() in {"at+jwt", "application/at+jwt"}:
+        key = _verify_issued(token, header, key_hint="").key
+        return key, float(claims["exp"])
+    key = _found(_named_key((header.get("kid"), claims.get("iss"))))
+    return key, float(signed_claims(token, key, audiences=frozenset())["exp"])
 
 
 def usable(key: KeyRecord) -> KeyRecord:
@@ -134,32 +153,62 @@ def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Prin
         raise TokenRefused("token_invalid", "The token lacks client_id, scope or exp.")
     key = usable(_found(client))
     _agree(key, key_hint)
+    _check_not_given_back(key, token)
+    if key.tokens_not_before is not None and claims.get("iat", 0) <= int(key.tokens_not_before.timestamp()):
+        raise TokenRefused("token_invalid", _GIVEN_BACK)
     return Principal(key.tenant_id, key, frozenset(scope.split()) & key.scopes)
 
 
 def _verify_self_signed(token: str, key: KeyRecord, *, key_hint: str) -> Principal:
-    try:
-        claims = jwt.decode(
-            token,
-            key.secret,
-            algorithms=["HS256"],
-            leeway=LEEWAY,
-            options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
-        )
-    except jwt.ExpiredSignatureError as error:
-        raise TokenRefused("token_expired", "The access token has expired. Sign a new one.") from error
-    except jwt.PyJWTError as error:
-        raise TokenRefused("token_invalid", _INVALID) from error
-    _check_self_signed(claims)
+    claims = signed_claims(token, key, audiences=frozenset())
     usable(key)
     _agree(key, key_hint)
-    if "jti" in claims and not replay.spend(key, claims["jti"], good_until=claims["exp"] + LEEWAY):
-        raise TokenRefused("token_replayed", "A token with a jti is good once, and this one was used before.")
+    _check_not_given_back(key, token)
+    spend(key, claims)
     scope = claims.get("scope")
     return Principal(key.tenant_id, key, key.scopes if scope is None else key.scopes & frozenset(scope.split()))
 
 
-def _check_self_signed(claims: dict[str, Any]) -> None:
+def signed_claims(token: str, key: KeyRecord, *, audiences: frozenset[str]) -> dict[str, Any]:
+    """What the customer signed with a secret of this key, checked but for replay. `audiences` are further names of
+    ours that `aud` may give."""
+    for secret in key.secrets:
+        try:
+            claims = jwt.decode(
+                token,
+                secret,
+                algorithms=["HS256"],
+                leeway=LEEWAY,
+                options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
+            )
+        except jwt.InvalidSignatureError:
+            continue
+        except jwt.ExpiredSignatureError as error:
+            raise TokenRefused("token_expired", "The access token has expired. Sign a new one.") from error
+        except jwt.PyJWTError as error:
+            raise TokenRefused("token_invalid", _INVALID) from error
+        _check_self_signed(claims, audiences | {AUDIENCE})
+        return claims
+    raise TokenRefused("token_invalid", _INVALID)
+
+
+def spend(key: KeyRecord, claims: dict[str, Any]) -> None:
+    """Use the token up, if it carries a jti."""
+    if "jti" in claims and not replay.spend(key, claims["jti"], good_until=claims["exp"] + LEEWAY):
+        raise TokenRefused("token_replayed", "A token with a jti is good once, and this one was used before.")
+
+
+def digest(token: str) -> bytes:
+    """What a token is given back by. Of the signed part: its signature can be spelled in more than one way."""
+    return hashlib.sha256(token.rpartition(".")[0].encode("utf-8", "surrogatepass")).digest()
+
+
+def _check_not_given_back(key: KeyRecord, token: str) -> None:
+    if key.revoked_tokens and digest(token) in key.revoked_tokens:
+        raise TokenRefused("token_invalid", _GIVEN_BACK)
+
+
+def _check_self_signed(claims: dict[str, Any], audiences: frozenset[str]) -> None:
     """What our issuing makes sure of for our own tokens, and PyJWT leaves open."""
     if not isinstance(claims["exp"], int | float):
         raise TokenRefused("token_invalid", "The claim exp is a number: seconds since 1970.")
@@ -170,11 +219,12 @@ def _check_self_signed(claims: dict[str, Any]) -> None:
     if not isinstance(claims.get("scope"), str | None):
         raise TokenRefused("token_invalid", "The claim scope is a text: scopes with spaces between them.")
     audience = claims.get("aud", AUDIENCE)
-    if AUDIENCE not in (audience if isinstance(audience, list) else [audience]):
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(each, str) and each in audiences for each in named):
         raise TokenRefused("token_invalid", f"The claim aud, where there is one, names {AUDIENCE}.")
 
 
-def _named_key(candidates: tuple[object, ...]) -> str:
+def _named_key(candidates: Sequence[object]) -> str:
     for named in candidates:
         if isinstance(named, str) and keys.PUBLIC_ID.fullmatch(named):
             return named

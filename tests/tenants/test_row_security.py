@@ -23,6 +23,7 @@ GLOBAL = {
     "django_migrations": "SELECT",
     "django_session": "DELETE INSERT SELECT UPDATE",
     "generation_pool": "SELECT",
+    "tenants_founding": "INSERT SELECT",
     "tenants_user": "INSERT SELECT UPDATE",
     "tenants_user_groups": "SELECT",
     "tenants_user_user_permissions": "SELECT",
@@ -40,8 +41,9 @@ RESTRICTED = {
     "billing_wallet": "INSERT SELECT UPDATE",
     "generation_modelaccess": "SELECT",
     "tenants_auditrecord": "INSERT SELECT",
+    "tenants_revokedtoken": "INSERT SELECT",
     "tenants_spenttoken": "INSERT SELECT",
-    "tenants_tenant": "SELECT",  # and UPDATE of two columns
+    "tenants_tenant": "SELECT",  # and UPDATE of some columns
     "tenants_webhookevent": "INSERT SELECT",
 }
 TENANT = "(NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid"
@@ -128,6 +130,7 @@ def guarded_by(condition: str) -> set[tuple[Any, ...]]:
 # Global tables of which the customer web sees some rows only.
 VEILED = {
     "tenants_user": guarded_by("((NOT is_staff) AND (NOT is_superuser))"),
+    "tenants_founding": guarded_by(f"(user_id = {PERSON})"),
     "django_session": {
         ("PERMISSIVE", "{easel_app,easel_platform}", "ALL", "(made_by = CURRENT_USER)", "(made_by = CURRENT_USER)")
     },
@@ -197,8 +200,8 @@ def test_single_columns_are_granted_only_here() -> None:
         "WHERE relnamespace = 'public'::regnamespace)"
     )
     assert set(granted) == {
-        ("tenants_tenant", "name", "easel_app", "UPDATE"),
-        ("tenants_tenant", "slug", "easel_app", "UPDATE"),
+        ("tenants_tenant", column, "easel_app", "UPDATE")
+        for column in ("name", "slug", "requires_two_factor", "allowed_origins")
     }
 
 

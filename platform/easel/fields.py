@@ -1,0 +1,44 @@
+"""Fields of request bodies that take JSON's own types and nothing that could be made into them."""
+
+import math
+from typing import Any
+
+from rest_framework import serializers
+
+
+class StrictString(serializers.CharField):
+    """A JSON string; DRF's own field would take numbers too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class StrictInteger(serializers.IntegerField):
+    """A JSON integer; DRF's own field would take "30" and true too."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class StrictNumber(serializers.FloatField):
+    """A finite JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if type(data) not in {int, float} or not math.isfinite(data):
+            self.fail("invalid")
+        return float(data)
+
+
+class StrictForm(serializers.Serializer[Any]):
+    """A body in which an unknown field is an error that names it."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, dict):
+            unknown = {name: [f"There is no field {name!r}."] for name in data if name not in self.fields}
+            if unknown:
+                raise serializers.ValidationError(unknown, code="unknown_field")
+        return dict(super().to_internal_value(data))
