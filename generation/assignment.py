@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from threading import Event, Lock
 
 from generation.engine.protocol import Checkpoint, Drawing, DrawingStopped, EngineError
+from generation.fetching import GivenPixels
 from generation.source import Delivery, Job
 
 
@@ -21,7 +22,8 @@ class Assignment:
         self._steps: dict[int, tuple[int, int]] = {}  # model calls of each image: done, in all
         self._lock = Lock()
 
-    def drawings(self) -> Iterator[tuple[int, Drawing]]:
+    def drawings(self, given: GivenPixels) -> Iterator[tuple[int, Drawing]]:
+        """`given` are the pictures that the job starts from."""
         job = self.job
         checkpoint = Checkpoint(
             name=job.model_name,
@@ -44,6 +46,12 @@ class Assignment:
                     cfg_scale=job.cfg_scale,
                     sampler=job.sampler,
                     seed=job.seed + index,
+                    init_image=given.init_image,
+                    mask=given.mask,
+                    strength=job.strength,
+                    clip_skip=job.clip_skip,
+                    quality_target=job.quality_target,
+                    min_steps=job.min_steps or 0,
                 ),
             )
 
@@ -85,7 +93,7 @@ class Assignment:
         with self._lock:
             home = {delivery.index for delivery in self._deliveries}
             away = [calls for index, calls in self._steps.items() if index not in home]
-            return [self.job.steps * done // total for done, total in away]
+            return [self.job.planned_steps * done // total for done, total in away]
 
     @property
     def deliveries(self) -> list[Delivery]:

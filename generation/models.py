@@ -3,6 +3,7 @@ made in `submission`, `source` or `leases`, never by assigning and saving."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Value
 from django.db.models.functions import Now
 
 from easel.identifiers import new_id
@@ -158,6 +159,16 @@ class Generation(TenantRow):
     seed = models.BigIntegerField()
     n = models.PositiveSmallIntegerField(default=1)
     format = models.CharField(max_length=4)
+    init_image = models.ForeignKey(
+        "Input", on_delete=models.DO_NOTHING, null=True, related_name="+", db_constraint=False, editable=False
+    )
+    mask = models.ForeignKey(
+        "Input", on_delete=models.DO_NOTHING, null=True, related_name="+", db_constraint=False, editable=False
+    )
+    strength = models.FloatField(null=True, help_text="How much of the way from noise is gone; empty: all of it")
+    clip_skip = models.PositiveSmallIntegerField(default=1, db_default=1)
+    quality_target = models.FloatField(null=True)
+    min_steps = models.PositiveSmallIntegerField(null=True)
     metadata = models.JSONField(default=dict)
     webhook_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     priority = models.SmallIntegerField(default=0)
@@ -188,6 +199,7 @@ class Generation(TenantRow):
     steps_run = models.PositiveIntegerField(default=0)
     model_version = models.CharField(max_length=64, blank=True)
     timings = models.JSONField(default=dict)
+    receipt = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     warnings = ArrayField(models.TextField(), default=list)
     error_code = models.CharField(max_length=40, blank=True)
     error_detail = models.TextField(blank=True)
@@ -225,6 +237,7 @@ class Image(TenantRow):
     sha256 = models.CharField(max_length=64)
     object_key = models.CharField(max_length=200)
     steps_run = models.PositiveSmallIntegerField()
+    quality_score = models.FloatField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     released_at = models.DateTimeField(null=True, editable=False)
 
@@ -234,6 +247,25 @@ class Image(TenantRow):
 
     def __str__(self) -> str:
         return f"image {self.index} of {self.generation_id}"
+
+
+class Input(TenantRow):
+    """A picture a customer gave us to start from, decoded and written anew (`generation.inputs`). The clock removes it
+    when nothing has used it for a while."""
+
+    sha256 = models.CharField(max_length=64, help_text="Of the file as it is kept")
+    object_key = models.CharField(max_length=200)
+    width = models.PositiveSmallIntegerField()
+    height = models.PositiveSmallIntegerField()
+    bytes = models.PositiveIntegerField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    used_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "sha256", name="input_once_per_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
 
 
 class ObjectIntent(TenantRow):

@@ -15,7 +15,8 @@ from structlog.contextvars import bound_contextvars
 from easel.storage import Storage
 from generation import bell, pictures
 from generation.assignment import Assignment
-from generation.engine.protocol import Admission, Drawing, Drawn, Engine
+from generation.engine.protocol import Admission, Drawing, Drawn, Engine, EngineError
+from generation.fetching import fetch
 from generation.leases import LeaseKeeper
 from generation.lookout import Lookout
 from generation.progress import ProgressBoard
@@ -47,7 +48,8 @@ class Production:
                     continue
                 if not self._waiting and not self._claim(pool):
                     return
-                self._admit(*self._waiting.popleft())
+                if self._waiting:  # what was claimed may have come to its ending at once
+                    self._admit(*self._waiting.popleft())
 
     def close(self) -> None:
         """Stop within one step and give every job back, uncounted: a clean stop is nobody's failure."""
@@ -69,7 +71,12 @@ class Production:
             self._held.add(assignment)
             self._leases.keep(job.lease_id, partial(self._lost, assignment))
             self._lookout.keep(job.generation_id, job.lease_id, assignment.cancel)
-            self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings())
+            try:
+                given = fetch(job, self._storage)
+            except EngineError as error:
+                self._give_up(assignment, error)
+                continue
+            self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings(given))
         if len(self._waiting) >= self._engine.wait_for_slot(timeout=0) and self._source.ready(pool):
             # More is ready than fits here. Our own prefetch may swallow one bell, so that two wake somebody else.
             bell.ring(pool)
@@ -104,6 +111,7 @@ class Production:
             index=index, seed=job.seed + index, width=file.width, height=file.height, content_type=file.content_type,
             bytes=len(file.data), sha256=file.sha256, object_key=object_key, steps_run=drawn.steps_run,
             seconds=drawn.seconds, warnings=tuple(drawn.warnings),
+            quality_score=drawn.quality_score, engine=drawn.engine,
         )  # fmt: skip
 
     def _end(self, assignment: Assignment) -> None:
@@ -134,6 +142,12 @@ class Production:
             self._leases.drop(job.lease_id)
             self._lookout.drop(job.generation_id, job.lease_id)
             self._held.discard(assignment)
+
+    def _give_up(self, assignment: Assignment, error: EngineError) -> None:
+        """Nothing of it was begun."""
+        for _ in range(assignment.job.n):
+            assignment.failed(error)
+        self._end(assignment)
 
     def _lost(self, assignment: Assignment) -> None:
         assignment.abandon()

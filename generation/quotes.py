@@ -17,7 +17,7 @@ from billing import plans
 from easel.database import rows
 from easel.fields import StrictString
 from easel.problems import invalid
-from generation import routing
+from generation import inputs, routing
 from generation.models import Model
 from generation.request import GenerationRequest, spec_for, within_plan
 from generation.spec import GenerationSpec
@@ -51,9 +51,10 @@ class QuoteList(APIView):
         tenant_id = principal_of(request).tenant_id
         form = QuoteRequest(data=request.data)
         form.is_valid(raise_exception=True)
+        asked = inputs.measure(form.validated_data, tenant_id=tenant_id)
         with tenant_scope(tenant_id):
-            model = routing.choose(form.validated_data["model"])
-            spec = spec_for(form.validated_data, model)
+            model = routing.choose(asked["model"])
+            spec = spec_for(asked, model)
             limits = plans.limits_of(tenant_id)
             within_plan(spec, limits)
             wait = _wait(tenant_id, model, cap=limits.running_jobs)
@@ -98,7 +99,8 @@ def _quote(tenant_id: UUID, spec: GenerationSpec, model: Model) -> dict[str, Any
 
 def _priced(tenant_id: UUID, spec: GenerationSpec, model: Model) -> list[Any]:
     """All that decides the price, the model's factor aside: that is what a quote protects from."""
-    return [str(tenant_id), str(model.id), spec.steps, spec.width, spec.height, spec.sampler, spec.n]
+    size = [spec.width, spec.height]
+    return [str(tenant_id), str(model.id), spec.steps, spec.planned_steps, *size, spec.sampler, spec.n]
 
 
 def _wait(tenant_id: UUID, model: Model, *, cap: int) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from easel.crypto import DataKey
 from generation.media import address
@@ -37,12 +38,20 @@ def whole(generation: Generation, images: Sequence[Image], *, key: DataKey, base
         "seed": generation.seed,
         "n": generation.n,
         "format": generation.format,
+        "init_image": _id(generation.init_image_id),
+        "mask": _id(generation.mask_id),
+        "strength": generation.strength,
+        "clip_skip": generation.clip_skip,
+        "quality_target": generation.quality_target,
+        "min_steps": generation.min_steps,
         "metadata": generation.metadata,
         "quote": {"credits": generation.quote},
         "credits": generation.credits,
         "images": [picture(image, base_url=base_url) for image in images],
         "steps_run": generation.steps_run,
+        "quality_score": _mean([image.quality_score for image in images if image.quality_score is not None]),
         "timings": generation.timings,
+        "receipt": generation.receipt or None,
         "warnings": generation.warnings,
         "error": error(generation.error_code, generation.error_detail),
         "links": links(generation, base_url=base_url),
@@ -71,6 +80,7 @@ def picture(image: Image, *, base_url: str) -> dict[str, Any]:
         "bytes": image.bytes,
         "sha256": image.sha256,
         "steps_run": image.steps_run,
+        "quality_score": image.quality_score,
         "url": address(image, base_url=base_url),
     }
 
@@ -86,6 +96,14 @@ def links(generation: Generation, *, base_url: str) -> dict[str, str]:
 
 def error(code: str, detail: str) -> dict[str, str] | None:
     return {"code": code, "detail": detail} if code else None
+
+
+def _id(value: UUID | None) -> str | None:
+    return str(value) if value else None
+
+
+def _mean(scores: list[float]) -> float | None:
+    return round(sum(scores) / len(scores), 4) if scores else None
 
 
 def _moment(when: datetime | None) -> str | None:

@@ -37,9 +37,11 @@ class Sampler:
     calls_per_step: int = 1
     calls_beyond: int = 0
 
-    def calls(self, steps: int) -> int:
-        """How often the model runs for so many steps: what progress counts and the price is made of."""
-        return 1 if steps == 1 else steps * self.calls_per_step + self.calls_beyond
+    def calls(self, steps: int, *, skipped: int = 0) -> int:
+        """How often the model runs for so many steps: what progress counts and the price is made of. `skipped` are the
+        first ones, which a given picture stands in for."""
+        whole = 1 if steps == 1 else steps * self.calls_per_step + self.calls_beyond
+        return whole - skipped * self.calls_per_step
 
 
 def find(name: str) -> Sampler:

@@ -5,8 +5,9 @@ HTTPS for edge nodes can stand beside it). A claimed job is held by a random `le
 every later statement names it, so that a worker that was thought dead changes nothing when it wakes.
 """
 
+import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ from easel.identifiers import new_id
 from generation import endings, events, flows
 from generation.endings import Ending
 from generation.prompts import open_prompts
-from generation.spec import Format
+from generation.spec import Format, planned_steps
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,12 @@ class Job:
     seed: int
     n: int
     format: Format
+    init_image: str  # keys of objects in storage, "" where nothing was given
+    mask: str
+    strength: float | None
+    clip_skip: int
+    quality_target: float | None
+    min_steps: int | None
     work: float
     quote: int
     model_name: str
@@ -54,6 +61,11 @@ class Job:
     model_digest: str
     model_native_size: int | None
     model_prompt_prefix: str
+
+    @property
+    def planned_steps(self) -> int:
+        """Of each image, at most."""
+        return planned_steps(self.steps, self.strength)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +83,8 @@ class Delivery:
     steps_run: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    quality_score: float | None = None
+    engine: dict[str, str] = field(default_factory=dict)
 
 
 class WorkSource(Protocol):
@@ -126,7 +140,10 @@ WHERE g.id = (
     ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ) AND m.id = g.model_id AND t.id = g.tenant_id
 RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sealed, g.steps, g.width, g.height,
-    g.cfg_scale, g.sampler, g.seed, g.n, g.format, g.work, g.quote, m.name, m.source, m.revision, m.digest,
+    g.cfg_scale, g.sampler, g.seed, g.n, g.format,
+    coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.init_image_id), ''),
+    coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.mask_id), ''),
+    g.strength, g.clip_skip, g.quality_target, g.min_steps, g.work, g.quote, m.name, m.source, m.revision, m.digest,
     m.native_size, m.prompt_prefix, t.data_key, t.data_key_version
 """
 
@@ -157,6 +174,7 @@ WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
 _DELIVER: Final = """
 UPDATE generation_generation SET status = %(status)s, finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
     credits = %(credits)s, steps_run = %(steps_run)s, model_version = %(model_version)s,
+    receipt = %(receipt)s,
     warnings = CASE WHEN erased_at IS NULL THEN %(warnings)s::text[] ELSE warnings END,
     timings = jsonb_build_object(
         'queued_seconds', round(extract(epoch FROM started_at - created_at)::numeric, 3),
@@ -173,9 +191,9 @@ WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' AND cancel_req
 
 _ADOPT: Final = """
 INSERT INTO generation_image (id, tenant_id, generation_id, index, seed, width, height, content_type, bytes, sha256,
-    object_key, steps_run, released_at)
+    object_key, steps_run, quality_score, released_at)
 VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(height)s, %(content_type)s, %(bytes)s,
-    %(sha256)s, %(object_key)s, %(steps_run)s, now())
+    %(sha256)s, %(object_key)s, %(steps_run)s, %(quality_score)s, now())
 """
 
 _DOOM: Final = """
@@ -286,7 +304,7 @@ class PostgresSource:
         """An ending with the pictures that there are."""
         stored = [delivery.steps_run for delivery in deliveries]
         steps_run = sum(stored) + sum(begun)
-        credits_ = pricing.settled_credits(job.quote, n=job.n, steps=job.steps, stored=stored, abandoned=begun)
+        credits_ = pricing.settled_credits(job.quote, n=job.n, steps=job.planned_steps, stored=stored, abandoned=begun)
         ending = {
             "id": job.generation_id,
             "lease": job.lease_id,
@@ -295,9 +313,10 @@ class PostgresSource:
             "steps_run": steps_run,
             "seconds": sum(delivery.seconds for delivery in deliveries),
             "warnings": sorted({warning for delivery in deliveries for warning in delivery.warnings}),
+            "receipt": json.dumps(receipt(job, deliveries)),
             "model_version": (job.model_digest or job.model_revision)[:12],
         }
-        drawn = job.work * steps_run / (job.steps * job.n)
+        drawn = job.work * steps_run / (job.planned_steps * job.n)
         with platform_role(), atomic():
             found = rows(_DELIVER, ending)
             if not found:
@@ -325,7 +344,7 @@ class PostgresSource:
         )
         if not found:
             return None
-        generation_id, work = found[0][0], found[0][13]
+        generation_id, work = found[0][0], found[0][19]
         changed(_CHARGE_FLOW, {"tenant": tenant_id, "pool": pool_id, "work": work})
         changed(_ADVANCE_POOL, {"vtime": vtime, "pool": pool_id})
         events.status_changed(tenant_id, generation_id, "running")
@@ -363,6 +382,7 @@ class PostgresSource:
             "sha256": delivery.sha256,
             "object_key": delivery.object_key,
             "steps_run": delivery.steps_run,
+            "quality_score": delivery.quality_score,
         }
 
 
@@ -377,16 +397,29 @@ def _ending(job: Job, *, status: str, **fields: Any) -> Ending:
     )  # fmt: skip
 
 
+def receipt(job: Job, deliveries: Sequence[Delivery]) -> dict[str, Any]:
+    """What one needs to draw it again, beside what was asked: these files, these versions, so many steps."""
+    return {
+        "model": job.model_name,
+        "model_digest": job.model_digest or job.model_revision,
+        "sampler": job.sampler,
+        "seeds": [delivery.seed for delivery in deliveries],
+        "steps_run": [delivery.steps_run for delivery in deliveries],
+        **(deliveries[0].engine if deliveries else {}),
+    }
+
+
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
     (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
-     format_, work, quote, model_name, source, revision, digest, native_size, prefix, data_key,
-     version) = row  # fmt: skip
+     format_, init_image, mask, strength, clip_skip, quality_target, min_steps, work, quote, model_name, source,
+     revision, digest, native_size, prefix, data_key, version) = row  # fmt: skip
     key: DataKey = open_data_key(data_key, version)
     prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
     return Job(
         lease_id=lease_id, generation_id=id_, tenant_id=tenant_id, pool_id=pool_id, pool=pool, request_id=request_id,
         attempts=attempts, prompt=prompt, negative_prompt=negative_prompt, steps=steps, width=width, height=height,
-        cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, work=work, quote=quote,
-        model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
+        cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, init_image=init_image, mask=mask,
+        strength=strength, clip_skip=clip_skip, quality_target=quality_target, min_steps=min_steps, work=work,
+        quote=quote, model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
         model_native_size=native_size, model_prompt_prefix=prefix,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from billing import ledger, plans, quotas
 from easel.identifiers import new_id
 from easel.problems import Problem
-from generation import events, flows, quotes, routing
+from generation import events, flows, inputs, quotes, routing
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Model
 from generation.prompts import seal_prompts
@@ -20,6 +20,7 @@ def submit(
     asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None = None
 ) -> Generation:
     """A queued generation for validated fields. Raises Problem, DRF's ValidationError, or idempotency.Replayed."""
+    asked = inputs.settle(asked, tenant_id=principal.tenant_id)
     with tenant_scope(principal.tenant_id):
         model = routing.choose(asked["model"])
         spec = spec_for(asked, model)
@@ -78,6 +79,12 @@ def _row(
         seed=spec.seed,
         n=spec.n,
         format=spec.format,
+        init_image_id=spec.init_image.id if spec.init_image else None,
+        mask_id=spec.mask.id if spec.mask else None,
+        strength=spec.strength,
+        clip_skip=spec.clip_skip,
+        quality_target=spec.quality_target,
+        min_steps=spec.min_steps,
         metadata=spec.metadata,
         priority=limits.priority,
         work=spec.work(factor=model.factor, native_size=model.native_size),

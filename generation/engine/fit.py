@@ -28,12 +28,17 @@ def fit(pixels: Pixels, width: int, height: int) -> Pixels:
         scale = min(across, down)
         whole = _resample(pixels, round(drawn_width * scale), round(drawn_height * scale))
         return _extend(whole, background, width, height)
-    scale = max(across, down)
-    return crop(
-        _resample(pixels, max(width, round(drawn_width * scale)), max(height, round(drawn_height * scale))),
-        width,
-        height,
-    )
+    return cover(pixels, width, height)
+
+
+def cover(pixels: Pixels, width: int, height: int) -> Pixels:
+    """`pixels` resampled to fill exactly (height, width, 3); what sticks out is lost, evenly on both sides."""
+    drawn_height, drawn_width = pixels.shape[:2]
+    if (drawn_width, drawn_height) == (width, height):
+        return pixels
+    scale = max(width / drawn_width, height / drawn_height)
+    wide, high = max(width, round(drawn_width * scale)), max(height, round(drawn_height * scale))
+    return crop(_resample(pixels, wide, high), width, height)
 
 
 def crop(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -10,6 +10,7 @@ from torch import Tensor
 from generation.engine.device import free_memory, is_out_of_memory
 from generation.engine.failures import together
 from generation.engine.guest import GroupKey, Guest, Slot
+from generation.engine.preview import Sketch
 from generation.engine.protocol import Drawn, EngineError
 from generation.engine.studio import Studio
 
@@ -23,6 +24,7 @@ class Group:
     def __init__(self, key: GroupKey) -> None:
         self.key = key
         self.guests: list[Guest] = []
+        self.sketches: list[Sketch] = []  # that somebody wants to see, until the loop takes them
 
     def advance(self, studio: Studio) -> Iterator[tuple[Guest, Farewell]]:
         """One model call for all in slots, then each its own step. Whoever leaves is named with the reason."""
@@ -46,8 +48,13 @@ class Group:
         predictions = together(predict, seated, partial(studio.make_room, self.key))
         for guest, prediction in zip(seated, predictions, strict=True):
             error = prediction if isinstance(prediction, Exception) else _step_alone(guest, prediction)
-            if error is not None or slot_of(guest).sampling.finished:
+            sampling = slot_of(guest).sampling
+            if error is not None or sampling.finished:
                 yield guest, error
+            elif guest.preview_due(sampling.done, sampling.calls):
+                self.sketches.append(
+                    Sketch(guest=guest, clean=sampling.clean(), done=sampling.done, total=sampling.calls)
+                )
 
     def _call(self, studio: Studio, seated: list[Guest]) -> Iterator[tuple[Guest, Farewell]]:
         drawn = together(studio.draw_whole, seated, partial(studio.make_room, self.key))
@@ -65,6 +72,17 @@ def develop(studio: Studio, key: GroupKey, guests: list[Guest]) -> list[NDArray[
         free_memory() if some > 1 else studio.make_room(key, some)
 
     return together(decode, guests, make_room)
+
+
+def glance(studio: Studio, key: GroupKey, sketches: list[Sketch]) -> list[NDArray[np.float32] | Exception]:
+    """Decode what some images look like now, small."""
+    if not sketches:
+        return []
+
+    def decode(some: list[Sketch]) -> list[NDArray[np.float32]]:
+        return studio.preview(key, [sketch.clean for sketch in some])
+
+    return together(decode, sketches, lambda _: free_memory())
 
 
 def _step_alone(guest: Guest, prediction: Tensor) -> Exception | None:

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from threading import Event
 
 from generation.engine.families import Text
-from generation.engine.protocol import Admission, Checkpoint, Drawing, DrawingStopped, Drawn
+from generation.engine.protocol import (
+    Admission,
+    Checkpoint,
+    DeadlinePassed,
+    Drawing,
+    DrawingStopped,
+    Drawn,
+    EngineError,
+    Preview,
+)
 from generation.engine.sampling import Sampling
 
 
@@ -50,18 +59,27 @@ class Guest:
         self.warnings: list[str] = []
         self._admission, self._closed, self._furthest = admission, closed, 0
         self._began = 0.0
+        self._preview_at = sorted(admission.preview_at) if admission.on_preview is not None else []
 
     @property
     def drawing(self) -> Drawing:
         return self._admission.drawing
 
     @property
-    def stopped(self) -> bool:
-        return self._admission.stop.is_set() or self._closed.is_set()
+    def dismissal(self) -> EngineError | None:
+        """Why it must leave before it is drawn, if it must."""
+        if self._admission.stop.is_set() or self._closed.is_set():
+            return DrawingStopped()
+        deadline = self._admission.deadline
+        return DeadlinePassed() if deadline is not None and time.monotonic() > deadline else None
 
     def begin(self) -> None:
         """Before each model call; the first one counts."""
         self._began = self._began or time.perf_counter()
+
+    @property
+    def steps_run(self) -> int:
+        return self.slot.sampling.steps_done if self.slot is not None else self.drawing.planned_steps
 
     @property
     def seconds(self) -> float:
@@ -70,8 +88,18 @@ class Guest:
     def after_step(self, done: int, total: int) -> None:
         """Leave if somebody said so; otherwise tell how far it is, which never goes backwards, not even when a
         drawing is begun a second time."""
-        if self.stopped:
-            raise DrawingStopped
+        if (dismissal := self.dismissal) is not None:
+            raise dismissal
         if done > self._furthest:
             self._furthest = done
             self._admission.on_step(done, total)
+
+    def preview_due(self, done: int, total: int) -> bool:
+        """Whether somebody wants to see what it looks like now. Several that are due at once are one."""
+        due = [part for part in self._preview_at if done >= part * total]
+        self._preview_at = self._preview_at[len(due) :]
+        return bool(due) and done < total
+
+    def show(self, preview: Preview) -> None:
+        if self._admission.on_preview is not None:
+            self._admission.on_preview(preview)

@@ -1,5 +1,6 @@
 """Brings the outcome to whoever waits for it, on a thread of its own: the engine's runs nobody else's code."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 from generation.engine.failures import explain
 from generation.engine.guest import Guest
 from generation.engine.picture import finish
+from generation.engine.preview import Sketch, preview_of
 from generation.engine.protocol import Drawn
+
+log = logging.getLogger(__name__)
 
 
 class Herald:
@@ -19,14 +23,16 @@ class Herald:
     def present(self, guest: Guest, image: NDArray[np.float32]) -> None:
         """A decoded picture (h, w, 3), still to be brought to the size that was asked for."""
         seconds = guest.seconds
-        drawing = guest.drawing
+        drawing, steps_run = guest.drawing, guest.steps_run
         self._thread.submit(
             self._conclude,
             guest,
-            lambda: Drawn(
-                pixels=finish(image, drawing), steps_run=drawing.steps, seconds=seconds, warnings=guest.warnings
-            ),
+            lambda: Drawn(pixels=finish(image, drawing), steps_run=steps_run, seconds=seconds, warnings=guest.warnings),
         )
+
+    def show(self, sketch: Sketch, image: NDArray[np.float32] | Exception) -> None:
+        """What an image looks like now, to whoever asked to see it."""
+        self._thread.submit(self._show, sketch, image)
 
     def hand_over(self, guest: Guest, drawn: Drawn) -> None:
         self._thread.submit(guest.future.set_result, drawn)
@@ -37,6 +43,16 @@ class Herald:
     def close(self) -> None:
         """Returns when everybody has been told."""
         self._thread.shutdown(wait=True)
+
+    def _show(self, sketch: Sketch, image: NDArray[np.float32] | Exception) -> None:
+        image_id = sketch.guest.drawing.image_id
+        if isinstance(image, Exception):
+            log.error("A preview of image %s could not be decoded.", image_id, exc_info=image)
+            return
+        try:
+            sketch.guest.show(preview_of(sketch, image))
+        except Exception:
+            log.exception("Nobody looked at a preview of image %s.", image_id)
 
     def _conclude(self, guest: Guest, conclude: Callable[[], Drawn]) -> None:
         try:

@@ -16,9 +16,10 @@ import torch
 from generation.engine.device import choose_device, prepare_thread
 from generation.engine.door import Door
 from generation.engine.failures import together
-from generation.engine.group import Farewell, Group, develop
-from generation.engine.guest import Guest
+from generation.engine.group import Farewell, Group, develop, glance
+from generation.engine.guest import GroupKey, Guest
 from generation.engine.herald import Herald
+from generation.engine.preview import Sketch
 from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Drawn
 from generation.engine.studio import Studio
 
@@ -38,6 +39,7 @@ class LoopEngine:
         self._door, self._herald = Door(most=most), Herald()
         self._groups: deque[Group] = deque()
         self._finished: deque[Guest] = deque()
+        self._sketches: deque[Sketch] = deque()
         self._most_finished = most
         self._thread = Thread(target=self._run, args=(threads,), name="engine", daemon=True)
         self._thread.start()
@@ -70,7 +72,7 @@ class LoopEngine:
     @torch.no_grad()
     def _run(self, threads: int) -> None:
         prepare_thread(threads)
-        while self._door.wait_for_somebody(busy=bool(self._groups or self._finished)):
+        while self._door.wait_for_somebody(busy=bool(self._groups or self._finished or self._sketches)):
             try:
                 self._turn()
             except Exception as error:
@@ -85,20 +87,22 @@ class LoopEngine:
         self._seat_newcomers()
         self._advance_next_group()
         self._develop()
+        self._preview()
         self._door.announce(self._studio.capacity.places)
 
     def _see_off_stopped(self) -> None:
         for group in self._groups:
-            for guest in group.leave_if(lambda each: each.stopped):
-                self._leave(guest, DrawingStopped())
+            for guest in group.leave_if(lambda each: each.dismissal is not None):
+                self._leave(guest, guest.dismissal or DrawingStopped())
         self._forget_empty_groups()
 
     def _seat_newcomers(self) -> None:
         for guest in self._door.newcomers():
-            if not guest.stopped and not self._has_room_for_model_of(guest):
+            dismissal = guest.dismissal
+            if dismissal is None and not self._has_room_for_model_of(guest):
                 break  # its turn comes next, before anybody's who came later
             self._door.seated(guest)
-            error = DrawingStopped() if guest.stopped else self._prepare(guest)
+            error = dismissal or self._prepare(guest)
             if error is None:
                 self._group(guest).guests.append(guest)
             else:
@@ -111,7 +115,22 @@ class LoopEngine:
         self._groups.rotate(-1)
         for guest, farewell in group.advance(self._studio):
             self._leave(guest, farewell)
+        self._sketches.extend(group.sketches)
+        group.sketches.clear()
         self._forget_empty_groups()
+
+    def _preview(self) -> None:
+        """Some a turn. A picture that was dismissed meanwhile is not looked at; one that cannot be decoded is missed by
+        nobody but its viewer."""
+        if not self._sketches:
+            return
+        key = self._sketches[0].guest.key
+        alike = [sketch for sketch in self._sketches if sketch.guest.key == key][: self._at_a_time(key)]
+        for sketch in alike:
+            self._sketches.remove(sketch)
+        wanted = [sketch for sketch in alike if sketch.guest.dismissal is None]
+        for sketch, image in zip(wanted, glance(self._studio, key, wanted), strict=True):
+            self._herald.show(sketch, image)
 
     def _develop(self) -> None:
         """Some a turn, so that no step waits for long; all but a few where images finish faster than that."""
@@ -122,13 +141,17 @@ class LoopEngine:
 
     def _develop_some(self) -> None:
         key = self._finished[0].key
-        alike = [guest for guest in self._finished if guest.key == key][: max(1, DECODED_PIXELS // key.area)]
+        alike = [guest for guest in self._finished if guest.key == key][: self._at_a_time(key)]
         for guest, image in zip(alike, develop(self._studio, key, alike), strict=True):
             self._finished.remove(guest)
             if isinstance(image, Exception):
                 self._herald.regret(guest, image)
             else:
                 self._herald.present(guest, image)
+
+    @staticmethod
+    def _at_a_time(key: GroupKey) -> int:
+        return max(1, DECODED_PIXELS // key.area)
 
     def _leave(self, guest: Guest, farewell: Farewell) -> None:
         """Its place is free from now on, even if its picture is still to be decoded."""
@@ -151,6 +174,7 @@ class LoopEngine:
             self._herald.regret(guest, error)
         self._groups.clear()
         self._finished.clear()
+        self._sketches.clear()
 
     # --- which group, which models ------------------------------------------------------------------------
 
@@ -176,5 +200,6 @@ class LoopEngine:
         return guest.drawing.checkpoint in in_use or len(in_use) < self._studio.models.most
 
     def _models_in_use(self) -> set[Checkpoint]:
-        keys = [*(group.key for group in self._groups), *(guest.key for guest in self._finished)]
+        drawn = [*self._finished, *(sketch.guest for sketch in self._sketches)]
+        keys = [*(group.key for group in self._groups), *(guest.key for guest in drawn)]
         return {key.checkpoint for key in keys}

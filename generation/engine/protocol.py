@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+from generation.spec import planned_steps
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """One image to draw."""
+    """One image to draw. `init_image` and `mask` are RGB of any size, uint8 of shape (h, w, 3)."""
 
     image_id: UUID
     checkpoint: Checkpoint
@@ -39,6 +42,17 @@ class Drawing:
     cfg_scale: float
     sampler: str
     seed: int
+    init_image: "Pixels | None" = field(default=None, compare=False, repr=False)
+    mask: "Pixels | None" = field(default=None, compare=False, repr=False)  # white is drawn anew, black is kept
+    strength: float | None = None  # of the way from `init_image`; None where there is none
+    clip_skip: int = 1  # 1 reads the text encoder's last layer
+    quality_target: float | None = None  # a score from 0 to 1 that is good enough, after
+    min_steps: int = 0
+
+    @property
+    def planned_steps(self) -> int:
+        """The steps that are run at most."""
+        return planned_steps(self.steps, self.strength)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +63,19 @@ class Drawn:
     steps_run: int
     seconds: float  # from the first model call to decoded pixels
     warnings: list[str] = field(default_factory=list)
+    quality_score: float | None = None  # from 0 to 1; None where the loop could not look at the steps
+    engine: dict[str, str] = field(default_factory=dict)  # what drew it, for the receipt: name → version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What an image will look like, as far as can be told after `done` of `total` model calls: a small JPEG file."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    done: int
+    total: int
 
 
 class EngineError(Exception):
@@ -74,14 +101,35 @@ class DrawingStopped(EngineError):
         super().__init__("stopped", "The drawing was stopped before it was finished.", permanent=False)
 
 
+class DeadlinePassed(EngineError):
+    """It was not finished in time."""
+
+    def __init__(self) -> None:
+        super().__init__("deadline_exceeded", "The drawing was not finished before its deadline.", permanent=True)
+
+
+class StopSign(Protocol):
+    """A `threading.Event`, or several in one."""
+
+    def is_set(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A drawing with its company: `on_step(done, total)`, in model calls, comes from the engine's thread and
-    must return at once; `stop` is looked at once per step."""
+    """A drawing with its company. `stop` and `deadline` (by `time.monotonic()`) are looked at once per step, also
+    before the first. `on_step(done, total)`, in model calls, comes from the engine's thread and must return at once.
+
+    `preview_at` are parts of the way, each between 0 and 1: after the first model call beyond each, `on_preview` gets
+    a Preview, from a thread that is not the engine's. It must not take long either: all images' previews and results
+    come from that thread. What it raises is logged, and the drawing goes on. A model that is called as a whole gives
+    no previews."""
 
     drawing: Drawing
     on_step: Callable[[int, int], None]
-    stop: Event
+    stop: StopSign
+    deadline: float | None = None
+    preview_at: tuple[float, ...] = ()
+    on_preview: "Callable[[Preview], None] | None" = None
 
 
 class Engine(Protocol):

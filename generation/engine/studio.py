@@ -16,7 +16,9 @@ from generation.engine.device import Device, free_memory
 from generation.engine.families import Family, family_of
 from generation.engine.guest import GroupKey, Guest, Slot
 from generation.engine.loading import Model, load
+from generation.engine.origin import origin_of
 from generation.engine.picture import drawn_size, warnings
+from generation.engine.preview import PREVIEW_EDGE, shrink
 from generation.engine.protocol import Checkpoint, Drawing, Drawn
 from generation.engine.residency import Residency
 from generation.engine.samplers import scheduler_of
@@ -46,7 +48,7 @@ class Studio:
     def predict(self, key: GroupKey, slots: list[Slot]) -> list[Tensor]:
         """One model call for all; a prediction (1, c, h, w) for each, its guidance applied."""
         family = self._family(key.checkpoint)
-        latents = torch.cat([slot.sampling.model_input() for slot in slots])
+        latents = torch.cat([_seen(slot.sampling) for slot in slots])
         timesteps = torch.tensor([slot.sampling.timestep for slot in slots], device=latents.device)
         prompts = [slot.prompt for slot in slots]
         negatives = [slot.negative for slot in slots if slot.negative is not None]
@@ -61,6 +63,11 @@ class Studio:
         """Pictures (h, w, 3) from 0 to 1."""
         latents = torch.cat([slot.sampling.latents for slot in slots])
         return list(self._family(key.checkpoint).decode(latents).numpy())
+
+    def preview(self, key: GroupKey, latents: list[Tensor]) -> list[NDArray[np.float32]]:
+        """Small pictures (h, w, 3) from 0 to 1 of predicted clean latents (1, c, h, w)."""
+        family = self._family(key.checkpoint)
+        return list(family.decode(shrink(torch.cat(latents), PREVIEW_EDGE // family.scale)).numpy())
 
     def draw_whole(self, guests: list[Guest]) -> list[Drawn]:
         return [
@@ -122,11 +129,12 @@ class Studio:
     def _slot(self, model: Model, family: Family, drawing: Drawing) -> Slot:
         read = partial(self._texts.get, model.checkpoint, encode=family.encode)
         generator = torch.Generator("cpu").manual_seed(drawing.seed)  # the same noise on every device
-        noise = family.noise(*drawn_size(model, drawing), generator)
+        origin = origin_of(family, drawing, *drawn_size(model, drawing), generator)
         return Slot(
-            sampling=Sampling(scheduler_of(drawing, model.scheduler_config), drawing.steps, noise, generator),
-            prompt=read(drawing.prompt),
-            negative=read(drawing.negative_prompt) if drawing.cfg_scale > 1 else None,  # as diffusers has it
+            sampling=Sampling(scheduler_of(drawing, model.scheduler_config), drawing.steps, origin, generator),
+            prompt=read(drawing.prompt, drawing.clip_skip),
+            # As diffusers has it: no guidance up to 1, and no layers skipped for what is to be kept out.
+            negative=read(drawing.negative_prompt, 1) if drawing.cfg_scale > 1 else None,
             guidance=drawing.cfg_scale,
         )
 
@@ -135,6 +143,12 @@ class Studio:
         if family is None:
             raise TypeError(f"{checkpoint.name} is drawn by whole calls only.")
         return family
+
+
+def _seen(sampling: Sampling) -> Tensor:
+    """All that the model is shown of an image: (1, k, h, w)."""
+    latents = sampling.model_input()
+    return latents if sampling.beside is None else torch.cat([latents, sampling.beside], dim=1)
 
 
 def _seconds(call: partial[list[Tensor]]) -> float:

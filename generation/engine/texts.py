@@ -12,12 +12,12 @@ class Texts:
 
     def __init__(self, most: int = 128) -> None:
         self._most = most
-        self._texts: OrderedDict[tuple[Checkpoint, str], Text] = OrderedDict()
+        self._texts: OrderedDict[tuple[Checkpoint, str, int], Text] = OrderedDict()
 
-    def get(self, checkpoint: Checkpoint, text: str, encode: Callable[[str], Text]) -> Text:
-        key = (checkpoint, text)
+    def get(self, checkpoint: Checkpoint, text: str, clip_skip: int, encode: Callable[[str, int], Text]) -> Text:
+        key = (checkpoint, text, clip_skip)
         if key not in self._texts:
-            self._texts[key] = encode(text)
+            self._texts[key] = encode(text, clip_skip)
             if len(self._texts) > self._most:
                 self._texts.popitem(last=False)
         self._texts.move_to_end(key)

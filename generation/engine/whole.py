@@ -8,13 +8,16 @@ import torch
 
 from generation.engine.loading import Model
 from generation.engine.picture import drawn_size, finish, warnings
-from generation.engine.protocol import Drawing, Drawn
+from generation.engine.protocol import Drawing, Drawn, EngineError
 from generation.engine.samplers import scheduler_of
 
 
 def draw(model: Model, drawing: Drawing, after_step: Callable[[int, int], None]) -> Drawn:
     """`after_step(done, total)` counts model calls; what it raises ends the drawing there."""
     pipeline = model.pipeline
+    if drawing.init_image is not None:
+        detail = f"{model.checkpoint.name} draws from words only."
+        raise EngineError("init_image_unsupported", detail, permanent=True)
     pipeline.scheduler = scheduler_of(drawing, model.scheduler_config)
     width, height = drawn_size(model, drawing)
 

@@ -13,22 +13,20 @@ from generation.engine.families.sd import StableDiffusion
 class StableDiffusionXL(StableDiffusion):
     """Two text encoders, the second of which also says the whole text in one vector; and the UNet is told the size."""
 
+    PIPELINES = (diffusers.StableDiffusionXLPipeline, diffusers.StableDiffusionXLInpaintPipeline)
+
     @classmethod
     def serves(cls, pipeline: Any) -> bool:
-        if type(pipeline) is not diffusers.StableDiffusionXLPipeline:
+        if not super().serves(pipeline):
             return False
-        config = pipeline.unet.config
         return (
-            config.time_cond_proj_dim is None
-            and config.addition_embed_type == "text_time"
+            pipeline.unet.config.addition_embed_type == "text_time"
             and getattr(pipeline.vae.config, "latents_mean", None) is None  # other models in SDXL's clothes
             and pipeline.watermark is None
         )
 
-    def encode(self, text: str) -> Text:
-        hidden, _, pooled, _ = self._pipeline.encode_prompt(
-            text, device=self._pipeline.unet.device, do_classifier_free_guidance=False
-        )
+    def encode(self, text: str, clip_skip: int) -> Text:
+        hidden, _, pooled, _ = self._read(text, clip_skip)
         return Text(hidden[0], pooled[0])
 
     def predict(self, latents: Tensor, timesteps: Tensor, texts: list[Text]) -> Tensor:
@@ -40,11 +38,18 @@ class StableDiffusionXL(StableDiffusion):
         )[0]
         return prediction
 
+    def encode_image(self, picture: Tensor, generator: torch.Generator) -> Tensor:
+        self._widen_autoencoder()
+        return super().encode_image(picture, generator)
+
     def decode(self, latents: Tensor) -> Tensor:
+        self._widen_autoencoder()
+        return super().decode(latents.to(self._pipeline.vae.dtype))
+
+    def _widen_autoencoder(self) -> None:
         vae = self._pipeline.vae
         if vae.dtype == torch.float16 and vae.config.force_upcast:
             vae.to(dtype=torch.float32)  # for good: in half precision this one overflows
-        return super().decode(latents.to(vae.dtype))
 
     def _sizes(self, latents: Tensor) -> Tensor:
         """(b, 6): height and width of the original, where it was cut (nowhere), and of the picture, in pixels."""

@@ -1,0 +1,123 @@
+"""Pictures that customers give us to start from, kept under the tenant's prefix.
+
+`store` is the one door, however the bytes came; what is kept is `easel.uploads`' own PNG of the pixels. Equal pictures
+of a tenant are kept once. The clock removes those that nothing has used for a day; a generation keeps its own.
+"""
+
+import hashlib
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError
+
+from easel import uploads
+from easel.clock import duty
+from easel.database import atomic, changed, rows
+from easel.identifiers import new_id
+from easel.problems import Problem, invalid
+from easel.storage import ObjectMissing, StorageUnavailable, storage
+from generation import media
+from generation.models import Image
+from generation.spec import InputReference
+from tenants.scope import tenant_scope
+
+log = structlog.get_logger(__name__)
+
+FIELDS: Final = ("init_image", "mask")
+UNUSED_HOURS: Final = 24
+
+_USE: Final = """
+UPDATE generation_input SET used_at = now() WHERE tenant_id = %s AND {column} = %s RETURNING id, sha256, width, height
+"""
+_ADD: Final = """
+INSERT INTO generation_input (id, tenant_id, sha256, object_key, width, height, bytes)
+VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, sha256) DO NOTHING
+"""
+_INTEND: Final = "INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)"
+_ADOPT: Final = "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = %s"
+_FORGET: Final = """
+WITH unused AS (
+    DELETE FROM generation_input i WHERE used_at < now() - make_interval(hours => %s) AND NOT EXISTS (
+        SELECT 1 FROM generation_generation g
+        WHERE g.tenant_id = i.tenant_id AND (g.init_image_id = i.id OR g.mask_id = i.id))
+    RETURNING id, tenant_id, object_key)
+INSERT INTO generation_doomedobject (id, tenant_id, object_key) SELECT id, tenant_id, object_key FROM unused
+ON CONFLICT DO NOTHING
+"""
+
+
+def settle(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
+    """A request's fields with its pictures kept and referred to. Slow (decoding, storage): not inside a transaction.
+    Raises Problem."""
+    return asked | {name: _settle(name, asked[name], tenant_id) for name in FIELDS if name in asked}
+
+
+def measure(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
+    """The same for a quote: the pictures are looked at and not kept. Raises Problem."""
+    return asked | {name: _settle(name, asked[name], tenant_id, keep=False) for name in FIELDS if name in asked}
+
+
+def store(data: bytes, *, tenant_id: UUID) -> InputReference:
+    """Keep a picture and refer to it. Raises uploads.BadUpload, or what storage raises."""
+    upload = uploads.read(data)
+    digest = hashlib.sha256(upload.png).hexdigest()
+    if (known := _use(tenant_id, "sha256", digest)) is not None:
+        return known
+    input_id = new_id()
+    object_key = f"t/{tenant_id}/i/{input_id}.png"
+    with tenant_scope(tenant_id):
+        changed(_INTEND, [new_id(), tenant_id, object_key])
+    storage().put(object_key, upload.png, "image/png")
+    with tenant_scope(tenant_id):
+        added = [input_id, tenant_id, digest, object_key, upload.width, upload.height, len(upload.png)]
+        if changed(_ADD, added):
+            changed(_ADOPT, [tenant_id, object_key])  # otherwise a twin was faster, and the clock removes ours
+    return _use(tenant_id, "sha256", digest) or store(data, tenant_id=tenant_id)
+
+
+def _settle(name: str, given: bytes | UUID, tenant_id: UUID, *, keep: bool = True) -> InputReference:
+    try:
+        if isinstance(given, UUID) and (known := _use(tenant_id, "id", given)) is not None:
+            return known
+        data = _earlier(given, tenant_id) if isinstance(given, UUID) else given
+        return store(data, tenant_id=tenant_id) if keep else _passing(data)
+    except uploads.BadUpload as error:
+        raise invalid(name, error.code, error.detail) from error
+    except (Image.DoesNotExist, ObjectMissing) as error:
+        raise invalid(name, "unknown_image", "There is no such image.") from error
+    except StorageUnavailable as error:
+        raise Problem("overloaded", "The image store does not answer. Try again.") from error
+
+
+def _passing(data: bytes) -> InputReference:
+    upload = uploads.read(data)
+    digest = hashlib.sha256(upload.png).hexdigest()
+    return InputReference(id=new_id(), sha256=digest, width=upload.width, height=upload.height)
+
+
+def _earlier(image_id: UUID, tenant_id: UUID) -> bytes:
+    """The file of an image that the tenant may see."""
+    with tenant_scope(tenant_id):
+        image = Image.objects.get(id=image_id, released_at__isnull=False)
+    return media.fetch(image)
+
+
+def _use(tenant_id: UUID, column: str, value: Any) -> InputReference | None:
+    """Note that it is needed, so that the clock leaves it alone."""
+    with tenant_scope(tenant_id):
+        found = rows(_USE.format(column=column), [tenant_id, value])
+    if not found:
+        return None
+    ((input_id, sha256, width, height),) = found
+    return InputReference(id=input_id, sha256=sha256, width=width, height=height)
+
+
+@duty("forget_unused_inputs", every=600.0)
+def forget_unused_inputs() -> int:
+    try:
+        with atomic():
+            return changed(_FORGET, [UNUSED_HOURS])
+    except IntegrityError as error:  # one of them was used in this very moment
+        log.info("inputs.in_use_again", error=str(error))
+        return 0
