@@ -236,6 +236,7 @@ class Image(TenantRow):
     bytes = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
     object_key = models.CharField(max_length=200)
+    key_sealed = models.BinaryField(null=True, editable=False, help_text="Empty: the object is not encrypted")
     steps_run = models.PositiveSmallIntegerField()
     quality_score = models.FloatField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -344,3 +345,23 @@ class InFlight(TenantRow):
 
     def __str__(self) -> str:
         return str(self.leader_id)
+
+
+class Certificate(models.Model):
+    """Who signs pictures: the chain that readers see. Its private key is a PlatformSecret, and the web never has it.
+
+    `issuer` says whether it is a root of ours, kept for readers as long as files signed under it are about.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=80)
+    issuer = models.BooleanField(default=False)
+    chain = models.TextField(help_text="PEM, the signer's own first")
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index("name", models.F("created_at").desc(), name="certificate_newest")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -13,7 +13,7 @@ from django.db import connections
 from structlog.contextvars import bound_contextvars
 
 from easel.storage import Storage
-from generation import bell, pictures
+from generation import bell, parcels, pictures
 from generation.assignment import Assignment
 from generation.engine.protocol import Admission, Drawing, Drawn, Engine, EngineError
 from generation.fetching import fetch
@@ -105,13 +105,16 @@ class Production:
     def _deliver(self, assignment: Assignment, index: int, drawn: Drawn) -> Delivery:
         job = assignment.job
         file = pictures.encode(drawn.pixels, job.format, describe(job, seed=job.seed + index))
+        file = parcels.signed(file, job, index=index)
         object_key = self._source.intend(job, index, job.format)
-        self._storage.put(object_key, file.data, file.content_type)
+        parcel = parcels.packed(file, seal=job.policy.seal_images)
+        self._storage.put(object_key, parcel.data, parcel.content_type)
         return Delivery(
             index=index, seed=job.seed + index, width=file.width, height=file.height, content_type=file.content_type,
             bytes=len(file.data), sha256=file.sha256, object_key=object_key, steps_run=drawn.steps_run,
             seconds=drawn.seconds, warnings=tuple(drawn.warnings),
             quality_score=drawn.quality_score, engine=drawn.engine,
+            seal=parcel.seal,
         )  # fmt: skip
 
     def _end(self, assignment: Assignment) -> None:
@@ -155,9 +158,11 @@ class Production:
 
 
 def describe(job: Job, *, seed: int) -> str:
-    """The parameters as they stand in the file."""
+    """The parameters as they stand in the file. One that rests in clear has no prompt, unless its tenant wants it."""
+    told = job.policy.seal_images or job.policy.prompts_in_files
+    prompt, negative_prompt = (job.prompt, job.negative_prompt) if told else ("", "")
     return pictures.describe(
-        prompt=job.prompt, negative_prompt=job.negative_prompt, steps=job.steps, sampler=job.sampler,
+        prompt=prompt, negative_prompt=negative_prompt, steps=job.steps, sampler=job.sampler,
         cfg_scale=job.cfg_scale, seed=seed, width=job.width, height=job.height, model=job.model_name,
         model_digest=job.model_digest,
     )  # fmt: skip

@@ -15,7 +15,9 @@ def seal_prompts(prompt: str, negative_prompt: str, *, key: DataKey, generation_
 def open_prompts(
     prompt: bytes | memoryview, negative_prompt: bytes | memoryview, *, key: DataKey, generation_id: UUID
 ) -> tuple[str, str]:
-    """Both prompts in clear. Raises easel.crypto.TamperedSeal."""
+    """Both prompts in clear; empty ones where they were erased. Raises easel.crypto.TamperedSeal."""
+    if not prompt and not negative_prompt:
+        return "", ""
     return (
         open_sealed(prompt, key=key, context=_context("prompt", generation_id)).decode(),
         open_sealed(negative_prompt, key=key, context=_context("negative_prompt", generation_id)).decode(),

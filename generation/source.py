@@ -18,10 +18,13 @@ from billing import pricing
 from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
-from generation import endings, events, flows
+from easel.sealed_file import SealedFile
+from generation import endings, events, flows, sealed_images
 from generation.endings import Ending
 from generation.prompts import open_prompts
 from generation.spec import Format, planned_steps
+from tenants import data_policy
+from tenants.data_policy import Policy
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +64,7 @@ class Job:
     model_digest: str
     model_native_size: int | None
     model_prompt_prefix: str
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def planned_steps(self) -> int:
@@ -85,6 +89,7 @@ class Delivery:
     warnings: tuple[str, ...] = ()
     quality_score: float | None = None
     engine: dict[str, str] = field(default_factory=dict)
+    seal: SealedFile | None = None  # how the object was encrypted, if it was
 
 
 class WorkSource(Protocol):
@@ -144,8 +149,8 @@ RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sea
     coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.init_image_id), ''),
     coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.mask_id), ''),
     g.strength, g.clip_skip, g.quality_target, g.min_steps, g.work, g.quote, m.name, m.source, m.revision, m.digest,
-    m.native_size, m.prompt_prefix, t.data_key, t.data_key_version
-"""
+    m.native_size, m.prompt_prefix, t.data_key, t.data_key_version,
+    """ + data_policy.AS_JSON.format(tenant="g.tenant_id")  # noqa: S608  no value is put in
 
 _CHARGE_FLOW: Final = """
 UPDATE generation_flow SET queued = queued - 1, running = running + 1, vtime = vtime + %(work)s / weight
@@ -191,9 +196,9 @@ WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' AND cancel_req
 
 _ADOPT: Final = """
 INSERT INTO generation_image (id, tenant_id, generation_id, index, seed, width, height, content_type, bytes, sha256,
-    object_key, steps_run, quality_score, released_at)
+    object_key, key_sealed, steps_run, quality_score, released_at)
 VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(height)s, %(content_type)s, %(bytes)s,
-    %(sha256)s, %(object_key)s, %(steps_run)s, %(quality_score)s, now())
+    %(sha256)s, %(object_key)s, %(key_sealed)s, %(steps_run)s, %(quality_score)s, now())
 """
 
 _DOOM: Final = """
@@ -381,6 +386,7 @@ class PostgresSource:
             "bytes": delivery.bytes,
             "sha256": delivery.sha256,
             "object_key": delivery.object_key,
+            "key_sealed": sealed_images.closed(job.tenant_id, delivery.object_key, delivery.seal),
             "steps_run": delivery.steps_run,
             "quality_score": delivery.quality_score,
         }
@@ -412,7 +418,7 @@ def receipt(job: Job, deliveries: Sequence[Delivery]) -> dict[str, Any]:
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
     (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
      format_, init_image, mask, strength, clip_skip, quality_target, min_steps, work, quote, model_name, source,
-     revision, digest, native_size, prefix, data_key, version) = row  # fmt: skip
+     revision, digest, native_size, prefix, data_key, version, policy) = row  # fmt: skip
     key: DataKey = open_data_key(data_key, version)
     prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
     return Job(
@@ -421,5 +427,5 @@ def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID
         cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, init_image=init_image, mask=mask,
         strength=strength, clip_skip=clip_skip, quality_target=quality_target, min_steps=min_steps, work=work,
         quote=quote, model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
-        model_native_size=native_size, model_prompt_prefix=prefix,
+        model_native_size=native_size, model_prompt_prefix=prefix, policy=data_policy.read(policy),
     )  # fmt: skip

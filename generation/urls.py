@@ -1,6 +1,7 @@
 from django.urls import path
 
-from generation import api, cancel_api, catalogue, console, quotes, tickets
+from generation import api, cancel_api, catalogue, console, provenance_api, quotes, tickets
+from generation.data_policy_api import DataPolicyView
 from generation.media import media
 
 urlpatterns = [
@@ -14,5 +15,8 @@ urlpatterns = [
     path("v1/generations/result/<uuid:generation_id>", api.GenerationResult.as_view(), name="generation-result"),
     path("v1/generations/<uuid:generation_id>/tickets", tickets.TicketList.as_view(), name="generation-tickets"),
     path("v1/quotes", quotes.QuoteList.as_view(), name="quotes"),
+    path("v1/provenance", provenance_api.ProvenanceCheck.as_view(), name="provenance"),
+    path("v1/provenance/anchors", provenance_api.anchors, name="provenance-anchors"),
+    path("v1/data-policy", DataPolicyView.as_view(), name="data-policy"),
     path("media/<str:token>", media, name="media"),
 ]

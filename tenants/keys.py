@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, Final
 from uuid import UUID
 
-from easel.crypto import DataKey, open_data_key, open_sealed, seal
+from easel.crypto import DataKey, KeyDestroyed, open_data_key, open_sealed, seal
 from easel.database import rows
 from easel.identifiers import new_id
 from tenants.models import APIKey, Tenant
@@ -37,6 +37,7 @@ SCOPES: Final = {
     "keys:read": "List API keys, without their secrets.",
     "keys:write": "Create, change, rotate and revoke API keys.",
     "audit:read": "Read and export the audit log.",
+    "data:manage": "Change how images and prompts are kept, and for how long.",
 }
 
 
@@ -93,6 +94,14 @@ class KeyRecord:
 
 def tenant_data_key(tenant: Tenant) -> DataKey:
     return open_data_key(tenant.data_key, tenant.data_key_version)
+
+
+def data_key_of(tenant_id: UUID) -> DataKey:
+    """The key as it is now. Needs the tenant's scope or the platform role. Raises KeyDestroyed after an erasure."""
+    found = rows("SELECT data_key, data_key_version FROM tenants_tenant WHERE id = %s", [tenant_id])
+    if not found:
+        raise KeyDestroyed("There is no such tenant.")
+    return open_data_key(*found[0])
 
 
 def mint(

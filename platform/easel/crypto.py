@@ -12,6 +12,8 @@ copied into another row or column does not open there.
 No key is used directly: each purpose takes its own subkey by HKDF-SHA256 (RFC 5869) without salt and with the
 info `easel/v1/<purpose>`. With random nonces one subkey is good for 2^32 values (NIST SP 800-38D); a tenant
 stays far below.
+
+Who holds the platform key, and how it seals data keys, is `easel.key_providers`' affair.
 """
 
 import base64
@@ -21,7 +23,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherAlgorithm, algorithms, modes
@@ -29,6 +31,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from easel.key_providers import KeyProvider
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -42,8 +47,6 @@ AES_256_GCM: Final = 2
 ALGORITHMS: Final = {"sm4-gcm": SM4_GCM, "aes-256-gcm": AES_256_GCM}
 LARGEST_KEY_VERSION: Final = 32767  # a key version is kept in a smallint column
 
-DATA_KEY_CONTEXT: Final = b"easel.data_key"
-
 
 class CryptoError(Exception):
     """What was sealed cannot be opened. Permanent: trying again changes nothing."""
@@ -51,6 +54,10 @@ class CryptoError(Exception):
 
 class TamperedSeal(CryptoError):
     """The value was altered, cut, sealed under another key, or belongs to another place."""
+
+
+class KeyDestroyed(CryptoError):
+    """The data key was destroyed when its tenant was erased. What it sealed is gone."""
 
 
 class UnknownKeyVersion(CryptoError):
@@ -63,13 +70,41 @@ class UnknownKeyVersion(CryptoError):
 
 @dataclass(frozen=True)
 class DataKey:
-    """32 random bytes from which each purpose derives its own key. Its repr never shows them."""
+    """32 random bytes from which each purpose derives its own key. Its repr never shows them.
+
+    While a tenant's key is being rotated it has two: `material` seals, and `others` open as well. Fingerprints must
+    stay comparable over a rotation, so `finder` (their root) is carried along.
+    """
 
     material: bytes = field(repr=False)
+    others: tuple[bytes, ...] = field(default=(), repr=False)
+    finder: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.material) != KEY_BYTES:
-            raise ValueError(f"A data key has {KEY_BYTES} bytes, not {len(self.material)}.")
+        for material in (self.material, *self.others):
+            if len(material) != KEY_BYTES:
+                raise ValueError(f"A data key has {KEY_BYTES} bytes, not {len(material)}.")
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "DataKey":
+        """What `packed` gave: one key alone, or the finder and then every key, 32 bytes each."""
+        if len(packed) == KEY_BYTES:
+            return cls(packed)
+        if len(packed) < 2 * KEY_BYTES or len(packed) % KEY_BYTES:
+            raise TamperedSeal("This is no data key.")
+        finder, material, *others = (packed[at : at + KEY_BYTES] for at in range(0, len(packed), KEY_BYTES))
+        return cls(material, tuple(others), finder)
+
+    @property
+    def packed(self) -> bytes:
+        if not self.others and not self.finder:
+            return self.material
+        return b"".join([self.for_hmac, self.material, *self.others])
+
+    @cached_property
+    def each(self) -> "tuple[DataKey, ...]":
+        """Every key by itself, the one that seals first."""
+        return (self, *(DataKey(other) for other in self.others))
 
     def subkey(self, purpose: str, length: int = KEY_BYTES) -> bytes:
         info = f"easel/v1/{purpose}".encode()
@@ -85,7 +120,7 @@ class DataKey:
 
     @cached_property
     def for_hmac(self) -> bytes:
-        return self.subkey("fingerprint/hmac-sha256", 32)
+        return self.finder or self.subkey("fingerprint/hmac-sha256", 32)
 
 
 @dataclass(frozen=True)
@@ -119,7 +154,7 @@ class KeyRing:
 
 
 def seal(plaintext: bytes, *, key: DataKey, context: bytes) -> bytes:
-    algorithm = _chosen_algorithm()
+    algorithm = chosen_algorithm()
     header = bytes((FORMAT, algorithm))
     nonce = os.urandom(NONCE_BYTES)
     return header + nonce + _encrypt(algorithm, key, nonce, plaintext, header + context)
@@ -135,23 +170,40 @@ def open_sealed(blob: bytes | memoryview, *, key: DataKey, context: bytes) -> by
         blob[HEADER_BYTES:][:NONCE_BYTES],
         blob[HEADER_BYTES + NONCE_BYTES :],
     )
+    for each in key.each:
+        try:
+            return _decrypt(header[1], each, nonce, body, header + context)
+        except InvalidTag:
+            continue
+    raise TamperedSeal("The sealed value does not open: wrong key, wrong place, or altered.")
+
+
+def sealed_by_newest(blob: bytes | memoryview, *, key: DataKey, context: bytes) -> bool:
+    """Whether it is the key that seals now which opens it. Raises TamperedSeal when none does."""
+    open_sealed(blob, key=key, context=context)
     try:
-        return _decrypt(header[1], key, nonce, body, header + context)
-    except InvalidTag as error:
-        raise TamperedSeal("The sealed value does not open: wrong key, wrong place, or altered.") from error
+        open_sealed(blob, key=DataKey(key.material), context=context)
+    except TamperedSeal:
+        return False
+    return True
 
 
 def new_data_key() -> tuple[DataKey, bytes, int]:
     """A fresh data key, then what to store: the same sealed by the newest platform key, and its version."""
-    version, platform_key = platform_keys().newest
     key = DataKey(os.urandom(KEY_BYTES))
-    sealed = seal(key.material, key=DataKey(platform_key), context=_data_key_context(version))
-    return key, sealed, version
+    return key, *seal_data_key(key)
+
+
+def seal_data_key(key: DataKey) -> tuple[bytes, int]:
+    """What to store of a data key, and the version of the platform key that sealed it."""
+    return provider().seal(key.packed)
 
 
 def open_data_key(sealed: bytes | memoryview, version: int) -> DataKey:
-    """The data key behind what `new_data_key` gave out. The last thousand stay open in memory."""
-    return _open_data_key(bytes(sealed), version, platform_keys().key(version))
+    """The data key behind what `seal_data_key` gave out. The last thousand stay open in memory."""
+    if not sealed:
+        raise KeyDestroyed("This tenant was erased, and its data key with it.")
+    return _open_data_key(provider(), bytes(sealed), version)
 
 
 def fingerprint(key: DataKey, data: bytes) -> bytes:
@@ -159,8 +211,11 @@ def fingerprint(key: DataKey, data: bytes) -> bytes:
     return hmac.digest(key.for_hmac, data, "sha256")
 
 
-def platform_keys() -> KeyRing:
-    return _ring(tuple(settings.PLATFORM_KEYS), "EASEL_PLATFORM_KEYS")
+def provider() -> "KeyProvider":
+    """Who holds the platform key, as the settings say."""
+    from easel.key_providers import chosen  # it seals with the functions of this module
+
+    return chosen()
 
 
 def token_keys() -> KeyRing:
@@ -173,14 +228,10 @@ def _ring(words: tuple[str, ...], name: str) -> KeyRing:
     return KeyRing.parse(words, name=name)
 
 
-# The platform key is part of the cache's key: another ring is never answered from what the old one opened.
+# The provider is part of the cache's key: another ring is never answered from what the old one opened.
 @lru_cache(maxsize=1024)
-def _open_data_key(sealed: bytes, version: int, platform_key: bytes) -> DataKey:
-    return DataKey(open_sealed(sealed, key=DataKey(platform_key), context=_data_key_context(version)))
-
-
-def _data_key_context(version: int) -> bytes:
-    return DATA_KEY_CONTEXT + b":%d" % version
+def _open_data_key(holder: "KeyProvider", sealed: bytes, version: int) -> DataKey:
+    return DataKey.unpack(holder.open(sealed, version))
 
 
 def _parse_key(word: str, *, name: str) -> tuple[int, bytes]:
@@ -196,7 +247,7 @@ def _parse_key(word: str, *, name: str) -> tuple[int, bytes]:
     return int(version), material
 
 
-def _chosen_algorithm() -> int:
+def chosen_algorithm() -> int:
     try:
         return ALGORITHMS[settings.SEALING]
     except KeyError:

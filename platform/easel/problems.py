@@ -17,6 +17,7 @@ from django.utils.html import escape
 from rest_framework import exceptions as drf
 
 from easel import metrics
+from easel.key_providers import KeyProviderUnavailable
 from easel.requests import current_request_id
 from easel.storage import StorageUnavailable
 from easel.strictjson import FieldError, Malformed, StrictJSONParser
@@ -55,6 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "idempotency_conflict": Kind(409, "The idempotency key belongs to another request"),
     "already_finished": Kind(409, "Already finished"),
     "body_too_large": Kind(413, "The body is too large"),
+    "range_not_satisfiable": Kind(416, "The file has no such range"),
     "unsupported_media_type": Kind(415, "The media type is not supported"),
     "content_rejected": Kind(422, "The content was rejected"),
     "rate_limited": Kind(429, "Too many requests"),
@@ -270,6 +272,7 @@ _TRANSLATIONS: Final[Sequence[tuple[type[Exception], Callable[[Any], Problem]]]]
     (drf.APIException, _other),
     (RequestDataTooBig, _too_big),
     (UnreadablePostError, lambda _: invalid("", "incomplete", "The body ended before its length.")),
+    (KeyProviderUnavailable, lambda _: Problem("overloaded", "The keys cannot be reached; try again.")),
     (StorageUnavailable, lambda _: Problem("overloaded", "The object store does not answer; try again.")),
     (OperationalError, lambda _: Problem("overloaded", "The database does not answer; try again.")),
 )

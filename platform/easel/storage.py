@@ -91,8 +91,12 @@ class Storage(Protocol):
     def get(self, key: str) -> bytes:
         """The whole object; ObjectMissing where there is none."""
 
-    def stream(self, key: str) -> ObjectStream:
-        """The object in chunks. ObjectMissing is raised by this call, before any chunk."""
+    def stream(self, key: str, span: tuple[int, int] | None = None) -> ObjectStream:
+        """The object in chunks, or its bytes `span` (first and last). ObjectMissing is raised by this call, before
+        any chunk. The head's size is that of what is streamed."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of all objects under a prefix, in the store's order."""
 
     def delete(self, key: str) -> None:
         """Deleting what is not there is no error: deletions are repeated."""
@@ -134,10 +138,20 @@ class S3Storage:
         with _errors("get", key):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
-    def stream(self, key: str) -> ObjectStream:
+    def stream(self, key: str, span: tuple[int, int] | None = None) -> ObjectStream:
+        wanted: dict[str, str] = {} if span is None else {"Range": f"bytes={span[0]}-{span[1]}"}
         with _errors("get", key):
-            found = self._client.get_object(Bucket=self.bucket, Key=key)
+            found = self._client.get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
         return ObjectStream(key, _head(found), found["Body"])
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix))
+        while True:
+            with _errors("list", prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from (found["Key"] for found in page.get("Contents", []))
 
     def delete(self, key: str) -> None:
         with _errors("delete", key):
@@ -226,8 +240,14 @@ class MemoryStorage:
     def get(self, key: str) -> bytes:
         return self._object(key)[0]
 
-    def stream(self, key: str) -> ObjectStream:
-        return ObjectStream(key, self.head(key), io.BytesIO(self.get(key)))
+    def stream(self, key: str, span: tuple[int, int] | None = None) -> ObjectStream:
+        data, content_type = self._object(key)
+        data = data if span is None else data[span[0] : span[1] + 1]
+        return ObjectStream(key, ObjectHead(len(data), content_type, self.head(key).etag), io.BytesIO(data))
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        self._reach()
+        yield from sorted(key for key in self.objects if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
         self._reach()

@@ -109,7 +109,12 @@ MEDIA_URL_SECONDS = environment.number("EASEL_MEDIA_URL_SECONDS", 3600)
 
 # --- Keys -----------------------------------------------------------------------------------------------
 # Each is a ring, newest first, as `id:base64` words: new material is sealed and signed with the first.
-PLATFORM_KEYS = environment.words("EASEL_PLATFORM_KEYS")  # seal the tenants' data keys
+KEY_PROVIDER = environment.text("EASEL_KEY_PROVIDER", "environment")  # or file, kms: who seals the tenants' data keys
+PLATFORM_KEYS = environment.words("EASEL_PLATFORM_KEYS")
+PLATFORM_KEYS_FILE = environment.text("EASEL_PLATFORM_KEYS_FILE", "")
+KMS_KEYS = environment.words("EASEL_KMS_KEYS")
+KMS_ENDPOINT = environment.text("EASEL_KMS_ENDPOINT", "")
+KMS_REGION = environment.text("EASEL_KMS_REGION", "us-east-1")
 TOKEN_KEYS = environment.words("EASEL_TOKEN_KEYS")  # sign the access tokens of /oauth/token
 SEALING = environment.text("EASEL_SEALING", "sm4-gcm")  # or aes-256-gcm
 
@@ -159,6 +164,8 @@ EMAIL_USE_SSL = EMAIL_PORT == 465  # TLS from the first byte; on other ports by 
 EMAIL_USE_TLS = not EMAIL_USE_SSL and environment.flag("EASEL_EMAIL_TLS", default=True)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EASEL_EMAIL_FROM", "easel@localhost")
+# Pictures carry a signed C2PA manifest.
+PROVENANCE = environment.flag("EASEL_PROVENANCE", default=True)
 
 # --- Generation -----------------------------------------------------------------------------------------
 POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answers for
