@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "build/deploy"
-PINS = ROOT / "requirements/deploy.txt"
+PINS = ROOT / "deploy/tools.txt"
 DONE = TARGET / "installed"
 
 

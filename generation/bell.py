@@ -6,9 +6,8 @@ from typing import Final
 import structlog
 from dramatiq import Message
 from prometheus_client import Counter
-from redis.exceptions import RedisError
 
-from easel.broker import broker
+from easel.broker import AWAY, broker
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +23,7 @@ def ring(pool: str) -> None:
     )
     try:
         broker().enqueue(message)
-    except (RedisError, OSError) as error:
+    except AWAY as error:
         RUNG.labels(pool, "lost").inc()
         log.warning("bell.lost", pool=pool, error=str(error))
     else:

@@ -34,7 +34,8 @@ def environment_of(process: str, *, var: Var, credentials: Credentials, ports: P
         "EASEL_PLATFORM_KEYS": credentials.platform_keys,
         "EASEL_TOKEN_KEYS": credentials.token_keys,
         "EASEL_DATABASE_URL": postgres.url(roles.APP, credentials.app),
-        "EASEL_BROKER_URL": Broker(var, credentials.broker, ports["broker"]).url,
+        "EASEL_BROKER_URL": os.environ.get("EASEL_RABBITMQ_URL")
+        or Broker(var, credentials.broker, ports["broker"]).url,
         "EASEL_CACHE_URL": Cache(var, credentials.cache, ports["cache"]).url,
         "EASEL_S3_ENDPOINT": SeaweedFS(var, credentials, ports).endpoint,
         "EASEL_S3_REGION": REGION,
