@@ -1,5 +1,6 @@
 """A job that this worker holds: its images on their way, and the one ending they come to together."""
 
+import time
 from collections.abc import Iterator
 from threading import Event, Lock
 
@@ -20,6 +21,7 @@ class Assignment:
         self._deliveries: list[Delivery] = []
         self._errors: list[Exception] = []
         self._steps: dict[int, tuple[int, int]] = {}  # model calls of each image: done, in all
+        self._began = time.monotonic()
         self._lock = Lock()
 
     def drawings(self, given: GivenPixels) -> Iterator[tuple[int, Drawing]]:
@@ -81,6 +83,15 @@ class Assignment:
         """Stop drawing; what comes out is dropped."""
         self.abandoned = True
         self.stop.set()
+
+    def ends_by(self, deadline: float) -> bool:
+        """Whether the whole job will be drawn by then, at the speed it had so far (monotonic seconds)."""
+        with self._lock:
+            now = time.monotonic()
+            if len(self._steps) < self.job.n:
+                return False
+            slowest = min(done / total for done, total in self._steps.values())
+            return slowest > 0 and now + (now - self._began) * (1 - slowest) / slowest <= deadline
 
     def cancel(self) -> None:
         """Stop drawing: the customer asked to. What is stored already is kept."""

@@ -1,5 +1,9 @@
 """Ringing: a message that says only "there is work in this pool". Losing one costs time, never work: the clock rings
-again for every pool with ready work."""
+again for every pool with ready work, and an idle worker looks by itself.
+
+Bells of a pool are one: while a bell lies in the queue, whoever takes it will claim after that moment, and so sees all
+that was committed before it.
+"""
 
 from typing import Final
 
@@ -22,9 +26,18 @@ def ring(pool: str) -> None:
         queue_name=QUEUE.format(pool=pool), actor_name=ACTOR.format(pool=pool), args=(), kwargs={}, options={}
     )
     try:
+        if _lies_there(pool):
+            RUNG.labels(pool, "coalesced").inc()
+            return
         broker().enqueue(message)
     except AWAY as error:
         RUNG.labels(pool, "lost").inc()
         log.warning("bell.lost", pool=pool, error=str(error))
     else:
         RUNG.labels(pool, "rung").inc()
+
+
+def _lies_there(pool: str) -> bool:
+    """Whether a bell of this pool waits for a worker. One that a worker has taken, busy or not, does not count."""
+    made = broker()
+    return int(made.client.llen(f"{made.namespace}:{QUEUE.format(pool=pool)}")) > 0

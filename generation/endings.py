@@ -5,16 +5,13 @@ Lock order: generation → wallet → flow.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 from uuid import UUID
 
-from prometheus_client import Counter
-
 from billing import ledger
+from easel import metrics
 from easel.database import on_commit
 from generation import events, flows
-
-ENDINGS: Final = Counter("easel_generations_ended_total", "Endings of generations, by kind", ["status", "error_code"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +29,7 @@ class Ending:
     credits: int = 0
     images: int = 0
     error_code: str = ""
+    seconds: float | None = None  # since its acceptance
 
 
 def follow(ending: Ending) -> None:
@@ -45,4 +43,10 @@ def follow(ending: Ending) -> None:
     else:
         flows.withdrawn(ending.tenant_id, ending.pool_id)
     events.status_changed(ending.tenant_id, ending.generation_id, ending.status)
-    on_commit(ENDINGS.labels(ending.status, ending.error_code).inc)
+    on_commit(partial(_count, ending))
+
+
+def _count(ending: Ending) -> None:
+    metrics.ENDINGS.labels(ending.status, ending.error_code).inc()
+    if ending.seconds is not None:
+        metrics.GENERATION_SECONDS.labels(ending.pool).observe(ending.seconds)

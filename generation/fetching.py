@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pictures
 
-from easel.storage import ObjectMissing, Storage, StorageError
+from easel.storage import ObjectMissing, Storage, StorageError, StorageUnavailable
 from generation.engine.protocol import EngineError, Pixels
 from generation.source import Job
 
@@ -20,7 +20,8 @@ class GivenPixels:
 
 
 def fetch(job: Job, storage: Storage) -> GivenPixels:
-    """Raises EngineError: permanent where the picture is gone, and otherwise worth another attempt."""
+    """Raises EngineError: permanent where the picture is gone, and otherwise worth another attempt. StorageUnavailable
+    where the store is away: ask again."""
     return GivenPixels(init_image=_pixels(job.init_image, storage), mask=_pixels(job.mask, storage))
 
 
@@ -32,5 +33,7 @@ def _pixels(object_key: str, storage: Storage) -> Pixels | None:
             return np.asarray(picture.convert("RGB"))
     except ObjectMissing as error:
         raise EngineError("input_missing", "A given picture is not in storage any more.", permanent=True) from error
+    except StorageUnavailable:
+        raise
     except StorageError as error:
         raise EngineError("input_unreadable", f"A given picture could not be read: {error}", permanent=False) from error

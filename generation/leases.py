@@ -6,9 +6,9 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connections
-from psycopg_pool import PoolTimeout
+from django.db import connections
 
+from easel import metrics
 from generation.source import WorkSource
 
 log = structlog.get_logger(__name__)
@@ -49,6 +49,7 @@ class LeaseKeeper:
             with self._lock:
                 lost = self._kept.pop(lease_id, None)
             if lost is not None:  # None: it ended well while the UPDATE was under way
+                metrics.LEASES_LOST.inc()
                 log.warning("lease.lost", lease=str(lease_id))
                 lost()
 
@@ -56,7 +57,8 @@ class LeaseKeeper:
         while not self._closing.wait(settings.LEASE_SECONDS / 3):
             try:
                 self.renew()
-            except (DatabaseError, PoolTimeout) as error:
+            except Exception as error:  # noqa: BLE001  without this thread every lease of the worker is lost
                 # The drawing goes on: whether the lease still holds, the next statement that names it will say.
-                log.warning("lease.renewal_failed", error=str(error))
+                log.warning("lease.renewal_failed", error=f"{type(error).__name__}: {error}")
+            finally:
                 connections.close_all()

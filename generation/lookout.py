@@ -7,8 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, connections
-from psycopg_pool import PoolTimeout
+from django.db import connections
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
@@ -70,8 +69,8 @@ class Lookout:
         while not self._closing.wait(LOOK_SECONDS):
             try:
                 self.look()
-            except (DatabaseError, PoolTimeout) as error:
-                log.warning("lookout.rows_unread", error=str(error))
+            except Exception as error:  # noqa: BLE001  without this thread cancels may go unheard
+                log.warning("lookout.rows_unread", error=f"{type(error).__name__}: {error}")
             finally:
                 connections.close_all()
 

@@ -15,6 +15,7 @@ import structlog
 from django.conf import settings
 
 from billing import pricing
+from easel import metrics
 from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
@@ -64,6 +65,7 @@ class Job:
     model_digest: str
     model_native_size: int | None
     model_prompt_prefix: str
+    waited_seconds: float  # from acceptance to this claim
     policy: Policy = field(default_factory=Policy)
 
     @property
@@ -149,7 +151,7 @@ RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sea
     coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.init_image_id), ''),
     coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.mask_id), ''),
     g.strength, g.clip_skip, g.quality_target, g.min_steps, g.work, g.quote, m.name, m.source, m.revision, m.digest,
-    m.native_size, m.prompt_prefix, t.data_key, t.data_key_version,
+    m.native_size, m.prompt_prefix, t.data_key, t.data_key_version, extract(epoch FROM now() - g.created_at)::float,
     """ + data_policy.AS_JSON.format(tenant="g.tenant_id")  # noqa: S608  no value is put in
 
 _CHARGE_FLOW: Final = """
@@ -185,7 +187,8 @@ UPDATE generation_generation SET status = %(status)s, finished_at = now(), lease
         'queued_seconds', round(extract(epoch FROM started_at - created_at)::numeric, 3),
         'drawing_seconds', round(%(seconds)s::numeric, 3),
         'total_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3))
-WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' RETURNING erased_at IS NOT NULL
+WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' RETURNING
+    erased_at IS NOT NULL, extract(epoch FROM now() - created_at)::float
 """
 
 _GIVE_BACK: Final = """
@@ -241,6 +244,11 @@ class PostgresSource:
                 tenant_id, vtime = lowest[0]
                 job = self._lease_next(tenant_id, locked[0][0], pool, vtime)
                 jobs.append(job) if job else passed.append(tenant_id)
+        metrics.CLAIMS.labels("work" if jobs else "empty").inc()
+        for job in jobs:
+            metrics.CLAIM_ATTEMPTS.labels(str(job.attempts)).inc()
+            if job.attempts == 1:
+                metrics.GENERATION_WAIT_SECONDS.labels(pool).observe(job.waited_seconds)
         return jobs
 
     def ready(self, pool: str) -> bool:
@@ -330,7 +338,11 @@ class PostgresSource:
                 self.discard(job)
             else:
                 self._adopt(job, deliveries)
-            endings.follow(_ending(job, status=status, drawn=drawn, credits=credits_, images=len(deliveries)))
+            endings.follow(
+                _ending(
+                    job, status=status, drawn=drawn, credits=credits_, images=len(deliveries), seconds=found[0][1]
+                )
+            )  # fmt: skip
         return True
 
     def _adopt(self, job: Job, deliveries: Sequence[Delivery]) -> None:
@@ -418,7 +430,8 @@ def receipt(job: Job, deliveries: Sequence[Delivery]) -> dict[str, Any]:
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
     (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
      format_, init_image, mask, strength, clip_skip, quality_target, min_steps, work, quote, model_name, source,
-     revision, digest, native_size, prefix, data_key, version, policy) = row  # fmt: skip
+     revision, digest, native_size, prefix, data_key, version, waited,
+     policy) = row  # fmt: skip
     key: DataKey = open_data_key(data_key, version)
     prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
     return Job(
@@ -427,5 +440,6 @@ def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID
         cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, init_image=init_image, mask=mask,
         strength=strength, clip_skip=clip_skip, quality_target=quality_target, min_steps=min_steps, work=work,
         quote=quote, model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
-        model_native_size=native_size, model_prompt_prefix=prefix, policy=data_policy.read(policy),
+        model_native_size=native_size, model_prompt_prefix=prefix, waited_seconds=waited,
+        policy=data_policy.read(policy),
     )  # fmt: skip

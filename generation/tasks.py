@@ -17,6 +17,7 @@ from generation import bell
 from generation.engine.choose import build
 from generation.engine.protocol import Checkpoint
 from generation.production import Production
+from generation.rounds import Rounds
 from generation.source import PostgresSource
 
 log = structlog.get_logger(__name__)
@@ -26,11 +27,13 @@ class Workshop(Middleware):
     """Opens production when the process boots and closes it when the process is asked to stop."""
 
     production: Production | None = None
+    rounds: Rounds | None = None
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         engine = build(device=settings.DEVICE, threads=settings.TORCH_THREADS)
         engine.warm_up(checkpoints(settings.POOLS))
         self.production = Production(source=PostgresSource(), engine=engine, storage=storage())
+        self.rounds = Rounds(self.production, settings.POOLS)
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         ready = settings.VAR_DIR / "run" / "worker.ready"
@@ -40,10 +43,14 @@ class Workshop(Middleware):
         # Whatever was queued while no worker was here has no bell any more.
         for pool in settings.POOLS:
             bell.ring(pool)
+        if self.rounds is not None:
+            self.rounds.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        if self.rounds is not None:
+            self.rounds.close()
         if self.production is not None:
-            self.production.close()
+            self.production.close(grace=settings.GRACE_SECONDS)
 
 
 def checkpoints(pools: list[str]) -> list[Checkpoint]:

@@ -12,7 +12,7 @@ from typing import Final
 from zlib import crc32
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from easel.database import connection, platform_role, rows
 
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 LOCK_SPACE: Final = 0x0EA5E1
 RUNS = Counter("easel_clock_runs_total", "Runs of periodic duties", ["duty", "outcome"])
 LAST_RUN = Gauge("easel_clock_last_run_timestamp_seconds", "When a duty last ended well", ["duty"])
+PERIOD = Gauge("easel_clock_period_seconds", "How often a duty is due; silent for much longer, it is overdue", ["duty"])
+SECONDS = Histogram("easel_clock_duty_seconds", "How long a duty took", ["duty"])
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[
 
     def register(act: Callable[[], int]) -> Callable[[], int]:
         _duties[name] = Duty(name, every, act)
+        PERIOD.labels(name).set(every)
         return act
 
     return register
@@ -67,7 +70,8 @@ def perform(name: str) -> int:
             if not rows("SELECT pg_try_advisory_lock(%s, %s)", _lock(name))[0][0]:
                 RUNS.labels(name, "elsewhere").inc()
                 return 0
-            count = act()
+            with SECONDS.labels(name).time():
+                count = act()
             rows("SELECT pg_advisory_unlock(%s, %s)", _lock(name))
         except Exception:  # a duty that fails must not take the others' clock with it
             RUNS.labels(name, "failed").inc()

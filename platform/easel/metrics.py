@@ -30,6 +30,28 @@ BREAKER_OPEN = Gauge(
     "easel_breaker_open", "1 while a breaker is open, over all processes.", ["name"], multiprocess_mode="max"
 )
 
+# --- The queue. Gauges are set by the clock.
+QUEUE_JOBS = Gauge("easel_queue_jobs", "Generations that wait or run.", ["pool", "state"])
+QUEUE_OLDEST = Gauge("easel_queue_oldest_seconds", "Age of the oldest generation that waits.", ["pool"])
+WORKERS = Gauge("easel_workers", "Workers that were seen within one lease length.", ["pool"])
+FLOW_DRIFT = Gauge("easel_flow_drift", "Flows whose counts were wrong at the last recount, and were mended.")
+CLAIMS = Counter("easel_claims", "Claims: work, or empty-handed.", ["outcome"])
+CLAIM_ATTEMPTS = Counter("easel_claim_attempts", "Claimed jobs, by which attempt it was.", ["attempt"])
+LEASES_LOST = Counter("easel_leases_lost", "Leases that a worker found gone when it renewed them.")
+LEASES_TAKEN_BACK = Counter("easel_leases_taken_back", "Jobs taken back from workers that stopped renewing.")
+FINISHING_RETRIES = Counter("easel_finishing_retries", "Uploads and endings tried again.", ["doing"])
+LATE_RESULTS = Counter("easel_late_results", "Results dropped because the lease was somebody else's by then.")
+ENDINGS = Counter("easel_generation_endings", "Endings of generations, by kind.", ["status", "reason"])
+_WAITS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800)
+GENERATION_SECONDS = Histogram("easel_generation_seconds", "From acceptance to the ending.", ["pool"], buckets=_WAITS)
+GENERATION_WAIT_SECONDS = Histogram(
+    "easel_generation_wait_seconds", "From acceptance to the first claim.", ["pool"], buckets=_WAITS
+)
+
+# --- The store.
+STORE_SECONDS = Histogram("easel_store_seconds", "Calls to the object store that succeeded.", ["operation"])
+STORE_FAILURES = Counter("easel_store_failures", "Calls to the object store that failed.")
+
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     known = method if method in _METHODS else "OTHER"

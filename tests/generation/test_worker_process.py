@@ -30,6 +30,7 @@ def start_worker(stack: Stack, workshop: Workshop) -> Iterator[Callable[[], None
         "EASEL_LEASE_SECONDS": LEASE_SECONDS,
         "EASEL_TORCH_THREADS": "1",
         "EASEL_DEVICE": "cpu",
+        "EASEL_GRACE_SECONDS": "0",
     }
 
     def start() -> None:

@@ -170,6 +170,7 @@ PROVENANCE = environment.flag("EASEL_PROVENANCE", default=True)
 # --- Generation -----------------------------------------------------------------------------------------
 POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answers for
 LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
+GRACE_SECONDS = environment.number("EASEL_GRACE_SECONDS", 5)  # what a stopping worker may still finish in
 MAX_ATTEMPTS = environment.number("EASEL_MAX_ATTEMPTS", 3)
 TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
 STARTER_FOLDER = Path(environment.text("EASEL_STARTER", str(BASE_DIR / "starter" / "weights")))

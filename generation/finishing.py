@@ -1,0 +1,160 @@
+"""Bringing images home: encode, upload, and with the last image of a job its one ending.
+
+What was drawn is not drawn again because the store or the database were away for a moment: both are asked again, for
+`PATIENCE_SECONDS`, while the lease goes on being renewed. Meanwhile the images wait in memory, and `full` says that no
+more should be drawn.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Lock
+from typing import Final, TypeVar
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db import connections
+from psycopg_pool import PoolTimeout
+from structlog.contextvars import bound_contextvars
+
+from easel import metrics
+from easel.storage import Storage, StorageUnavailable
+from generation import parcels, pictures
+from generation.assignment import Assignment
+from generation.engine.protocol import Drawn
+from generation.source import Delivery, Job, WorkSource
+
+log = structlog.get_logger(__name__)
+Result = TypeVar("Result")
+
+PATIENCE_SECONDS: Final = 600.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+MOST_WAITING: Final = 32  # images; each is some megabytes of pixels
+
+NOT_NOW: Final = (StorageUnavailable, DatabaseError, PoolTimeout)
+
+
+class Finishing:
+    """Some threads of the worker's. `ended` is told of every job that this worker is done with."""
+
+    def __init__(
+        self, source: WorkSource, storage: Storage, *, ended: Callable[[Assignment], None], threads: int = 4
+    ) -> None:
+        self._source, self._storage, self._ended = source, storage, ended
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="finishing")
+        self._waiting, self._lock = 0, Lock()
+        self._closing = Event()
+
+    @property
+    def full(self) -> bool:
+        return self._waiting >= MOST_WAITING
+
+    def take(self, assignment: Assignment, index: int, drawn: "Future[Drawn]") -> None:
+        """Called from the engine's thread: returns at once."""
+        with self._lock:
+            self._waiting += 1
+        self._threads.submit(self._finish, assignment, index, drawn)
+
+    def give_up(self, assignment: Assignment, error: Exception) -> None:
+        """End a job of which nothing was begun."""
+        for _ in range(assignment.job.n):
+            assignment.failed(error)
+        self._end(assignment)
+
+    def close(self) -> None:
+        """Finish what is here, with no patience for a store or a database that is away."""
+        self._closing.set()
+        self._threads.shutdown(wait=True)
+
+    def _finish(self, assignment: Assignment, index: int, drawn: "Future[Drawn]") -> None:
+        job = assignment.job
+        with bound_contextvars(request_id=job.request_id, tenant=str(job.tenant_id)):
+            try:
+                last = assignment.delivered(self._deliver(assignment, index, drawn.result()))
+            except Exception as error:  # noqa: BLE001  whatever it was, the job must come to an ending
+                last = assignment.failed(error)
+            finally:
+                with self._lock:
+                    self._waiting -= 1
+            if last:
+                self._end(assignment)
+        connections.close_all()  # most images are not their job's last, and this thread waits for the next one
+
+    def _deliver(self, assignment: Assignment, index: int, drawn: Drawn) -> Delivery:
+        job = assignment.job
+        file = pictures.encode(drawn.pixels, job.format, describe(job, seed=job.seed + index))
+        file = parcels.signed(file, job, index=index)
+        parcel = parcels.packed(file, seal=job.policy.seal_images)
+
+        def store() -> str:
+            object_key = self._source.intend(job, index, job.format)
+            self._storage.put(object_key, parcel.data, parcel.content_type)
+            return object_key
+
+        return Delivery(
+            index=index, seed=job.seed + index, width=file.width, height=file.height, content_type=file.content_type,
+            bytes=len(file.data), sha256=file.sha256, object_key=self.patiently(store, assignment, doing="upload"),
+            steps_run=drawn.steps_run, seconds=drawn.seconds, warnings=tuple(drawn.warnings),
+            quality_score=drawn.quality_score, engine=drawn.engine,
+            seal=parcel.seal,
+        )  # fmt: skip
+
+    def _end(self, assignment: Assignment) -> None:
+        """The job's one ending. If it cannot be written, or the source says that somebody else holds the job now,
+        there is nothing to undo: the lease runs out, and objects that no row adopted are removed."""
+        job = assignment.job
+        try:
+            held = self.patiently(lambda: self._write_ending(assignment), assignment, doing="end")
+            if not held:
+                metrics.LATE_RESULTS.inc()
+                self._source.discard(job)
+            log.info("production.ended", generation=str(job.generation_id), dropped=not held)
+        except Exception:
+            log.exception("production.ending_failed", generation=str(job.generation_id))
+        finally:
+            self._ended(assignment)
+
+    def _write_ending(self, assignment: Assignment) -> bool:
+        job = assignment.job
+        if assignment.abandoned:
+            return False
+        if assignment.mendable is not None:
+            log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
+            return self._source.give_back(job, counted=not self._closing.is_set())
+        if assignment.canceled and assignment.stopped:
+            return self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
+        if assignment.stopped:
+            return self._source.give_back(job, counted=False)
+        if assignment.deliveries:
+            return self._source.complete(job, assignment.deliveries)
+        log.error("production.failed", generation=str(job.generation_id), error=str(assignment.verdict))
+        return self._source.fail(job, code=assignment.verdict.code, detail=assignment.verdict.detail)
+
+    def patiently(self, act: Callable[[], Result], assignment: Assignment, *, doing: str) -> Result:
+        """Do it, again and again while the store or the database are away. Safe to repeat: an upload overwrites itself,
+        and an ending that was written touches no row the second time."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return act()
+            except NOT_NOW as error:
+                if assignment.abandoned or self._closing.is_set() or time.monotonic() > until:
+                    raise
+                metrics.FINISHING_RETRIES.labels(doing).inc()
+                log.warning("production.not_now", doing=doing, error=f"{type(error).__name__}: {error}")
+                connections.close_all()
+            self._closing.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311  so that workers do not come back as one
+            pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def describe(job: Job, *, seed: int) -> str:
+    """The parameters as they stand in the file. One that rests in clear has no prompt, unless its tenant wants it."""
+    told = job.policy.seal_images or job.policy.prompts_in_files
+    prompt, negative_prompt = (job.prompt, job.negative_prompt) if told else ("", "")
+    return pictures.describe(
+        prompt=prompt, negative_prompt=negative_prompt, steps=job.steps, sampler=job.sampler,
+        cfg_scale=job.cfg_scale, seed=seed, width=job.width, height=job.height, model=job.model_name,
+        model_digest=job.model_digest,
+    )  # fmt: skip
