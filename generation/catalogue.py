@@ -4,6 +4,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -16,12 +17,13 @@ from rest_framework.views import APIView
 
 from generation import samplers
 from generation.models import Model
-from generation.registry import STARTER
+from generation.registry import STARTER, STARTER_STYLES
 from tenants.authentication import principal_of
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
 
 CONTACT_SHEET: Final = "contact-sheet.webp"
+STARTER_NAMES: Final = frozenset({STARTER, *(style.name for style in STARTER_STYLES)})
 
 
 class ModelList(APIView):
@@ -33,6 +35,15 @@ class ModelList(APIView):
         with tenant_scope(principal_of(request).tenant_id):
             models = list(available())
         return Response({"data": [describe(model) for model in models]})
+
+
+class ModelSample(APIView):
+    """A sheet of pictures that a model drew, where there is one."""
+
+    scopes: ClassVar = {"GET": "generations:read"}
+
+    def get(self, request: Request, name: str) -> FileResponse:
+        return sample(name, principal_of(request).tenant_id)
 
 
 class SamplerList(APIView):
@@ -49,17 +60,35 @@ class SamplerList(APIView):
 @console_page
 def models_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
-        models = list(available())
+        models = [(model, sample_file(model) is not None) for model in available()]
     context = {"visitor": visitor, "models": models, "starter": STARTER, "vocabulary": vocabulary()}
     return render(request, "console/models.html", context)
 
 
 @console_page
-def contact_sheet(request: HttpRequest, visitor: Visitor) -> FileResponse:
-    sheet = settings.STARTER_FOLDER / CONTACT_SHEET
-    if not sheet.is_file():
+def sample_page(request: HttpRequest, visitor: Visitor, name: str) -> FileResponse:
+    return sample(name, visitor.tenant_id)
+
+
+def sample(name: str, tenant_id: UUID) -> FileResponse:
+    """Raises Http404."""
+    with tenant_scope(tenant_id):
+        model = available().filter(name=name, tenant=None).first()
+    sheet = sample_file(model) if model else None
+    if sheet is None:
         raise Http404
     return FileResponse(sheet.open("rb"), content_type="image/webp")
+
+
+def sample_file(model: Model) -> Path | None:
+    """The sheet that came with the starter; None for other models, and where another one stands in for the starter."""
+    if model.tenant_id is not None or model.name not in STARTER_NAMES:
+        return None
+    if model.name == STARTER:
+        sheet = settings.STARTER_FOLDER / CONTACT_SHEET
+    else:
+        sheet = settings.STARTER_FOLDER.parent / "samples" / f"{model.name}.webp"
+    return sheet if sheet.is_file() else None
 
 
 def available() -> QuerySet[Model]:
@@ -76,6 +105,8 @@ def describe(model: Model) -> dict[str, Any]:
         "license": model.license,
         "default": model.is_default,
         "native_size": model.native_size,
+        "prompt_prefix": model.prompt_prefix,
+        "categories": model.categories,
         "limits": {"min_size": model.min_size, "max_size": model.max_size},
         "defaults": {
             "steps": model.default_steps,
@@ -85,6 +116,8 @@ def describe(model: Model) -> dict[str, Any]:
             "sampler": model.default_sampler,
         },
     }
+    if sample_file(model):
+        described["sample"] = f"/v1/models/{model.name}/sample"
     if model.name == STARTER and model.tenant_id is None:
         described["vocabulary"] = vocabulary()
     return described
@@ -107,7 +140,8 @@ def _vocabulary(file: Path) -> dict[str, list[str]]:
 
 urlpatterns = [
     path("v1/models", ModelList.as_view(), name="models"),
+    path("v1/models/<slug:name>/sample", ModelSample.as_view(), name="model-sample"),
     path("v1/samplers", SamplerList.as_view(), name="samplers"),
     path("console/models", models_page, name="models-page"),
-    path("console/models/contact-sheet", contact_sheet, name="contact-sheet"),
+    path("console/models/<slug:name>/sample", sample_page, name="sample-page"),
 ]

@@ -28,7 +28,7 @@ from diffusers import (
 from PIL import Image, ImageDraw, ImageFont
 
 from starter.digest import WEIGHTS
-from starter.inpaint import inpaint
+from starter.inpaint import inpainting_pipeline
 
 EVERYDAY = (
     "an apple", "a cat", "a dog", "a robot", "a castle", "a car", "a rocket", "a slice of pizza",
@@ -98,6 +98,7 @@ class Artist:
     """Draws with one loaded model; every picture has its own seed, so batches do not change it."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.pipeline: StableDiffusionPipeline = DiffusionPipeline.from_pretrained(str(folder))
         self.pipeline.set_progress_bar_config(disable=True)
         for part in (self.pipeline.unet, self.pipeline.vae):
@@ -184,26 +185,26 @@ def strength_cells(artist: Artist) -> list[Cell]:
             guidance_scale=GUIDANCE,
             generator=torch.Generator().manual_seed(1),
         ).images[0]
-        cells.append(Cell(image, f"a blue car, strength {strength}"))
+        cells.append(Cell(image, f"blue, strength {strength}"))
     return cells
 
 
 def mask_cells(artist: Artist) -> list[Cell]:
     source = artist.draw(["a cat"])[0]
+    pipeline = inpainting_pipeline(artist.folder)
+    pipeline.set_progress_bar_config(disable=True)
     cells = [Cell(source, "a cat")]
     for box in ((0, 0, 128, 256), (128, 0, 256, 256), (0, 0, 256, 128), (0, 128, 256, 256)):
         mask = Image.new("L", source.size)
         mask.paste(255, box)
-        image = inpaint(
-            artist.pipeline,
+        image = pipeline(
             "a blue cat",
-            source,
-            mask,
-            seed=1,
-            strength=1.0,
+            image=source,
+            mask_image=mask,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-        )
+            generator=torch.Generator().manual_seed(1),
+        ).images[0]
         cells += [Cell(mask.convert("RGB"), "mask"), Cell(image, "a blue cat")]
     return cells
 

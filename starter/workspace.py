@@ -60,9 +60,13 @@ class Workspace:
     def checkpoint(self) -> Path:
         return self.root / "unet.pt"
 
+    def classifier(self, without: str | None = None) -> Path:
+        """`without` names the style that it never saw."""
+        return self.root / (f"classifier-without-{without}.pt" if without else "classifier.pt")
+
     @property
-    def classifier(self) -> Path:
-        return self.root / "classifier.pt"
+    def small_pictures(self) -> Path:
+        return self.root / "small_pictures.pt"
 
     @property
     def metrics(self) -> Path:

@@ -58,6 +58,34 @@ def test_the_models_page_says_what_the_starter_can_draw(ada: Customer) -> None:
     assert "models_add" in page
 
 
+def test_the_starters_styles_are_models_with_words_categories_and_samples_of_their_own(ada: Customer) -> None:
+    with platform_role():
+        register_starter()
+    client = ada.client()
+    listed = {model["name"]: model for model in client.get("/v1/models").json()["data"]}
+    styles = {name: listed[f"starter-{name}"] for name in ("landscape", "portrait", "cartoon")}
+    assert len({style["prompt_prefix"] for style in styles.values()}) == 3
+    assert {style["version"] for style in styles.values()} == {listed["starter"]["version"]}
+    categories = [category for style in styles.values() for category in style["categories"]]
+    assert {"landscape", "portrait", "cartoon"} <= set(categories)
+    assert len(categories) == len(set(categories))
+    assert not any(style["default"] for style in styles.values())
+    sheets = [client.get(model["sample"]) for model in (listed["starter"], *styles.values())]
+    assert {sheet["Content-Type"] for sheet in sheets} == {"image/webp"}
+    assert len({b"".join(sheet) for sheet in sheets}) == 4
+    page = signed_in(person(ada))
+    assert b"/console/models/starter-cartoon/sample" in page.get("/console/models").content
+    assert page.get("/console/models/starter-cartoon/sample").status_code == 200
+
+
+def test_a_model_without_samples_has_no_sheet(ada: Customer, workshop: Workshop) -> None:
+    listed = {model["name"]: model for model in ada.client().get("/v1/models").json()["data"]}
+    assert "sample" not in listed[workshop.model.name]
+    for name in (workshop.model.name, "nothing"):
+        answer = ada.client().get(f"/v1/models/{name}/sample")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_a_starter_whose_files_were_changed_is_not_registered(tiny_folder: Path) -> None:
     (tiny_folder / "DIGEST").write_text("0" * 64 + "\n")
     try:
