@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -31,14 +32,15 @@ class Visitor:
 
 
 def console_page(
-    view: Callable[[HttpRequest, Visitor], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
-    """A page for members: anybody else is sent to sign in, and somebody without a tenant finds nothing."""
+    view: Callable[..., HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """A page for members: anybody else is sent to sign in, and somebody without a tenant finds nothing. The view takes
+    the request, the visitor, and what its path captured."""
 
     @wraps(view)
     @login_required
-    def page(request: HttpRequest) -> HttpResponseBase:
-        return view(request, visitor_of(request))
+    def page(request: HttpRequest, **captured: Any) -> HttpResponseBase:
+        return view(request, visitor_of(request), **captured)
 
     return page
 
