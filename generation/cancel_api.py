@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel.database import rows
+from easel.fields import StrictString
 from easel.problems import Problem
 from generation import cancel
 from generation.cancel import Filter
-from generation.request import StrictString
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
 

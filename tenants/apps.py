@@ -5,4 +5,4 @@ class TenantsConfig(AppConfig):
     name = "tenants"
 
     def ready(self) -> None:
-        from tenants import replay  # noqa: F401  registers its duty
+        from tenants import founding, replay  # noqa: F401  register their duties

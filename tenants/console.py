@@ -1,23 +1,35 @@
-"""The console's door: signing in, signing out, and which tenant a page is about."""
+"""The console's door: which tenant a page is about, and what its visitor may do there.
 
-from collections.abc import Callable
+A page says which permission each of its methods needs; a method without one does not exist. A page that says nothing
+can be looked at by every member.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, Final, overload
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView, LogoutView
-from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import redirect
-from django.urls import path
+from django.utils.translation import gettext as _
 
 from easel.crypto import DataKey
-from easel.ratelimit import guarded_sign_in
+from easel.problems import Problem
+from easel.requests import client_address
+from tenants import permissions
+from tenants.accounts import has_second_factor
+from tenants.audit import Actor, acting
 from tenants.keys import tenant_data_key
-from tenants.models import Member, Tenant, User
+from tenants.models import AuditRecord, Member, Tenant, User
 from tenants.scope import person_scope, tenant_scope
+
+CHOSEN: Final = "tenant"  # in the session: the tenant that a person of several looks at
+
+View = Callable[..., HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +41,87 @@ class Visitor:
     tenant_name: str
     role: str
     data_key: DataKey
+    tenant: Tenant
+    permissions: frozenset[str]
 
 
-def console_page(
-    view: Callable[..., HttpResponseBase],
-) -> Callable[..., HttpResponseBase]:
-    """A page for members: anybody else is sent to sign in, and somebody without a tenant finds nothing. The view takes
-    the request, the visitor, and what its path captured."""
+class NoTenant(Http404):
+    """Signed in, and a member of nothing."""
+
+
+@overload
+def console_page(rule: View) -> View: ...
+
+
+@overload
+def console_page(rule: Mapping[str, str]) -> Callable[[View], View]: ...
+
+
+def console_page(rule: View | Mapping[str, str]) -> View | Callable[[View], View]:
+    """`@console_page`, or `@console_page({"GET": permission, "POST": permission})`. The view gets a visitor, too."""
+    if callable(rule):
+        return _page(rule, {"GET": permissions.VIEW})
+    return lambda view: _page(view, rule)
+
+
+def _page(view: View, needed: Mapping[str, str]) -> View:
+    unknown = set(needed.values()) - permissions.PERMISSIONS.keys()
+    if unknown:
+        raise ValueError(f"There is no permission {min(unknown)!r}.")
 
     @wraps(view)
     @login_required
-    def page(request: HttpRequest, **captured: Any) -> HttpResponseBase:
-        return view(request, visitor_of(request), **captured)
+    def page(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        permission = needed.get("GET" if request.method == "HEAD" else str(request.method))
+        if permission is None:
+            return HttpResponseNotAllowed(sorted(needed))
+        try:
+            visitor = visitor_of(request)
+        except NoTenant:
+            return redirect("welcome")
+        if visitor.tenant.requires_two_factor and not has_second_factor(visitor.user):
+            messages.info(request, _("This workspace asks its members for a second factor. Set one up to go on."))
+            return redirect("mfa_index")
+        if not permissions.may(visitor.role, permission):
+            raise Problem("role_not_allowed", f"The role {visitor.role} may not do this. Ask an owner.")
+        with acting(actor_of(request, visitor.user)):
+            return view(request, visitor, **arguments)
 
+    page.permissions = dict(needed)  # type: ignore[attr-defined]  # what the walk over all routes reads
     return page
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
+    """Who is asking, in the tenant they chose, or else in the one they joined first. Raises Http404."""
     user = request.user
     if not isinstance(user, User):
         raise Http404
-    with person_scope(user.id):
-        member = Member.objects.order_by("created_at").first()
+    member = _membership(user, request.session.get(CHOSEN))
     if member is None:
-        raise Http404("You are not a member of any tenant.")
+        raise NoTenant("You are not a member of any tenant.")
     with tenant_scope(member.tenant_id):
         tenant = Tenant.objects.get(id=member.tenant_id)
-    return Visitor(user, tenant.id, tenant.name, member.role, tenant_data_key(tenant))
+    return Visitor(
+        user, tenant.id, tenant.name, member.role, tenant_data_key(tenant), tenant, permissions.of(member.role)
+    )
 
 
-class SignIn(LoginView):
-    template_name = "console/sign_in.html"
-    redirect_authenticated_user = True
+def memberships(user: User) -> list[tuple[Tenant, Member]]:
+    """Every tenant of the person. Each is read in a scope of its own: the web sees no tenant from outside."""
+    with person_scope(user.id):
+        members = list(Member.objects.order_by("created_at"))
+    found = []
+    for member in members:
+        with tenant_scope(member.tenant_id):
+            found.append((Tenant.objects.get(id=member.tenant_id), member))
+    return found
 
 
-def home(request: HttpRequest) -> HttpResponse:
-    return redirect("console")
+def actor_of(request: HttpRequest, user: User) -> Actor:
+    return Actor(kind=AuditRecord.Actor.PERSON, name=user.email, address=client_address(request))
 
 
-urlpatterns = [
-    path("", home, name="home"),
-    path("console/sign-in", guarded_sign_in(SignIn.as_view()), name="sign-in"),
-    path("console/sign-out", LogoutView.as_view(next_page="sign-in"), name="sign-out"),
-]
+def _membership(user: User, chosen: str | None) -> Member | None:
+    with person_scope(user.id):
+        members = list(Member.objects.order_by("created_at"))
+    return next((member for member in members if str(member.tenant_id) == chosen), members[0] if members else None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from easel.database import atomic
 from tenants import keys
+from tenants.accounts import confirm_address
 from tenants.lifecycle import create_tenant
 from tenants.models import APIKey, Member, Tenant, User
 
@@ -38,6 +39,7 @@ def prepare(file: Path, *, base_url: str, staff_url: str) -> Demo:
         console = _person(CONSOLE_EMAIL, known.get("console_password"), staff=False)
         staff = _person(STAFF_EMAIL, known.get("staff_password"), staff=True)
         owner = User.objects.get(email=CONSOLE_EMAIL)
+        confirm_address(owner)
         tenant = Tenant.objects.filter(slug=SLUG).first() or create_tenant(name="Demo", owner=owner, slug=SLUG)
         Member.objects.get_or_create(tenant=tenant, user=owner, defaults={"role": Member.Role.OWNER})
         public_id, secret = _key(tenant, str(known.get("api_key")), str(known.get("api_secret")))

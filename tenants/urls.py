@@ -1,11 +1,15 @@
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from tenants import api, console, oauth
+from tenants import account_urls, api, audit_pages, key_pages, member_pages, oauth, workspace_pages
 
 urlpatterns = [
-    *console.urlpatterns,
+    *account_urls.urlpatterns,
+    *workspace_pages.urlpatterns,
+    *member_pages.urlpatterns,
+    *key_pages.urlpatterns,
     *api.urlpatterns,
+    *audit_pages.urlpatterns,
     path("oauth/token", csrf_exempt(oauth.TokenView.as_view()), name="oauth-token"),
     path("oauth/revoke", csrf_exempt(oauth.RevokeView.as_view()), name="oauth-revoke"),
     path(".well-known/oauth-authorization-server", oauth.metadata, name="oauth-metadata"),

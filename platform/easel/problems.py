@@ -48,6 +48,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "insufficient_credits": Kind(402, "Not enough credits"),
     "spend_cap_reached": Kind(402, "The API key has reached its spend cap"),
     "insufficient_scope": Kind(403, "The API key may not do this"),
+    "role_not_allowed": Kind(403, "Your role may not do this"),
     "address_not_allowed": Kind(403, "The API key may not be used from here"),
     "tenant_suspended": Kind(403, "The account is suspended"),
     "not_found": Kind(404, "Not found"),

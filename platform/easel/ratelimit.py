@@ -100,13 +100,15 @@ def guard(group: str, values: Mapping[str, str], *, limits: Mapping[str, int], s
 
 
 def guarded_sign_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """A form that takes a person's name and password, limited by address and by account, and closed while nobody can
-    count."""
+    """A form that takes a person's name, password or code, limited by address and by account, and closed while nobody
+    can count. A step of signing in that names nobody counts for whoever began it."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **options: object) -> HttpResponseBase:
         if request.method == "POST":
-            account = request.POST.get("username", "").strip().lower()[:254]
+            named = (request.POST.get(field, "") for field in ("username", "login", "email"))
+            begun = request.session.session_key or "" if hasattr(request, "session") else ""
+            account = (next(filter(None, named), "") or begun).strip().lower()[:254]
             values = {"address": network(client_address(request)), "account": account}
             guard("sign-in", values, limits=settings.SIGN_INS_PER_MINUTE)
         return view(request, *args, **options)

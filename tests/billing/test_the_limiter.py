@@ -87,7 +87,8 @@ SIGN_IN = [("easel.urls", "/console/sign-in"), ("easel.staff_urls", "/admin/logi
 
 def sign_in(urls: str, path: str) -> HttpResponse:
     with override_settings(ROOT_URLCONF=urls):
-        form = {"username": f"nobody-{new_id().hex}@example.com", "password": "wrong"}
+        email = f"nobody-{new_id().hex}@example.com"
+        form = {"username": email, "login": email, "password": "wrong"}
         answer: HttpResponse = Client().post(path, form, headers={"accept": "text/html"})
     return answer
 

@@ -7,6 +7,7 @@ from django.test import Client
 
 from easel.database import platform_role
 from generation.production import Production
+from tenants.accounts import confirm_address
 from tenants.models import Member, User
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended
@@ -17,6 +18,7 @@ PASSWORD = "correct horse battery"
 def person(customer: Customer | None) -> User:
     with platform_role():
         user = User.objects.create_user(f"{uuid4().hex}@example.com", PASSWORD)
+        confirm_address(user)
         if customer is not None:
             Member.objects.create(tenant=customer.tenant, user=user, role=Member.Role.VIEWER)
     return user
@@ -24,7 +26,7 @@ def person(customer: Customer | None) -> User:
 
 def signed_in(user: User) -> Client:
     browser = Client()
-    answer = browser.post("/console/sign-in", {"username": user.email, "password": PASSWORD})
+    answer = browser.post("/console/sign-in", {"login": user.email, "password": PASSWORD})
     assert answer.status_code == 302, answer.content
     return browser
 
@@ -52,13 +54,14 @@ def test_nobody_signed_in_is_sent_to_the_door() -> None:
 
 def test_a_wrong_password_is_said_so_without_saying_which_half_was_wrong(ada: Customer) -> None:
     known, unknown = person(ada).email, "nobody@example.com"
-    pages = [Client().post("/console/sign-in", {"username": each, "password": "no"}) for each in (known, unknown)]
+    pages = [Client().post("/console/sign-in", {"login": each, "password": "no"}) for each in (known, unknown)]
     assert [page.status_code for page in pages] == [200, 200]
     assert all(b"do not match an account" in page.content for page in pages)
 
 
-def test_a_person_without_a_tenant_finds_nothing() -> None:
-    assert signed_in(person(None)).get("/console/").status_code == 404
+def test_a_person_without_a_tenant_is_asked_whether_they_want_one() -> None:
+    answer = signed_in(person(None)).get("/console/")
+    assert (answer.status_code, answer["Location"]) == (302, "/console/welcome")
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/"])

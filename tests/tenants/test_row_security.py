@@ -12,6 +12,8 @@ from easel.embedded.stack import Stack
 
 # Tables without a tenant, and what the customer web may do to them.
 GLOBAL = {
+    "account_emailaddress": "DELETE INSERT SELECT UPDATE",
+    "account_emailconfirmation": "DELETE INSERT SELECT UPDATE",
     "auth_group": "SELECT",
     "auth_group_permissions": "SELECT",
     "auth_permission": "SELECT",
@@ -24,12 +26,14 @@ GLOBAL = {
     "django_session": "DELETE INSERT SELECT UPDATE",
     "generation_certificate": "SELECT",
     "generation_pool": "SELECT",
+    "mfa_authenticator": "DELETE INSERT SELECT UPDATE",
     "tenants_founding": "INSERT SELECT",
     "tenants_erasure": "",
     "tenants_platformsecret": "",
     "tenants_user": "INSERT SELECT UPDATE",
     "tenants_user_groups": "SELECT",
     "tenants_user_user_permissions": "SELECT",
+    "usersessions_usersession": "DELETE INSERT SELECT UPDATE",
 }
 
 # Tenants' tables to which the web may do less than all.
@@ -132,8 +136,14 @@ def guarded_by(condition: str) -> set[tuple[Any, ...]]:
     }
 
 
+# What belongs to a person is seen as the person is: that of staff is not.
+OF_PEOPLE = guarded_by("(user_id IN ( SELECT tenants_user.id\n   FROM tenants_user))")
+
 # Global tables of which the customer web sees some rows only.
 VEILED = {
+    "account_emailaddress": OF_PEOPLE,
+    "mfa_authenticator": OF_PEOPLE,
+    "usersessions_usersession": OF_PEOPLE,
     "tenants_user": guarded_by("((NOT is_staff) AND (NOT is_superuser))"),
     "tenants_founding": guarded_by(f"(user_id = {PERSON})"),
     "django_session": {

@@ -5,6 +5,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from easel.database import platform_role
+from tenants.accounts import confirm_address
 from tenants.models import Member, User
 from tests.cast import Customer
 
@@ -15,12 +16,13 @@ def person(customer: Customer, **powers: bool) -> User:
     with platform_role():
         user = User.objects.create_user(f"{customer.id}@example.com", PASSWORD, **powers)
         Member.objects.create(tenant=customer.tenant, user=user, role=Member.Role.OWNER)
+        confirm_address(user)
     return user
 
 
 def sign_in(user: User) -> Client:
     client = Client()
-    client.post("/console/sign-in", {"username": user.email, "password": PASSWORD})
+    client.post("/console/sign-in", {"login": user.email, "password": PASSWORD})
     return client
 
 

@@ -1,0 +1,59 @@
+"""A person's own pages, by allauth. Each is listed, so that nothing of allauth is served that nobody looked at; those
+that take a password or a code are counted by address and by account, and closed while nobody can count."""
+
+from typing import Any, Final
+
+from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as recovery
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from allauth.usersessions import views as sessions
+from django.urls import URLPattern, path, re_path
+
+from easel.ratelimit import guarded_sign_in
+
+PREFIX: Final = "console/account/"
+
+GUARDED: Final[list[tuple[str, Any, str]]] = [
+    ("console/sign-in", account.login, "account_login"),
+    ("console/sign-up", account.signup, "account_signup"),
+    (f"{PREFIX}reauthenticate", account.reauthenticate, "account_reauthenticate"),
+    (f"{PREFIX}password/reset", account.password_reset, "account_reset_password"),
+    (f"{PREFIX}password/change", account.password_change, "account_change_password"),
+    (f"{PREFIX}password/set", account.password_set, "account_set_password"),
+    (f"{PREFIX}second-factor/authenticate", mfa.authenticate, "mfa_authenticate"),
+    (f"{PREFIX}second-factor/reauthenticate", mfa.reauthenticate, "mfa_reauthenticate"),
+    (f"{PREFIX}passkeys/sign-in", webauthn.login_webauthn, "mfa_login_webauthn"),
+    (f"{PREFIX}passkeys/reauthenticate", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
+]
+PLAIN: Final[list[tuple[str, Any, str]]] = [
+    ("console/sign-out", account.logout, "account_logout"),
+    (f"{PREFIX}inactive", account.account_inactive, "account_inactive"),
+    (f"{PREFIX}email", account.email, "account_email"),
+    (f"{PREFIX}confirm", account.email_verification_sent, "account_email_verification_sent"),
+    (f"{PREFIX}password/reset/sent", account.password_reset_done, "account_reset_password_done"),
+    (f"{PREFIX}password/reset/done", account.password_reset_from_key_done, "account_reset_password_from_key_done"),
+    (f"{PREFIX}second-factor", mfa.index, "mfa_index"),
+    (f"{PREFIX}second-factor/app", totp.activate_totp, "mfa_activate_totp"),
+    (f"{PREFIX}second-factor/app/remove", totp.deactivate_totp, "mfa_deactivate_totp"),
+    (f"{PREFIX}recovery-codes", recovery.view_recovery_codes, "mfa_view_recovery_codes"),
+    (f"{PREFIX}recovery-codes/generate", recovery.generate_recovery_codes, "mfa_generate_recovery_codes"),
+    (f"{PREFIX}recovery-codes/download", recovery.download_recovery_codes, "mfa_download_recovery_codes"),
+    (f"{PREFIX}passkeys", webauthn.list_webauthn, "mfa_list_webauthn"),
+    (f"{PREFIX}passkeys/add", webauthn.add_webauthn, "mfa_add_webauthn"),
+    (f"{PREFIX}passkeys/<int:pk>/edit", webauthn.edit_webauthn, "mfa_edit_webauthn"),
+    (f"{PREFIX}passkeys/<int:pk>/remove", webauthn.remove_webauthn, "mfa_remove_webauthn"),
+    (f"{PREFIX}sessions", sessions.list_usersessions, "usersessions_list"),
+]
+
+urlpatterns: list[URLPattern] = [
+    *(path(route, guarded_sign_in(view), name=name) for route, view, name in GUARDED),
+    *(path(route, view, name=name) for route, view, name in PLAIN),
+    re_path(rf"^{PREFIX}confirm/(?P<key>[-:\w]+)$", account.confirm_email, name="account_confirm_email"),
+    re_path(
+        rf"^{PREFIX}password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)$",
+        guarded_sign_in(account.password_reset_from_key),
+        name="account_reset_password_from_key",
+    ),
+]

@@ -1,0 +1,148 @@
+"""Members of a tenant: invited, joined, given roles, removed. A tenant always has an owner. Each deed is recorded.
+
+Who may do what at all is `tenants.permissions`; here is what also depends on whom it is done to: only owners touch
+owners. All in the tenant's scope.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.core import signing
+from django.db.models import QuerySet
+
+from tenants import audit, permissions
+from tenants.audit import Actor
+from tenants.models import Invitation, Member, User
+from tenants.scope import tenant_scope
+
+INVITATION_LASTS: Final = timedelta(days=7)
+MOST_MEMBERS: Final = 500
+_SALT: Final = "easel.invitation"
+
+
+class MembershipRefused(Exception):
+    """Something the rules of membership do not allow. `code` is for programs and tests."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+
+
+def invite(tenant_id: UUID, *, email: str, role: str, by: User, by_role: str, actor: Actor) -> Invitation:
+    """An open invitation for this address; one that was open already is replaced."""
+    email = email.strip().lower()
+    _check_touches(by_role, role)
+    with tenant_scope(tenant_id):
+        if Member.objects.filter(user__email__iexact=email).exists():
+            raise MembershipRefused("already_member", "This person is a member already.")
+        if Member.objects.count() + _open().count() >= MOST_MEMBERS:
+            raise MembershipRefused("too_many", f"A workspace has at most {MOST_MEMBERS} members and invitations.")
+        _open().filter(email__iexact=email).update(revoked_at=datetime.now(UTC))
+        invitation: Invitation = Invitation.objects.create(
+            tenant_id=tenant_id,
+            email=email,
+            role=role,
+            invited_by=by,
+            expires_at=datetime.now(UTC) + INVITATION_LASTS,
+        )
+        _record("member.invited", tenant_id, actor, email, role=role)
+    return invitation
+
+
+def link_word(invitation: Invitation) -> str:
+    """What the mailed link carries. Signed, so that it need not be kept."""
+    return signing.dumps([invitation.tenant_id.hex, invitation.id.hex], salt=_SALT)
+
+
+def open_invitation(word: str) -> Invitation | None:
+    """The invitation behind a link, while it may still be accepted."""
+    try:
+        tenant, invitation = (UUID(part) for part in signing.loads(word, salt=_SALT))
+    except (signing.BadSignature, ValueError, TypeError, AttributeError):
+        return None
+    with tenant_scope(tenant):
+        found: Invitation | None = _open().select_related("tenant").filter(id=invitation).first()
+    return found
+
+
+def revoke_invitation(tenant_id: UUID, invitation_id: UUID, *, actor: Actor) -> bool:
+    with tenant_scope(tenant_id):
+        invitation = _open().filter(id=invitation_id).first()
+        if invitation is None:
+            return False
+        Invitation.objects.filter(id=invitation_id).update(revoked_at=datetime.now(UTC))
+        _record("member.invitation_revoked", tenant_id, actor, invitation.email)
+    return True
+
+
+def accept(invitation: Invitation, user: User, *, addresses: set[str], actor: Actor) -> None:
+    """`addresses` are those that the person has confirmed: the invitation is for whoever reads that mailbox."""
+    if invitation.email.lower() not in addresses:
+        raise MembershipRefused("other_address", f"This invitation is for {invitation.email}.")
+    with tenant_scope(invitation.tenant_id):
+        if _open().filter(id=invitation.id).update(accepted_at=datetime.now(UTC)) == 0:
+            raise MembershipRefused("not_open", "This invitation is no longer open.")
+        _, joined = Member.objects.get_or_create(
+            tenant_id=invitation.tenant_id, user=user, defaults={"role": invitation.role}
+        )
+        if joined:
+            _record("member.joined", invitation.tenant_id, actor, user.email, role=invitation.role)
+
+
+def change_role(tenant_id: UUID, member_id: UUID, *, role: str, by_role: str, actor: Actor) -> Member | None:
+    """None where there is no such member."""
+    if role not in permissions.ROLES:
+        raise MembershipRefused("unknown_role", f"A role is one of {', '.join(permissions.ROLES)}.")
+    with tenant_scope(tenant_id):
+        member = _locked(member_id)
+        if member is None:
+            return None
+        _check_touches(by_role, member.role, role)
+        if member.role == permissions.OWNER != role:
+            _check_not_last_owner()
+        before, member.role = member.role, role
+        member.save(update_fields=["role"])
+        _record("member.role_changed", tenant_id, actor, member.user.email, role=role, before=before)
+    return member
+
+
+def remove(tenant_id: UUID, member_id: UUID, *, by_role: str, actor: Actor) -> Member | None:
+    """Somebody else, or oneself: then it is leaving, which needs no power over others."""
+    with tenant_scope(tenant_id):
+        member = _locked(member_id)
+        if member is None:
+            return None
+        leaving = actor.name == member.user.email
+        if not leaving:
+            _check_touches(by_role, member.role)
+        if member.role == permissions.OWNER:
+            _check_not_last_owner()
+        member.delete()
+        _record("member.left" if leaving else "member.removed", tenant_id, actor, member.user.email)
+    return member
+
+
+def _open() -> QuerySet[Invitation]:
+    return Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
+
+
+def _locked(member_id: UUID) -> Member | None:
+    """The member, with every owner's row locked in one order: of two owners who leave at once, one is the last."""
+    list(Member.objects.select_for_update(of=("self",)).filter(role=permissions.OWNER).order_by("id"))
+    found: Member | None = Member.objects.select_related("user").filter(id=member_id).first()
+    return found
+
+
+def _check_touches(by_role: str, *roles: str) -> None:
+    if permissions.OWNER in roles and not permissions.may(by_role, "owners.manage"):
+        raise MembershipRefused("owners_only", "Only an owner makes, changes or removes owners.")
+
+
+def _check_not_last_owner() -> None:
+    if Member.objects.filter(role=permissions.OWNER).count() < 2:
+        raise MembershipRefused("last_owner", "This is the last owner. Make another member an owner first.")
+
+
+def _record(action: str, tenant_id: UUID, actor: Actor, email: str, **details: str) -> None:
+    audit.record(action, tenant_id=tenant_id, object_kind="member", object_id=email, details=details, actor=actor)

@@ -1,0 +1,56 @@
+"""People with a browser: made, signed in, and reading their mail."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from django.core import mail
+from django.http import HttpResponse
+from django.test import Client
+
+from easel.database import platform_role
+from tenants.accounts import confirm_address
+from tenants.models import Member, Tenant, User
+
+PASSWORD = "correct horse battery"
+
+
+def new_address() -> str:
+    return f"{uuid4().hex}@example.com"
+
+
+def person(tenant: Tenant | None = None, role: str = "owner", **fields: Any) -> User:
+    """With a confirmed address, and a member if a tenant is given."""
+    with platform_role():
+        user = User.objects.create_user(new_address(), PASSWORD, **fields)
+        confirm_address(user)
+        if tenant is not None:
+            Member.objects.create(tenant=tenant, user=user, role=role)
+    return user
+
+
+def sign_in(user: User | str, password: str = PASSWORD) -> tuple[Client, HttpResponse]:
+    browser = Client(headers={"accept": "text/html"})
+    email = user if isinstance(user, str) else user.email
+    answer: HttpResponse = browser.post("/console/sign-in", {"login": email, "password": password})
+    return browser, answer
+
+
+def signed_in(user: User | str, password: str = PASSWORD) -> Client:
+    browser, answer = sign_in(user, password)
+    assert answer.status_code == 302, answer.content
+    assert "_auth_user_id" in browser.session, answer["Location"]
+    return browser
+
+
+def link_in_mail(to: str) -> str:
+    """The path of the last link that this address was sent."""
+    (message,) = [each for each in mail.outbox if each.to == [to]][-1:]
+    url = re.findall(r"https?://\S+", str(message.body))[-1]
+    return urlsplit(url).path
+
+
+def member_id(tenant: Tenant, user: User) -> str:
+    with platform_role():
+        return str(Member.objects.get(tenant=tenant, user=user).id)

@@ -1,0 +1,196 @@
+"""Members of a workspace: invited, joined, given roles, removed. Only owners touch owners, and the last one stays."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.core import mail
+from django.db import connections
+from django.test import Client, override_settings
+
+from easel.database import platform_role
+from tenants import audit, membership
+from tenants.audit import Actor
+from tenants.models import Invitation, Member, Tenant, User
+from tests.cast import Customer
+from tests.tenants.people import PASSWORD, link_in_mail, member_id, new_address, person, signed_in
+
+
+@pytest.fixture(autouse=True)
+def post_box() -> Iterator[None]:
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+        mail.outbox = []
+        yield
+
+
+def invite(browser: Client, email: str, role: str = "developer") -> None:
+    answer = browser.post("/console/members/invite", {"email": email, "role": role})
+    assert answer.status_code == 302, answer.content
+
+
+def roles(tenant: Tenant) -> dict[str, str]:
+    with platform_role():
+        return {
+            member.user.email: member.role for member in Member.objects.filter(tenant=tenant).select_related("user")
+        }
+
+
+def said(browser: Client) -> str:
+    return browser.get("/console/members").content.decode()
+
+
+def test_an_invited_person_joins_with_the_role_they_were_given(ada: Customer) -> None:
+    owner, guest = person(ada.tenant), person()
+    invite(signed_in(owner), guest.email, "viewer")
+    browser = signed_in(guest)
+    link = link_in_mail(guest.email)
+    assert b"Ada" in browser.get(link).content
+    assert roles(ada.tenant) == {owner.email: "owner"}, "looking is not accepting"
+    assert browser.post(link)["Location"] == "/console/"
+    assert roles(ada.tenant)[guest.email] == "viewer"
+    assert browser.get("/console/").status_code == 200
+    assert browser.post(link).status_code == 404, "an invitation is good once"
+    with platform_role():
+        actions = list(audit.AuditRecord.objects.filter(tenant_id=ada.id).values_list("action", "actor"))
+        assert audit.first_break(ada.id) is None
+    assert ("member.invited", owner.email) in actions
+    assert ("member.joined", guest.email) in actions
+
+
+def test_somebody_new_signs_up_by_the_invitation_even_where_sign_up_is_closed(ada: Customer) -> None:
+    email = new_address()
+    invite(signed_in(person(ada.tenant)), email)
+    browser, link = Client(headers={"accept": "text/html"}), link_in_mail(email)
+    assert browser.get(link).status_code == 200
+    with override_settings(SIGN_UP_OPEN=False):
+        answer = browser.post("/console/sign-up", {"email": email, "password1": PASSWORD, "organization": ""})
+    assert answer.status_code == 302
+    browser.post(link_in_mail(email))
+    answer = browser.post("/console/sign-in", {"login": email, "password": PASSWORD})
+    assert answer["Location"] == link, "signing in goes on with the invitation"
+    browser.post(link)
+    assert roles(ada.tenant)[email] == "developer"
+
+
+def test_an_invitation_is_for_whoever_reads_that_mailbox(ada: Customer) -> None:
+    guest, thief = person(), person()
+    invite(signed_in(person(ada.tenant)), guest.email)
+    browser = signed_in(thief)
+    page = browser.post(link_in_mail(guest.email))
+    assert guest.email in page.content.decode()
+    assert thief.email not in roles(ada.tenant)
+
+
+def test_a_forged_withdrawn_replaced_or_old_invitation_opens_nothing(ada: Customer, bob: Customer) -> None:
+    guest = person()
+    owner = signed_in(person(ada.tenant))
+    browser = signed_in(guest)
+    invite(owner, guest.email)
+    first = link_in_mail(guest.email)
+    invite(owner, guest.email)
+    second = link_in_mail(guest.email)
+    assert first != second
+    assert browser.post(first).status_code == 404
+    assert browser.post(second[:-1]).status_code == 404
+    with platform_role():
+        invitation = Invitation.objects.get(tenant=ada.tenant, revoked_at=None)
+    stranger = signed_in(person(bob.tenant))
+    assert stranger.post(f"/console/members/invitations/{invitation.id}/revoke").status_code == 404
+    assert owner.post(f"/console/members/invitations/{invitation.id}/revoke").status_code == 302
+    assert browser.post(second).status_code == 404
+    invite(owner, guest.email)
+    with platform_role():
+        Invitation.objects.filter(tenant=ada.tenant).update(expires_at="2020-01-01T00:00:00Z")
+    assert browser.post(link_in_mail(guest.email)).status_code == 404
+    assert guest.email not in roles(ada.tenant)
+
+
+def test_a_role_is_changed_and_a_member_removed_at_once(ada: Customer) -> None:
+    owner, other = person(ada.tenant), person(ada.tenant, "viewer")
+    browser, their = signed_in(owner), signed_in(other)
+    assert their.get("/console/keys").status_code == 403
+    path = f"/console/members/{member_id(ada.tenant, other)}"
+    browser.post(f"{path}/role", {"role": "developer"})
+    assert their.get("/console/keys").status_code == 200
+    assert browser.post(f"{path}/role", {"role": "emperor"}).status_code == 302
+    assert "A role is one of" in said(browser)
+    assert roles(ada.tenant)[other.email] == "developer"
+    browser.post(f"{path}/remove")
+    assert other.email not in roles(ada.tenant)
+    assert their.get("/console/").status_code == 302
+
+
+def test_only_owners_touch_owners(ada: Customer) -> None:
+    owner, admin, viewer = person(ada.tenant), person(ada.tenant, "admin"), person(ada.tenant, "viewer")
+    browser = signed_in(admin)
+    before = roles(ada.tenant)
+    browser.post(f"/console/members/{member_id(ada.tenant, owner)}/remove")
+    browser.post(f"/console/members/{member_id(ada.tenant, owner)}/role", {"role": "viewer"})
+    browser.post(f"/console/members/{member_id(ada.tenant, viewer)}/role", {"role": "owner"})
+    browser.post(f"/console/members/{member_id(ada.tenant, admin)}/role", {"role": "owner"})
+    browser.post("/console/members/invite", {"email": new_address(), "role": "owner"})
+    assert said(browser).count("Only an owner") == 5
+    assert roles(ada.tenant) == before
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("way", ["leave", "remove", "role"])
+def test_the_last_owner_stays(way: str, ada: Customer) -> None:
+    owner = person(ada.tenant)
+    person(ada.tenant, "admin")
+    browser = signed_in(owner)
+    path = f"/console/members/{member_id(ada.tenant, owner)}"
+    paths = {"leave": "/console/members/leave", "remove": f"{path}/remove", "role": f"{path}/role"}
+    browser.post(paths[way], {"role": "admin"})
+    assert "last owner" in said(browser)
+    assert roles(ada.tenant)[owner.email] == "owner"
+    person(ada.tenant)
+    browser.post(paths[way], {"role": "admin"})
+    assert roles(ada.tenant).get(owner.email) == ("admin" if way == "role" else None)
+
+
+def test_of_two_owners_who_leave_at_the_same_moment_one_stays(ada: Customer) -> None:
+    for _ in range(5):
+        pair = [person(ada.tenant), person(ada.tenant)]
+        ids = [member_id(ada.tenant, user) for user in pair]
+        barrier = Barrier(2)
+
+        def leave(number: int, pair: list[User] = pair, ids: list[str] = ids, barrier: Barrier = barrier) -> str:
+            try:
+                barrier.wait(10)
+                actor = Actor(kind="person", name=pair[number].email)
+                membership.remove(ada.id, ids[number], by_role="owner", actor=actor)  # type: ignore[arg-type]
+            except membership.MembershipRefused as refused:
+                return refused.code
+            finally:
+                connections.close_all()
+            return "left"
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(leave, range(2))) == ["last_owner", "left"]
+        with platform_role():
+            Member.objects.filter(tenant=ada.tenant).delete()
+
+
+def test_whoever_belongs_to_several_workspaces_switches_between_them(ada: Customer, bob: Customer) -> None:
+    user = person(ada.tenant)
+    with platform_role():
+        Member.objects.create(tenant=bob.tenant, user=user, role="viewer")
+    browser = signed_in(user)
+    page = browser.get("/console/workspaces").content.decode()
+    assert str(ada.id) in page
+    assert str(bob.id) in page
+    assert browser.get("/console/keys").status_code == 200
+    assert browser.post("/console/workspaces/switch", {"tenant": str(bob.id)}).status_code == 302
+    assert browser.get("/console/keys").status_code == 403, "a viewer there"
+    with platform_role():
+        Member.objects.filter(tenant=bob.tenant, user=user).delete()
+    assert browser.get("/console/keys").status_code == 200, "back in the one that is left"
+
+
+@pytest.mark.parametrize("wanted", ["{bob}", "", "x", "00000000-0000-0000-0000-000000000000"])
+def test_nobody_switches_to_a_workspace_that_is_not_theirs(wanted: str, ada: Customer, bob: Customer) -> None:
+    browser = signed_in(person(ada.tenant))
+    answer = browser.post("/console/workspaces/switch", {"tenant": wanted.format(bob=bob.id)})
+    assert answer.status_code == 404
