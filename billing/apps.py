@@ -5,7 +5,8 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import duties, opening  # noqa: F401  registers the clock's duties
+        from billing import alerts, duties, opening, telling  # noqa: F401  registers the clock's duties
         from tenants.lifecycle import on_created
 
         on_created(opening.open_account)
+        alerts.on_alert(telling.tell)

@@ -1,5 +1,6 @@
 """`/v1/generations`: make one, read one, poll it, fetch it. Thin: the work is in `submission` and `rendering`."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from rest_framework.views import APIView
 from easel.database import rows
 from easel.problems import Problem
 from easel.requests import current_request_id
-from generation import erasure, media, progress, rendering, submission
+from generation import erasure, media, progress, rendering, submission, waiting
 from generation.idempotency import IdempotencyKey, Replayed
 from generation.models import Generation, Image
+from generation.paging import Query
 from generation.request import GenerationRequest
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
@@ -24,7 +26,16 @@ POLL_SECONDS = "1"
 
 
 class GenerationList(APIView):
-    scopes: ClassVar = {"POST": "generations:write"}
+    scopes: ClassVar = {"POST": "generations:write", "GET": "generations:read"}
+
+    def get(self, request: Request) -> Response:
+        """A page of the account's generations, newest first."""
+        principal, query = principal_of(request), Query.read(request.query_params)
+        with tenant_scope(principal.tenant_id):
+            page = query.page()
+        key, root = principal.data_key, base_url(request)
+        data = [rendering.whole(each, page.images[each.id], key=key, base_url=root) for each in page.generations]
+        return Response({"object": "list", "data": data, "next_cursor": page.next_cursor})
 
     def post(self, request: Request) -> Response:
         """Accept a generation: 202 with its id, or the problem that kept it from being accepted."""
@@ -46,7 +57,8 @@ class GenerationList(APIView):
             headers["Idempotent-Replayed"] = "true"
         body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request))
         headers["Location"] = body["links"]["self"]
-        return Response(body, status=_status_code(generation), headers=headers)
+        response = Response(body, status=_status_code(generation), headers=headers)
+        return _held(response, request, generation.id, lambda: _whole(request, generation.id))
 
 
 class GenerationDetail(APIView):
@@ -59,9 +71,8 @@ class GenerationDetail(APIView):
         return Response(status=204)
 
     def get(self, request: Request, generation_id: UUID) -> Response:
-        principal = principal_of(request)
-        generation, images = _load(principal, generation_id)
-        return Response(rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request)))
+        response = _whole(request, generation_id)
+        return _held(response, request, generation_id, lambda: _whole(request, generation_id))
 
 
 class GenerationStatus(APIView):
@@ -70,6 +81,11 @@ class GenerationStatus(APIView):
     scopes: ClassVar = {"GET": "generations:read"}
 
     def get(self, request: Request, generation_id: UUID) -> Response:
+        response = self._status(request, generation_id)
+        return _held(response, request, generation_id, lambda: self._status(request, generation_id))
+
+    @staticmethod
+    def _status(request: Request, generation_id: UUID) -> Response:
         tenant_id = principal_of(request).tenant_id
         with tenant_scope(tenant_id):
             found = rows(
@@ -109,6 +125,11 @@ class GenerationResult(APIView):
     renderer_classes = [JSONRenderer, ImageFile]
 
     def get(self, request: Request, generation_id: UUID) -> Response:
+        response = self._result(request, generation_id)
+        return _held(response, request, generation_id, lambda: self._result(request, generation_id))
+
+    @staticmethod
+    def _result(request: Request, generation_id: UUID) -> Response:
         generation, images = _load(principal_of(request), generation_id)
         body = rendering.result(generation, images, base_url=base_url(request))
         if generation.status in rendering.UNFINISHED:
@@ -117,6 +138,26 @@ class GenerationResult(APIView):
             return Response(body)
         image = _picked(images, request.query_params.get("index", "0"))
         return Response(media.fetch(image), content_type=image.content_type)
+
+
+def _held(response: Response, request: Request, generation_id: UUID, again: Callable[[], Response]) -> Response:
+    """The response as it is, or held for its better successor where the client prefers to wait."""
+
+    def finished() -> Response | None:
+        response = again()
+        return None if _unfinished(response) else response
+
+    return waiting.hold(response, request, generation_id, finished) if _unfinished(response) else response
+
+
+def _unfinished(response: Response) -> bool:
+    return isinstance(response.data, dict) and response.data["status"] in rendering.UNFINISHED
+
+
+def _whole(request: Request, generation_id: UUID) -> Response:
+    principal = principal_of(request)
+    generation, images = _load(principal, generation_id)
+    return Response(rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request)))
 
 
 def base_url(request: Request) -> str:

@@ -91,6 +91,7 @@ def links(generation: Generation, *, base_url: str) -> dict[str, str]:
         "self": f"{root}/{generation.id}",
         "status": f"{root}/status/{generation.id}",
         "result": f"{root}/result/{generation.id}",
+        "events": f"{root}/{generation.id}/events",
     }
 
 

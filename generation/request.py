@@ -6,6 +6,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from billing.plans import Limits
+from easel import outbound
 from easel.fields import StrictForm, StrictInteger, StrictNumber, StrictString
 from generation import samplers
 from generation.given import GivenPicture
@@ -66,6 +67,9 @@ class GenerationRequest(StrictForm):
         min_value=1, max_value=MOST_STEPS, required=False, help_text="But not before so many steps."
     )
     quote = StrictString(max_length=600, required=False, help_text="The word of a quote whose price binds.")
+    webhook_url = StrictString(
+        max_length=2000, required=False, help_text="Told of the ending, beside the account's webhook endpoints."
+    )
     metadata = serializers.DictField(
         child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Yours; returned as it came."
     )
@@ -88,6 +92,14 @@ class GenerationRequest(StrictForm):
             return samplers.find(value).name
         except samplers.UnknownSampler as error:
             raise serializers.ValidationError(str(error), code="unknown_sampler") from error
+
+    def validate_webhook_url(self, value: str) -> str:
+        """Its form only: where it leads to is looked at when something is sent there."""
+        try:
+            outbound.parse(value)
+        except outbound.RefusedAddress as error:
+            raise serializers.ValidationError(error.reason, code="refused_address") from error
+        return value
 
     def validate_metadata(self, value: dict[str, str]) -> dict[str, str]:
         if len(value) > MOST_METADATA or any(len(name) > 40 for name in value):
@@ -118,6 +130,7 @@ def spec_for(asked: dict[str, Any], model: Model) -> GenerationSpec:
         quality_target=asked.get("quality_target"),
         min_steps=asked.get("min_steps"),
         metadata=asked.get("metadata", {}),
+        webhook_url=asked.get("webhook_url", ""),
     )
     _check(spec, model)
     return spec

@@ -50,6 +50,7 @@ class GenerationSpec:
     quality_target: float | None = None  # from 0 to 1: an image that is this good may be finished early,
     min_steps: int | None = None  # but not before so many steps
     metadata: dict[str, str] = field(default_factory=dict)
+    webhook_url: str = ""
 
     @property
     def planned_steps(self) -> int:

@@ -86,6 +86,7 @@ def _row(
         quality_target=spec.quality_target,
         min_steps=spec.min_steps,
         metadata=spec.metadata,
+        webhook_url=spec.webhook_url,
         priority=limits.priority,
         work=spec.work(factor=model.factor, native_size=model.native_size),
         quote=quote,

@@ -5,4 +5,7 @@ class TenantsConfig(AppConfig):
     name = "tenants"
 
     def ready(self) -> None:
-        from tenants import founding, replay  # noqa: F401  register their duties
+        from easel import hub
+        from tenants import delivery, founding, keys, replay  # noqa: F401  register their duties
+
+        hub.on_check(keys.refused)

@@ -36,6 +36,8 @@ SCOPES: Final = {
     "usage:read": "Read what was used, by day, key, model and status.",
     "keys:read": "List API keys, without their secrets.",
     "keys:write": "Create, change, rotate and revoke API keys.",
+    "webhooks:read": "Read webhook endpoints and what was delivered.",
+    "webhooks:write": "Create and change webhook endpoints, read their secrets, send again.",
     "audit:read": "Read and export the audit log.",
     "data:manage": "Change how images and prompts are kept, and for how long.",
 }
@@ -160,6 +162,18 @@ def forget(public_id: str) -> None:
     """Look this key up anew at its next use in this process; others do within REMEMBER_SECONDS."""
     with _lock:
         _remembered.pop(public_id, None)
+
+
+def refused(public_ids: Collection[str]) -> set[str]:
+    """Which of these keys open nothing any more: revoked, expired, gone, or of a frozen tenant. One statement, nothing
+    remembered."""
+    wanted = list(public_ids)
+    good = rows(
+        "SELECT wanted.id FROM unnest(%s::text[]) AS wanted (id), LATERAL auth_key(wanted.id) AS k "
+        "WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AND k.tenant_frozen_at IS NULL",
+        [wanted],
+    )
+    return set(wanted) - {public_id for (public_id,) in good}
 
 
 def forget_all() -> None:

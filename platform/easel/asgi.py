@@ -7,28 +7,40 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "easel.settings.embedded")
 
-from typing import Final
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from types import FrameType
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.db import connections
 from django.urls import get_resolver
 
 from easel import exporter
-from easel.bridge import BodyTooLarge, Receive, Scope, Send, WSGIBridge
+from easel.bridge import BodyTooLarge, Message, Receive, Scope, Send, WSGIBridge
+from easel.continuation import Continuation, Visit
+from easel.hub import Hub
 from easel.problems import Problem, as_problem
 from easel.routes import ROUTES, Exchange, Routes
 
 THREADS: Final = 4  # more gave nothing on two cores, and each can hold a Postgres connection
+WAITING_THREADS: Final = 2  # look at rows for those who wait, so that they take no thread from those who do not
 
 logger = structlog.get_logger("easel.asgi")
 
 
 class Application:
-    def __init__(self, bridge: WSGIBridge, routes: Routes, *, audience: str) -> None:
+    def __init__(self, bridge: WSGIBridge, routes: Routes, *, audience: str, room: "WaitingRoom | None" = None) -> None:
         self._bridge = bridge
         self._routes = routes
         self._audience = audience
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -68,18 +80,66 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 exporter.start()
+                if self._room is not None:
+                    self._room.empty_on_sigterm()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                if self._room is not None:
+                    await self._room.close()
                 await self._bridge.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
+class WaitingRoom:
+    """Answers that go on after their view: the hub they listen to, and threads that look at rows for them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
+        limits = {"stream": settings.STREAMS_PER_TENANT, "wait": settings.WAITS_PER_TENANT}
+        self.hub = Hub(settings.CACHE_URL, limits=limits, in_thread=self._in_thread)
+
+    async def go_on(
+        self, continuation: Continuation, start: Message, body: Message, receive: Receive, send: Send
+    ) -> None:
+        await continuation(Visit(start, body, receive, send, self.hub, self._in_thread))
+
+    def empty_on_sigterm(self) -> None:
+        """The server waits for open answers before it tells us to shut down, so that those who wait must go first."""
+        if threading.current_thread() is not threading.main_thread():
+            return  # in a test: nobody sends us a signal
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            theirs = signal.getsignal(number)
+
+            def stop(signum: int, frame: FrameType | None, theirs: Any = theirs) -> None:
+                loop.call_soon_threadsafe(self.hub.end_all)
+                if callable(theirs):
+                    theirs(signum, frame)
+
+            signal.signal(number, stop)
+
+    async def close(self) -> None:
+        await self.hub.close()
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def _in_thread(self, act: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, _alone, act)
+
+
+def _alone(act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    finally:
+        connections.close_all()  # back to the pool: no request's end does it here
+
+
 def create() -> Application:
     django = get_wsgi_application()
     get_resolver().url_patterns  # noqa: B018 - a view that cannot be imported stops us here, not a customer later
-    bridge = WSGIBridge(django, threads=THREADS, body_bytes=settings.MAX_BODY_BYTES)
-    return Application(bridge, ROUTES, audience="staff" if settings.PROCESS == "staff" else "web")
+    room = WaitingRoom()
+    bridge = WSGIBridge(django, threads=THREADS, body_bytes=settings.MAX_BODY_BYTES, go_on=room.go_on)
+    return Application(bridge, ROUTES, audience="staff" if settings.PROCESS == "staff" else "web", room=room)
 
 
 application = create()

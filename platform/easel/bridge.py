@@ -26,6 +26,8 @@ Environ = dict[str, Any]
 SPOOL_BYTES: Final = 1024 * 1024  # more goes to a file
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long gives its thread back
 BODILESS: Final = {204, 304}
+# What takes over an answer that has a `continuation`: the loop, with nothing sent yet.
+GoOn = Callable[[Any, Message, Message, Receive, Send], Awaitable[None]]
 _NO_PREFIX: Final = {b"content-type": "CONTENT_TYPE"}
 
 
@@ -40,8 +42,16 @@ class ClientGone(Exception):
 class WSGIBridge:
     """`await bridge(scope, receive, send)` for scopes of the type http."""
 
-    def __init__(self, application: Callable[..., Iterable[bytes]], *, threads: int, body_bytes: int) -> None:
+    def __init__(
+        self,
+        application: Callable[..., Iterable[bytes]],
+        *,
+        threads: int,
+        body_bytes: int,
+        go_on: GoOn | None = None,
+    ) -> None:
         self._application = application
+        self._go_on = go_on
         self._body_bytes = body_bytes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="wsgi")
 
@@ -86,19 +96,26 @@ class WSGIBridge:
             hung_up.cancel()
             with suppress(asyncio.CancelledError):
                 await hung_up
-        if whole is not None:
-            for message in whole:
-                await send(message)
+        if whole is None:
+            return
+        start, body, continuation = whole
+        if continuation is not None and self._go_on is not None:
+            await self._go_on(continuation, start, body, receive, send)
+        else:
+            await send(start)
+            await send(body)
 
-    def _run(self, environ: Environ, stream: "_Stream") -> tuple[Message, Message] | None:
-        """In the thread: the whole answer, or None where it was streamed. It closes what it opened in this thread."""
+    def _run(self, environ: Environ, stream: "_Stream") -> tuple[Message, Message, Any] | None:
+        """In the thread: the whole answer and what goes on after it, or None where it was streamed. It closes what it
+        opened in this thread."""
         begun = _Begun()
         answer = self._application(environ, begun)
         try:
             empty = environ["REQUEST_METHOD"] == "HEAD" or begun.status in BODILESS
             if not getattr(answer, "streaming", True):
                 content = b"".join(answer)
-                return begun.message(len(content)), _body(b"" if empty else content)
+                continuation = None if empty else getattr(answer, "continuation", None)
+                return begun.message(len(content)), _body(b"" if empty else content), continuation
             stream.send(begun.message())
             if not empty:
                 for chunk in answer:

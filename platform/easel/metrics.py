@@ -53,6 +53,21 @@ STORE_SECONDS = Histogram("easel_store_seconds", "Calls to the object store that
 STORE_FAILURES = Counter("easel_store_failures", "Calls to the object store that failed.")
 
 
+# --- Whoever waits: event streams, and requests that prefer to. Each process has its own; they are added up.
+STREAMS = Gauge("easel_streams", "Open event streams.", multiprocess_mode="livesum")
+WAITERS = Gauge("easel_waiters", "Requests that wait for an ending.", multiprocess_mode="livesum")
+FEED = Counter("easel_feed", "News published, by kind: sent or lost.", ["kind", "outcome"])
+
+# --- Webhooks
+WEBHOOK_DELIVERIES = Counter(
+    "easel_webhook_deliveries", "Attempts to deliver: delivered, retry, failed, refused, postponed.", ["outcome"]
+)
+WEBHOOK_OLDEST_SECONDS = Gauge(
+    "easel_webhook_oldest_seconds", "Age of the oldest event that is still to be delivered.", multiprocess_mode="max"
+)
+WEBHOOKS_DISABLED = Counter("easel_webhooks_disabled", "Endpoints that were disabled, by cause.", ["cause"])
+
+
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     known = method if method in _METHODS else "OTHER"
     REQUESTS.labels(known, route, str(status)).inc()

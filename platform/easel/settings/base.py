@@ -10,6 +10,7 @@ from easel.settings import environment
 django_stubs_ext.monkeypatch()  # lets Django's generic classes be written with their type at run time
 
 VERSION = __version__
+API_VERSION = "1.0.0"  # of the API, by Semantic Versioning; docs/api.md has its changes
 BASE_DIR = Path(__file__).resolve().parents[3]
 VAR_DIR = Path(environment.text("EASEL_VAR", str(BASE_DIR / "var")))
 
@@ -36,6 +37,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "django_prometheus",
     "rest_framework",
+    "drf_spectacular",
     "easel",
     "tenants",
     "billing",
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "easel.requests.RequestIdentity",
     "easel.ratelimit.RateLimitHeaders",
+    "easel.versions.ApiVersion",
     "easel.problems.AnswerProblems",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -175,11 +178,26 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["easel.problems.StrictJSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["billing.throttling.PlanThrottle"],
     "EXCEPTION_HANDLER": "easel.problems.answer",
+    "DEFAULT_SCHEMA_CLASS": "easel.openapi.Schema",
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": environment.number("EASEL_PROXIES", 0),
 }
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Easel",
+    "DESCRIPTION": "Pictures from text, over HTTP. docs/api.md is the guide.",
+    "VERSION": API_VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": BASE_URL or "/"}],
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PREPROCESSING_HOOKS": ["easel.openapi.only_the_api"],
+    "POSTPROCESSING_HOOKS": ["easel.openapi.complete"],
+}
 MAX_BODY_BYTES = environment.number("EASEL_MAX_BODY_BYTES", 16 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+STREAMS_PER_TENANT = environment.number("EASEL_STREAMS_PER_TENANT", 100)  # open in one web process
+WAITS_PER_TENANT = environment.number("EASEL_WAITS_PER_TENANT", 100)
 NUM_PROXIES = environment.number("EASEL_PROXIES", 0)  # proxies in front that append to X-Forwarded-For
 
 # What a picture that a customer sends may be at most: its file, and what it decodes to.

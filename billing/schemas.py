@@ -1,0 +1,94 @@
+"""What each call of this app takes and answers, for `/openapi.json`."""
+
+from typing import Any, Final
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from billing import api
+from easel.openapi import describe
+
+
+class UsageSums(serializers.Serializer[Any]):
+    generations = serializers.IntegerField()
+    images = serializers.IntegerField()
+    charged = serializers.IntegerField()
+    refunded = serializers.IntegerField()
+    credits = serializers.IntegerField(help_text="`charged` less `refunded`.")
+
+
+class UsageGroup(UsageSums):
+    day = serializers.DateField(required=False)
+    key = serializers.CharField(required=False, allow_null=True)
+    model = serializers.CharField(required=False)
+    status = serializers.CharField(required=False)
+
+
+class UsageAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["usage"])
+    to = serializers.DateField()
+    group_by = serializers.ListField(child=serializers.CharField())
+    data = UsageGroup(many=True)
+    total = UsageSums()
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "from": serializers.DateField()}
+
+
+class PlanOfAccount(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    slug = serializers.CharField()
+    version = serializers.IntegerField()
+    period_start = serializers.DateTimeField()
+    period_end = serializers.DateTimeField()
+
+
+class LotOfWallet(serializers.Serializer[Any]):
+    source = serializers.CharField()
+    available = serializers.IntegerField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class WalletAnswer(serializers.Serializer[Any]):
+    available = serializers.IntegerField()
+    held = serializers.IntegerField()
+    lots = LotOfWallet(many=True)
+
+
+class QuotaAnswer(serializers.Serializer[Any]):
+    used = serializers.IntegerField()
+    allowed = serializers.IntegerField(allow_null=True)
+    resets_at = serializers.DateTimeField()
+
+
+class SpendAnswer(serializers.Serializer[Any]):
+    this_month = serializers.IntegerField()
+    cap = serializers.IntegerField(allow_null=True)
+
+
+class AccountAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["account"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    plan = PlanOfAccount()
+    limits = serializers.DictField(child=serializers.JSONField())
+    wallet = WalletAnswer()
+    quotas = serializers.DictField(child=QuotaAnswer())
+    spend = SpendAnswer()
+
+
+DAY: Final = {"type": OpenApiTypes.DATE, "location": OpenApiParameter.QUERY}
+
+describe(
+    api.Usage, "get", answers={200: UsageAnswer}, summary="What was used", also=(400,), name="getUsage", tag="account",
+    parameters=[
+        OpenApiParameter("from", description="First day (UTC); if left out, this month's first.", **DAY),
+        OpenApiParameter("to", description="Last day (UTC); today if left out.", **DAY),
+        OpenApiParameter("group_by", str, description="`day`, `key`, `model`, `status`, or several with commas."),
+    ],
+)  # fmt: skip
+describe(
+    api.Account, "get", answers={200: AccountAnswer}, summary="Plan, limits, wallet and quotas", also=(404,),
+    name="getAccount", tag="account",
+)  # fmt: skip

@@ -1,0 +1,56 @@
+"""`GET /v1/generations`: which of a tenant's generations are on a page."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.http import QueryDict
+
+from easel.pages import cursor_of, limit_of, only, page_of
+from easel.problems import invalid
+from generation.models import Generation, Image
+
+PARAMETERS: Final = {"status", "model", "limit", "cursor"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    generations: list[Generation]
+    images: dict[UUID, list[Image]]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which page is asked for."""
+
+    status: str
+    model: str
+    limit: int
+    before: UUID | None
+
+    @classmethod
+    def read(cls, parameters: QueryDict) -> "Query":
+        only(parameters, PARAMETERS)
+        status = parameters.get("status", "")
+        if status and status not in Generation.Status.values:
+            raise invalid("status", "invalid_choice", f"One of {', '.join(Generation.Status.values)}.")
+        model = parameters.get("model", "")
+        if "\0" in model:
+            raise invalid("model", "invalid", "There is no such model.")
+        return cls(status, model, limit_of(parameters), cursor_of(parameters))
+
+    def page(self) -> Page:
+        """Two queries, however many there are. Needs the tenant's scope."""
+        found = Generation.objects.select_related("model").filter(erased_at=None).order_by("-id")
+        if self.status:
+            found = found.filter(status=self.status)
+        if self.model:
+            found = found.filter(model__name=self.model)
+        if self.before is not None:
+            found = found.filter(id__lt=self.before)
+        generations, cursor = page_of(list(found[: self.limit + 1]), self.limit)
+        images: dict[UUID, list[Image]] = {each.id: [] for each in generations}
+        for image in Image.objects.filter(generation__in=list(images), released_at__isnull=False).order_by("index"):
+            images[image.generation_id].append(image)
+        return Page(generations, images, cursor)

@@ -1,0 +1,315 @@
+"""What each call of this app takes and answers, for `/openapi.json`."""
+
+from typing import Any, Final
+
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+
+from easel.openapi import Document, add_paths, describe, problem
+from easel.pages import MOST, USUAL
+from generation import api, cancel_api, catalogue, data_policy_api, provenance_api, quotes, streams, tickets
+from generation.models import Generation
+from generation.request import GenerationRequest
+
+UNTIL_DONE: Final = OpenApiParameter(
+    "Prefer", str, OpenApiParameter.HEADER, description="`wait=N`: hold the answer until it has ended, N ≤ 60 seconds."
+)
+LIMIT: Final = OpenApiParameter("limit", int, description=f"1 to {MOST}, {USUAL} if left out.")
+CURSOR: Final = OpenApiParameter("cursor", str, description="`next_cursor` of the page before.")
+LAST_EVENT: Final = OpenApiParameter(
+    "Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen; what came after follows."
+)
+
+
+class GivenPictureSchema(OpenApiSerializerFieldExtension):
+    target_class = "generation.given.GivenPicture"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Document:
+        return {"type": "string", "description": "Base64 of a PNG, JPEG or WebP file, or the id of an image of yours."}
+
+
+class ErrorOfGeneration(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ImageAnswer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    index = serializers.IntegerField()
+    seed = serializers.IntegerField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    content_type = serializers.CharField()
+    bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    steps_run = serializers.IntegerField()
+    quality_score = serializers.FloatField(allow_null=True)
+    url = serializers.CharField(help_text="For anyone who has it, for one hour.")
+
+
+class QuoteOfGeneration(serializers.Serializer[Any]):
+    credits = serializers.IntegerField()
+
+
+class Links(serializers.Serializer[Any]):
+    self = serializers.CharField()  # type: ignore[assignment]  # the field's name in JSON
+    status = serializers.CharField()
+    result = serializers.CharField()
+    events = serializers.CharField()
+
+
+class GenerationAnswer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    task_id = serializers.UUIDField(help_text="The same as `id`.")
+    object = serializers.ChoiceField(choices=["generation"])
+    status = serializers.ChoiceField(choices=Generation.Status.values)
+    created_at = serializers.DateTimeField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    model = serializers.CharField()
+    model_version = serializers.CharField()
+    prompt = serializers.CharField()
+    negative_prompt = serializers.CharField()
+    steps = serializers.IntegerField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    cfg_scale = serializers.FloatField()
+    sampler = serializers.CharField()
+    seed = serializers.IntegerField()
+    n = serializers.IntegerField()
+    format = serializers.CharField()
+    init_image = serializers.UUIDField(allow_null=True)
+    mask = serializers.UUIDField(allow_null=True)
+    strength = serializers.FloatField(allow_null=True)
+    clip_skip = serializers.IntegerField()
+    quality_target = serializers.FloatField(allow_null=True)
+    min_steps = serializers.IntegerField(allow_null=True)
+    metadata = serializers.DictField(child=serializers.CharField())
+    quote = QuoteOfGeneration()
+    credits = serializers.IntegerField(allow_null=True, help_text="What was charged, once it has ended.")
+    images = ImageAnswer(many=True)
+    steps_run = serializers.IntegerField()
+    quality_score = serializers.FloatField(allow_null=True)
+    timings = serializers.DictField(child=serializers.FloatField(allow_null=True))
+    receipt = serializers.JSONField(help_text="What drew it: enough to draw it again.")
+    warnings = serializers.ListField(child=serializers.CharField())
+    error = ErrorOfGeneration(allow_null=True)
+    links = Links()
+
+
+class GenerationPage(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = GenerationAnswer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class StatusAnswer(serializers.Serializer[Any]):
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Generation.Status.values)
+    progress = serializers.FloatField(min_value=0, max_value=1)
+    error = ErrorOfGeneration(allow_null=True)
+
+
+class ResultAnswer(serializers.Serializer[Any]):
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Generation.Status.values)
+    images = ImageAnswer(many=True)
+    credits = serializers.IntegerField(allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    error = ErrorOfGeneration(allow_null=True)
+
+
+class QuoteAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["quote"])
+    quote = serializers.CharField(help_text="Send it along as `quote`.")
+    credits = serializers.IntegerField()
+    credits_per_image = serializers.IntegerField()
+    n = serializers.IntegerField()
+    model = serializers.CharField()
+    model_version = serializers.CharField()
+    steps = serializers.IntegerField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    sampler = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+    wait_seconds = serializers.FloatField(allow_null=True)
+
+
+class CanceledAnswer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    task_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["canceled", "running"])
+    cancel_requested = serializers.BooleanField()
+
+
+class CancellationAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["cancellation"])
+    canceled = serializers.ListField(child=serializers.UUIDField())
+    stopping = serializers.ListField(child=serializers.UUIDField())
+    has_more = serializers.BooleanField()
+
+
+class TicketAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["ticket"])
+    ticket = serializers.CharField()
+    generation_id = serializers.UUIDField()
+    expires_at = serializers.DateTimeField()
+
+
+class ModelAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    version = serializers.CharField()
+    license = serializers.CharField()
+    default = serializers.BooleanField()
+    native_size = serializers.IntegerField(allow_null=True)
+    limits = serializers.DictField(child=serializers.IntegerField(allow_null=True))
+    defaults = serializers.DictField(child=serializers.JSONField())
+
+
+class ModelsAnswer(serializers.Serializer[Any]):
+    data = ModelAnswer(many=True)
+
+
+class SamplerAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    model_calls_at_20_steps = serializers.IntegerField()
+
+
+class SamplersAnswer(serializers.Serializer[Any]):
+    data = SamplerAnswer(many=True)
+
+
+EVENTS: Final = OpenApiResponse(
+    {"type": "string"},
+    description="Server-Sent Events: `status`, `progress`, `preview`, and `done` at the end; `end` with a `reason` "
+    "where the stream stops before. A comment every 15 seconds keeps it open.",
+)
+FILE: Final = {
+    (200, "application/json"): ResultAnswer,
+    (200, "image/*"): OpenApiTypes.BINARY,
+    (202, "application/json"): OpenApiResponse(ResultAnswer, description="Not finished yet; see Retry-After."),
+}
+FIRST_PICTURE: Final = OpenApiExample("A first picture", {"prompt": "a red apple", "steps": 20}, request_only=True)
+KEY: Final = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same request again makes nothing new, for 24 h."
+)
+
+describe(
+    api.GenerationList, "post", takes=GenerationRequest,
+    answers={202: OpenApiResponse(GenerationAnswer, description="Accepted."), 200: GenerationAnswer},
+    summary="Ask for pictures", also=(402, 404, 409, 422), parameters=[KEY, UNTIL_DONE], examples=[FIRST_PICTURE],
+    name="createGeneration", tag="generations",
+)  # fmt: skip
+describe(
+    api.GenerationList, "get", answers={200: GenerationPage}, summary="A page of generations, newest first",
+    also=(400,), name="listGenerations", tag="generations",
+    parameters=[
+        OpenApiParameter("status", str, enum=Generation.Status.values), OpenApiParameter("model", str), LIMIT, CURSOR,
+    ],
+)  # fmt: skip
+describe(
+    api.GenerationDetail, "get", answers={200: GenerationAnswer}, summary="One generation",
+    parameters=[UNTIL_DONE], name="getGeneration", tag="generations",
+)  # fmt: skip
+describe(
+    api.GenerationDetail, "delete", answers={204: None}, summary="Erase its words and pictures",
+    name="deleteGeneration", tag="generations",
+)  # fmt: skip
+describe(
+    api.GenerationStatus, "get", answers={200: StatusAnswer}, summary="How far it is",
+    parameters=[UNTIL_DONE], name="getGenerationStatus", tag="generations",
+)  # fmt: skip
+describe(
+    api.GenerationResult, "get", answers=FILE, summary="The pictures, or the file itself", name="getGenerationResult",
+    parameters=[UNTIL_DONE, OpenApiParameter("index", int, description="Which picture, for `Accept: image/*`.")],
+    tag="generations",
+)  # fmt: skip
+describe(
+    cancel_api.CancelOne, "post", answers={200: CanceledAnswer, 202: CanceledAnswer}, also=(409,),
+    summary="Stop it within a step", name="cancelGeneration", tag="generations",
+)  # fmt: skip
+describe(
+    cancel_api.CancelMany, "post", takes=cancel_api.CancelRequest, answers={200: CancellationAnswer},
+    summary="Stop many", name="cancelGenerations", tag="generations",
+)  # fmt: skip
+describe(
+    tickets.TicketList, "post", answers={201: TicketAnswer}, summary="A stream ticket for a browser",
+    name="createStreamTicket", tag="events",
+)  # fmt: skip
+describe(
+    streams.GenerationEvents, "get", answers={(200, "text/event-stream"): EVENTS},  # type: ignore[dict-item]
+    summary="Follow one generation", name="streamGenerationEvents", tag="events",
+    parameters=[LAST_EVENT, OpenApiParameter("ticket", str, description="Instead of a token, for browsers.")],
+)  # fmt: skip
+describe(
+    streams.AllEvents, "get", answers={(200, "text/event-stream"): EVENTS},  # type: ignore[dict-item]
+    summary="Follow all generations", name="streamEvents", parameters=[LAST_EVENT], tag="events",
+)  # fmt: skip
+describe(
+    quotes.QuoteList, "post", takes=quotes.QuoteRequest, answers={200: QuoteAnswer},
+    summary="What it would cost, and a promise of it", name="createQuote", tag="generations",
+)  # fmt: skip
+describe(
+    catalogue.ModelList, "get", answers={200: ModelsAnswer}, summary="The models you may name",
+    name="listModels", tag="models",
+)  # fmt: skip
+describe(
+    catalogue.SamplerList, "get", answers={200: SamplersAnswer}, summary="The samplers' names",
+    name="listSamplers", tag="models",
+)  # fmt: skip
+describe(
+    provenance_api.ProvenanceCheck, "post", takes={"image/*": OpenApiTypes.BINARY},
+    answers={200: OpenApiTypes.OBJECT}, summary="Where a file comes from", name="checkProvenance", tag="provenance",
+)  # fmt: skip
+describe(
+    data_policy_api.DataPolicyView, "get", answers={200: OpenApiTypes.OBJECT}, summary="What you ask for your data",
+    name="getDataPolicy", tag="account",
+)  # fmt: skip
+describe(
+    data_policy_api.DataPolicyView, "patch", takes=data_policy_api.Wishes, answers={200: OpenApiTypes.OBJECT},
+    summary="Change what you ask for your data", name="changeDataPolicy", tag="account",
+)  # fmt: skip
+
+
+def _pictures() -> dict[str, Any]:
+    token = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
+    binary = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "/media/{token}": {
+            "get": {
+                "operationId": "getPicture",
+                "tags": ["generations"],
+                "summary": "A picture; the token in the address is the permission",
+                "parameters": [token],
+                "security": [],
+                "responses": {
+                    "200": {"description": "The file.", "content": binary},
+                    "206": {"description": "The range that was asked for.", "content": binary},
+                    "302": {"description": "It is at the store."},
+                    **{str(status): problem(status) for status in (404, 416, 500, 503)},
+                },
+            }
+        },
+        "/v1/provenance/anchors": {
+            "get": {
+                "operationId": "getProvenanceAnchors",
+                "tags": ["provenance"],
+                "summary": "The root certificates of our C2PA signatures",
+                "security": [],
+                "responses": {
+                    "200": {
+                        "description": "PEM.",
+                        "content": {"application/x-pem-file": {"schema": {"type": "string"}}},
+                    },
+                    "500": problem(500),
+                },
+            }
+        },
+    }
+
+
+add_paths(_pictures)

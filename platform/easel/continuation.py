@@ -1,0 +1,264 @@
+"""An answer that goes on after its view has returned: the event loop takes it over, and no thread waits.
+
+A view hangs one on its response (`response.continuation`). Through the bridge it is what answers; where there is no
+event loop (Django's test client) the response itself does.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from easel import requests
+from easel.bridge import ClientGone, Message, Receive, Send
+from easel.feed import News
+from easel.hub import Ended, Hub, HubAway, Listener, TooMany
+from easel.problems import MEDIA_TYPE, Problem
+
+PING_SECONDS: Final = 15.0
+PINGS_PER_LOOK: Final = 4
+STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long has left
+RECHECK_SECONDS: Final = 10.0  # news may be lost; the row is the truth
+LOOK_AGAIN_SECONDS: Final = 1.0  # while there are no news at all
+_HEAD_OF_STREAM: Final = b"retry: 2000\n\n"
+
+
+class InThread(Protocol):
+    def __call__(self, act: Callable[[], Any]) -> Awaitable[Any]: ...
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a continuation has to work with: the first answer, the way to the client, the hub and a thread."""
+
+    start: Message
+    body: Message
+    receive: Receive
+    send: Send
+    hub: Hub
+    in_thread: InThread
+
+    async def first_answer(self) -> None:
+        await self.send(self.start)
+        await self.send(self.body)
+
+    async def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """Another answer, with what the first one's headers said of the request."""
+        fields = {**headers, "content-length": str(len(body))}
+        encoded = {name.lower().encode(): value.encode("latin-1") for name, value in fields.items()}
+        kept = [(name, value) for name, value in self.start["headers"] if name not in encoded]
+        listed = [*kept, *encoded.items()]
+        await self.send({"type": "http.response.start", "status": status, "headers": listed})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def problem(self, problem: Problem) -> None:
+        asked = dict(self.start["headers"]).get(requests.HEADER.lower().encode(), b"").decode()
+        requests.begin(asked)
+        body = json.dumps(problem.as_dict()).encode()
+        await self.answer(problem.status, body, {"content-type": MEDIA_TYPE, **problem.headers})
+
+    async def until_gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+
+class Continuation(Protocol):
+    async def __call__(self, visit: Visit) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Better:
+    """The answer that was waited for."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """`Prefer: wait=N` (RFC 7240): hold the answer until there is a better one, at most so many seconds.
+
+    `again` runs in a thread and returns the better answer or None. A tenant that has too many waiting already is
+    answered at once: a preference may be ignored.
+    """
+
+    channel: UUID
+    subject: UUID
+    holder: str
+    seconds: int
+    again: Callable[[], Better | None]
+    ends: str = "done"
+
+    async def __call__(self, visit: Visit) -> None:
+        gone = asyncio.ensure_future(visit.until_gone())
+        waiting = asyncio.ensure_future(self._better(visit))
+        try:
+            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                return  # nobody is there to be answered
+            waited, better = waiting.result()
+        finally:
+            for task in (gone, waiting):
+                task.cancel()
+            await asyncio.gather(gone, waiting, return_exceptions=True)
+        if waited:
+            visit.start["headers"] = [
+                *visit.start["headers"],
+                (b"preference-applied", b"wait=%d" % self.seconds),
+                (b"vary", b"Prefer"),
+            ]
+        if better is None:
+            await visit.first_answer()
+        else:
+            await visit.answer(better.status, better.body, better.headers)
+
+    async def _better(self, visit: Visit) -> tuple[bool, Better | None]:
+        """Whether it was waited for, and what came of it."""
+        deadline = time.monotonic() + self.seconds
+        listener: Listener | None = None
+        try:
+            listener = await visit.hub.listen(self.channel, subject=self.subject, holder=self.holder, kind="wait")
+        except (TooMany, Ended):
+            return False, None
+        except HubAway:
+            pass  # the row can be looked at without it
+        try:
+            while True:
+                better = await visit.in_thread(self.again)
+                if better is not None or time.monotonic() >= deadline:
+                    return True, better
+                if listener is None:
+                    await asyncio.sleep(min(LOOK_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
+                else:
+                    await self._news(listener, deadline)
+        except Ended as ended:
+            if ended.reason == "broken":
+                return True, await visit.in_thread(self.again)
+            return True, None
+        finally:
+            if listener is not None:
+                visit.hub.leave(listener)
+
+    async def _news(self, listener: Listener, deadline: float) -> None:
+        """Returns at the ending, at the deadline, or when it is time to look at the row again."""
+        until = min(deadline, time.monotonic() + RECHECK_SECONDS)
+        while (left := until - time.monotonic()) > 0:
+            news = await listener.next(left)
+            if news is not None and news.kind == self.ends:
+                return
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventStream:
+    """Server-Sent Events of one subject until it ends, or of a whole channel for as long as the token is good.
+
+    A client that names its last event gets what it missed; where the log no longer reaches back, or for a first visit,
+    `snapshot` (in a thread) says how things stand.
+    """
+
+    channel: UUID
+    subject: UUID | None
+    holder: str
+    good_until: float  # Unix seconds
+    last_id: str
+    snapshot: Callable[[], list[News]]
+    ends: str = "done"
+
+    async def __call__(self, visit: Visit) -> None:
+        try:
+            listener = await visit.hub.listen(self.channel, subject=self.subject or "", holder=self.holder)
+        except TooMany as error:
+            said = f"At most {error} are open for an account. Close one."
+            await visit.problem(Problem("rate_limited", said, headers={"Retry-After": "5"}))
+            return
+        except (HubAway, Ended):
+            await visit.problem(Problem("overloaded", "Events cannot be streamed right now; try again."))
+            return
+        gone = asyncio.ensure_future(visit.until_gone())
+        streaming = asyncio.ensure_future(self._stream(visit, listener))
+        try:
+            await asyncio.wait({gone, streaming}, return_when=asyncio.FIRST_COMPLETED)
+            if streaming.done():
+                streaming.result()
+        finally:
+            visit.hub.leave(listener)
+            for task in (gone, streaming):
+                task.cancel()
+            await asyncio.gather(gone, streaming, return_exceptions=True)
+
+    async def _stream(self, visit: Visit, listener: Listener) -> None:
+        headers = [(name, value) for name, value in visit.start["headers"] if name != b"content-length"]
+        await visit.send({**visit.start, "headers": headers})
+        await _chunk(visit, _HEAD_OF_STREAM)
+        seen = self.last_id
+        for news in await self._before(visit):
+            await _chunk(visit, news.frame)
+            seen = news.id or seen
+            if self._over(news):
+                await _last(visit)
+                return
+        try:
+            async for news in self._after(visit, listener):
+                if news.id and seen and _order(news.id) <= _order(seen):
+                    continue  # told already
+                await _chunk(visit, news.frame)
+                if self._over(news):
+                    break
+        except Ended as ended:
+            await _chunk(visit, _end(ended.reason))
+        await _last(visit)
+
+    async def _before(self, visit: Visit) -> list[News]:
+        """What the client should know before the news: it listens already, so that nothing falls in between."""
+        missed: list[News] | None = None
+        if self.last_id:
+            with suppress(HubAway):
+                missed = await visit.hub.since(self.last_id, channel=self.channel, subject=self.subject or "")
+        if missed is not None and (self.subject is None or any(map(self._over, missed))):
+            return missed
+        standing: list[News] = await visit.in_thread(self.snapshot)
+        return standing if missed is None else [*missed, *filter(self._over, standing)]
+
+    async def _after(self, visit: Visit, listener: Listener) -> AsyncIterator[News]:
+        pings = 0
+        while (left := self.good_until - time.time()) > 0:
+            news = await listener.next(min(left, PING_SECONDS))
+            if news is not None:
+                yield news
+                continue
+            await _chunk(visit, b": ping\n\n")
+            pings += 1
+            if self.subject is not None and pings % PINGS_PER_LOOK == 0:  # its ending may have been lost
+                for ending in filter(self._over, await visit.in_thread(self.snapshot)):
+                    yield ending
+        raise Ended("expired")
+
+    def _over(self, news: News) -> bool:
+        return self.subject is not None and news.kind == self.ends
+
+
+def _order(news_id: str) -> tuple[int, int]:
+    moment, _, number = news_id.partition("-")
+    return int(moment), int(number or 0)
+
+
+def _end(reason: str) -> bytes:
+    """Why the stream ends. A browser's EventSource comes back by itself, with its last id."""
+    return b'event: end\ndata: {"reason":"%s"}\n\n' % reason.encode()
+
+
+async def _chunk(visit: Visit, content: bytes) -> None:
+    try:
+        async with asyncio.timeout(STALL_SECONDS):
+            await visit.send({"type": "http.response.body", "body": content, "more_body": True})
+    except TimeoutError as error:
+        raise ClientGone from error
+
+
+async def _last(visit: Visit) -> None:
+    await visit.send({"type": "http.response.body", "body": b"", "more_body": False})

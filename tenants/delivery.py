@@ -1,0 +1,296 @@
+"""Sending webhooks. Due deliveries are leased for a moment, sent from a few threads, and written back.
+
+A delivery is told at least once: should its process die between the receiver's answer and our writing it down, it is
+told again, under the same id. What fails is tried again for a day, ever less often. Order is not promised.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import structlog
+from django.db import connections
+
+from easel import metrics, outbound
+from easel.breaker import Breaker, BreakerOpen
+from easel.clock import duty
+from easel.database import atomic, changed, platform_role, rows
+from easel.outbound import Answer, RefusedAddress, Unreachable
+from tenants import letters, webhooks
+from tenants.keys import tenant_data_key
+from tenants.models import WebhookEndpoint
+from tenants.webhooks import KEEP_TRYING
+
+log = structlog.get_logger(__name__)
+
+THREADS: Final = 8
+OF_ONE_ADDRESS: Final = 2  # sent at the same time, so that one that stalls leaves threads to the others
+TIMEOUT_SECONDS: Final = 10.0
+LEASE_SECONDS: Final = 60
+FIRST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 6 * 3600.0
+EXCERPT: Final = 300  # characters of an answer that the log keeps
+KEPT_DAYS: Final = 30
+GONE: Final = 410  # "stop sending me this"
+
+Send = Callable[..., Answer]
+
+_LEASE: Final = """
+WITH due AS (
+    SELECT d.id, d.leased_until, d.due_at, d.endpoint_id, d.url FROM tenants_webhookdelivery d
+    JOIN tenants_webhookendpoint e ON e.tenant_id = d.tenant_id AND e.id = d.endpoint_id
+    WHERE d.state = 'pending' AND d.due_at <= now() AND e.disabled_at IS NULL ORDER BY d.due_at LIMIT 2000
+), ranked AS (
+    SELECT id, due_at, coalesce(leased_until > now(), false) AS leased, row_number() OVER (
+        PARTITION BY endpoint_id, url ORDER BY coalesce(leased_until > now(), false) DESC, due_at) AS position FROM due
+), chosen AS (
+    SELECT d.id FROM tenants_webhookdelivery d JOIN ranked USING (id)
+    WHERE NOT leased AND position <= %(of_one)s AND (d.leased_until IS NULL OR d.leased_until <= now())
+    ORDER BY ranked.due_at LIMIT %(free)s FOR NO KEY UPDATE OF d SKIP LOCKED
+)
+UPDATE tenants_webhookdelivery d SET leased_until = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
+FROM chosen, tenants_webhookevent event
+WHERE d.id = chosen.id AND event.tenant_id = d.tenant_id AND event.id = d.event_id
+RETURNING d.id, d.tenant_id, d.endpoint_id, d.url, d.attempts, d.expires_at, event.id, event.kind, event.payload,
+    event.created_at
+"""
+_WRITE: Final = """
+UPDATE tenants_webhookdelivery SET state = %(state)s, leased_until = NULL, log = log || %(entry)s::jsonb,
+    due_at = CASE WHEN %(state)s = 'pending' THEN now() + make_interval(secs => %(pause)s) ELSE due_at END,
+    ended_at = CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END
+WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+"""
+_POSTPONE: Final = """
+UPDATE tenants_webhookdelivery SET leased_until = NULL, attempts = attempts - 1,
+    due_at = now() + make_interval(secs => %(pause)s)
+WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+"""
+_HEARD: Final = "UPDATE tenants_webhookendpoint SET failing_since = NULL WHERE id = %s AND failing_since IS NOT NULL"
+_FAILED: Final = """
+UPDATE tenants_webhookendpoint SET failing_since = coalesce(failing_since, now()) WHERE id = %s RETURNING failing_since
+"""
+_DISABLE: Final = """
+UPDATE tenants_webhookendpoint SET disabled_at = now(), disabled_reason = %s
+WHERE id = %s AND disabled_at IS NULL AND NOT is_default
+"""
+_GIVE_UP: Final = """
+UPDATE tenants_webhookdelivery SET state = 'failed', ended_at = now(), leased_until = NULL
+WHERE state = 'pending' AND (endpoint_id = %s OR expires_at < now() - interval '1 hour')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One leased delivery with what it says."""
+
+    id: UUID
+    tenant_id: UUID
+    endpoint_id: UUID
+    url: str
+    attempts: int
+    expires_at: datetime
+    event_id: UUID
+    kind: str
+    payload: Any
+    created_at: datetime
+
+    @property
+    def message_id(self) -> str:
+        """The same in every attempt: by it a receiver knows what it was told before."""
+        return f"evt_{self.event_id.hex}"
+
+    @property
+    def body(self) -> bytes:
+        data = json.loads(self.payload) if isinstance(self.payload, str) else self.payload
+        timestamp = self.created_at.isoformat().replace("+00:00", "Z")
+        return json.dumps({"type": self.kind, "timestamp": timestamp, "data": data}, separators=(",", ":")).encode()
+
+
+class Refused(Exception):
+    """The receiver answered, and not with a 2xx."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(str(answer.status))
+        self.answer = answer
+
+
+class Courier:
+    """Delivers what is due. `send` is `outbound.request`, which calls no private address."""
+
+    def __init__(self, *, send: Send = outbound.request, pause: Callable[[int], float] | None = None) -> None:
+        self._send, self._pause = send, pause or pause_after
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks")
+        self._under_way = 0
+
+    def round(self) -> int:
+        """Take what is due and has a free thread. Returns how many; they are sent after it has returned."""
+        free = THREADS - self._under_way
+        if free <= 0:
+            return 0
+        taken = rows(_LEASE, {"of_one": OF_ONE_ADDRESS, "free": free, "lease": LEASE_SECONDS})
+        for row in taken:
+            self._under_way += 1
+            self._threads.submit(self._carry, Parcel(*row)).add_done_callback(self._back)
+        return len(taken)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+    def _back(self, _: object) -> None:
+        self._under_way -= 1
+
+    def _carry(self, parcel: Parcel) -> None:
+        try:
+            with platform_role():
+                self._deliver(parcel)
+        except Exception:  # the lease runs out, and the delivery is due again
+            log.exception("webhooks.delivery_broke", delivery=str(parcel.id))
+        finally:
+            connections.close_all()
+
+    def _deliver(self, parcel: Parcel) -> None:
+        endpoint = WebhookEndpoint.objects.select_related("tenant").get(id=parcel.endpoint_id)
+        url = parcel.url or endpoint.url
+        started = time.monotonic()
+        entry: dict[str, Any] = {"at": datetime.now(UTC).isoformat().replace("+00:00", "Z"), "attempt": parcel.attempts}
+        try:
+            with _breaker(parcel.tenant_id, url).guard():
+                answer = self._call(parcel, endpoint, url)
+        except BreakerOpen as error:
+            metrics.WEBHOOK_DELIVERIES.labels("postponed").inc()
+            pause = error.retry_after + random.uniform(0, FIRST_PAUSE)  # noqa: S311  spread, not secrecy
+            changed(_POSTPONE, {"id": parcel.id, "attempts": parcel.attempts, "pause": pause})
+            return
+        except Refused as error:
+            entry |= {"status": error.answer.status, "answer": _excerpt(error.answer), "error": _not_2xx(error.answer)}
+        except (RefusedAddress, Unreachable) as error:
+            refused = isinstance(error, RefusedAddress)
+            entry |= {"status": None, "error": error.reason, "refused": refused}
+        else:
+            entry |= {"status": answer.status, "answer": _excerpt(answer), "error": None}
+        entry["seconds"] = round(time.monotonic() - started, 3)
+        self._write_down(parcel, endpoint, url, entry)
+
+    def _call(self, parcel: Parcel, endpoint: WebhookEndpoint, url: str) -> Answer:
+        """Raises Refused, RefusedAddress or Unreachable. Redirects are not followed."""
+        now, body = datetime.now(UTC), parcel.body
+        secrets = webhooks.signing_secrets(endpoint, key=tenant_data_key(endpoint.tenant), now=now)
+        timestamp = int(now.timestamp())
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": parcel.message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": webhooks.sign(secrets, message_id=parcel.message_id, timestamp=timestamp, body=body),
+        }
+        answer = self._send("POST", url, headers=headers, body=body, timeout=TIMEOUT_SECONDS, max_bytes=4096)
+        if not 200 <= answer.status < 300:
+            raise Refused(answer)
+        return answer
+
+    def _write_down(self, parcel: Parcel, endpoint: WebhookEndpoint, url: str, entry: Mapping[str, Any]) -> None:
+        delivered = entry["error"] is None
+        pause = 0.0 if delivered else self._pause(parcel.attempts)
+        over = datetime.now(UTC).timestamp() + pause > parcel.expires_at.timestamp()
+        state = "delivered" if delivered else "failed" if over or entry.get("status") == GONE else "pending"
+        written = {
+            "id": parcel.id, "attempts": parcel.attempts, "state": state, "pause": pause, "entry": json.dumps([entry]),
+        }  # fmt: skip
+        outcome = {"pending": "retry"}.get(state, state)
+        metrics.WEBHOOK_DELIVERIES.labels("refused" if entry.get("refused") else outcome).inc()
+        with atomic():
+            if changed(_WRITE, written) == 0:
+                return  # its lease ran out, and somebody else has it
+            if delivered:
+                changed(_HEARD, [parcel.endpoint_id])
+                return
+            ((failing_since,),) = rows(_FAILED, [parcel.endpoint_id])
+            if entry.get("status") == GONE:
+                _disable(endpoint, "gone", "It answered 410 Gone.")
+            elif state == "failed" and (datetime.now(UTC) - failing_since) >= KEEP_TRYING * 0.9:
+                _disable(endpoint, "dead", "It has answered nothing properly for a day.")
+
+
+def pause_after(attempts: int) -> float:
+    """Seconds until the next attempt: 5, 15, 45 … up to six hours, each spread by a quarter so that the deliveries of
+    one outage do not come back together."""
+    usual = min(LONGEST_PAUSE, FIRST_PAUSE * 3.0 ** min(attempts - 1, 10))
+    return usual * random.uniform(0.75, 1.25)  # noqa: S311  spread, not secrecy
+
+
+def _breaker(tenant_id: UUID, url: str) -> Breaker:
+    """One per tenant and host: what one tenant's addresses do on a shared host must not hold up another's. An answer
+    below 500 is no sign of an ill host."""
+    host = urlsplit(url).hostname or ""
+    return Breaker(f"webhook:{tenant_id.hex}:{host}", counts=_is_ill)
+
+
+def _is_ill(error: Exception) -> bool:
+    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.answer.status >= 500)
+
+
+def _disable(endpoint: WebhookEndpoint, cause: str, reason: str) -> None:
+    if changed(_DISABLE, [reason, endpoint.id]) == 0:
+        return
+    changed(_GIVE_UP, [endpoint.id])
+    metrics.WEBHOOKS_DISABLED.labels(cause).inc()
+    log.warning("webhooks.disabled", endpoint=str(endpoint.id), cause=cause)
+    letters.to_managers(
+        endpoint.tenant_id,
+        subject="A webhook endpoint was disabled",
+        text=(
+            f"Easel no longer sends events to {endpoint.url}.\n\n{reason}\n\n"
+            "Mend the receiver, then enable the endpoint again (PATCH /v1/webhooks/"
+            f'{endpoint.id} with {{"enabled": true}}). Deliveries that failed can be sent again from its log.'
+        ),
+    )
+
+
+def _not_2xx(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        return f"It answered {answer.status}: redirects are not followed."
+    return f"It answered {answer.status}."
+
+
+def _excerpt(answer: Answer) -> str:
+    return answer.body.decode("utf-8", "replace").replace("\0", "")[:EXCERPT]
+
+
+_courier: Courier | None = None
+
+
+@duty("deliver_webhooks", every=1.0)
+def deliver_webhooks() -> int:
+    """Hands over what is due and returns: threads do the sending."""
+    global _courier  # noqa: PLW0603  threads are made where there is a clock
+    _courier = _courier or Courier()
+    metrics.WEBHOOK_OLDEST_SECONDS.set(oldest_seconds())
+    return _courier.round()
+
+
+def oldest_seconds() -> float:
+    ((age,),) = rows(
+        "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM tenants_webhookdelivery "
+        "WHERE state = 'pending'"
+    )
+    return float(age)
+
+
+@duty("forget_webhooks", every=3600.0)
+def forget_webhooks() -> int:
+    """Gives up what nobody could deliver in time, and forgets what is old."""
+    given_up = changed(_GIVE_UP, [UUID(int=0)])
+    old = "created_at < now() - make_interval(days => %s)"
+    with atomic():
+        changed(f"DELETE FROM tenants_webhookdelivery WHERE state <> 'pending' AND {old}", [KEPT_DAYS])  # noqa: S608
+        return given_up + changed(
+            f"DELETE FROM tenants_webhookevent e WHERE {old} AND NOT EXISTS "  # noqa: S608
+            "(SELECT 1 FROM tenants_webhookdelivery d WHERE d.tenant_id = e.tenant_id AND d.event_id = e.id)",
+            [KEPT_DAYS],
+        )
