@@ -89,6 +89,35 @@ def hold(
         raise InsufficientCredits(f"{amount} credits are needed.")
 
 
+def pay(
+    tenant_id: UUID,
+    owner_id: UUID,
+    amount: int,
+    *,
+    key_id: UUID = NOBODY,
+    model: str = "",
+    images: int = 0,
+    at: datetime | None = None,
+) -> None:
+    """Hold and charge at once, for what is delivered in the same transaction. Raises InsufficientCredits."""
+    paid = _move(
+        f"{moves.LOCK}; {moves.HOLD}; {moves.SETTLE}",
+        tenant_id,
+        at,
+        {
+            "id": new_id(),
+            "owner": owner_id,
+            "amount": _positive(amount),
+            "key": key_id,
+            "model": model,
+            "source": "",
+            **_settlement(amount, status="completed", operation_id=f"charge:{owner_id}", images=images, final=True),
+        },
+    )
+    if not paid:
+        raise InsufficientCredits(f"{amount} credits are needed.")
+
+
 def settle(
     tenant_id: UUID,
     owner_id: UUID,
@@ -200,17 +229,25 @@ def _settle(
         at,
         {
             "owner": owner_id,
-            "charge": amount,
-            "operation": operation_id or f"charge:{owner_id}",
-            "status": status,
-            "images": images,
-            "final": final,
-            "charge_id": new_id(),
-            "release_id": new_id(),
-            "usage_id": new_id(),
+            **_settlement(
+                amount, status=status, operation_id=operation_id or f"charge:{owner_id}", images=images, final=final
+            ),
         },
     )
     return int(settled[0][0]) if settled else None
+
+
+def _settlement(charge: int, *, status: str, operation_id: str, images: int, final: bool) -> dict[str, Any]:
+    return {
+        "charge": charge,
+        "operation": operation_id,
+        "status": status,
+        "images": images,
+        "final": final,
+        "charge_id": new_id(),
+        "release_id": new_id(),
+        "usage_id": new_id(),
+    }
 
 
 def _move(sql: str, tenant_id: UUID, at: datetime | None, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

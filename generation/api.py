@@ -52,6 +52,8 @@ class GenerationList(APIView):
                 form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
             )
             images: list[Image] = []
+            if generation.status not in rendering.UNFINISHED:  # the cache had it
+                generation, images = _load(principal, generation.id)
         except Replayed as replay:
             generation, images = _load(principal, replay.generation_id)
             headers["Idempotent-Replayed"] = "true"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from easel.database import rows
-from generation import endings, stop_signs
+from generation import endings, sharing, stop_signs
 from generation.endings import Ending
 from tenants.scope import tenant_scope
 
@@ -32,7 +32,7 @@ UPDATE generation_generation AS g SET
     finished_at = CASE WHEN status = 'queued' THEN now() END
 FROM asked, generation_pool pool
 WHERE g.id = asked.id AND pool.id = g.pool_id AND g.status IN ('queued', 'running')
-RETURNING g.id, g.pool_id, pool.name, g.work, g.status
+RETURNING g.id, g.pool_id, pool.name, g.work, g.status, g.draws_with IS NULL
 """
 
 # Newest first: what would be claimed next is the least likely to change under our hands.
@@ -90,8 +90,9 @@ def cancel_many(tenant_id: UUID, chosen: Filter) -> Stopped:
 
 def stop(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Stopped:
     """Stop these, as part of the caller's transaction in the tenant's scope."""
-    canceled, stopping = [], []
-    for generation_id, pool_id, pool, work, status in rows(_STOP, {"tenant": tenant_id, "ids": list(generation_ids)}):
+    canceled, stopping = sharing.detach(tenant_id, generation_ids), []
+    stopped = rows(_STOP, {"tenant": tenant_id, "ids": list(generation_ids)})
+    for generation_id, pool_id, pool, work, status, was_queued in stopped:
         if status == "running":
             stopping.append(generation_id)
             continue
@@ -99,7 +100,7 @@ def stop(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Stopped:
         endings.follow(
             Ending(
                 generation_id=generation_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool, status=status,
-                work=work, was_running=False,
+                work=work, was_running=False, was_queued=was_queued,
             )
         )  # fmt: skip
     if stopping:

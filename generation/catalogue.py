@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from generation import samplers
+from generation import routing, samplers
 from generation.models import Model
 from generation.registry import STARTER, STARTER_STYLES
 from tenants.authentication import principal_of
@@ -32,8 +32,9 @@ class ModelList(APIView):
     scopes: ClassVar = {"GET": "generations:read"}
 
     def get(self, request: Request) -> Response:
-        with tenant_scope(principal_of(request).tenant_id):
-            models = list(available())
+        tenant_id = principal_of(request).tenant_id
+        with tenant_scope(tenant_id):
+            models = list(available(tenant_id))
         return Response({"data": [describe(model) for model in models]})
 
 
@@ -60,7 +61,7 @@ class SamplerList(APIView):
 @console_page
 def models_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
-        models = [(model, sample_file(model) is not None) for model in available()]
+        models = [(model, sample_file(model) is not None) for model in available(visitor.tenant_id)]
     context = {"visitor": visitor, "models": models, "starter": STARTER, "vocabulary": vocabulary()}
     return render(request, "console/models.html", context)
 
@@ -73,7 +74,7 @@ def sample_page(request: HttpRequest, visitor: Visitor, name: str) -> FileRespon
 def sample(name: str, tenant_id: UUID) -> FileResponse:
     """Raises Http404."""
     with tenant_scope(tenant_id):
-        model = available().filter(name=name, tenant=None).first()
+        model = available(tenant_id).filter(name=name, tenant=None).first()
     sheet = sample_file(model) if model else None
     if sheet is None:
         raise Http404
@@ -91,9 +92,9 @@ def sample_file(model: Model) -> Path | None:
     return sheet if sheet.is_file() else None
 
 
-def available() -> QuerySet[Model]:
-    """Enabled models of the current tenant and everybody's."""
-    return Model.objects.filter(enabled=True).order_by("-is_default", "name")
+def available(tenant_id: UUID) -> QuerySet[Model]:
+    """What the current tenant may ask for, the default one first."""
+    return routing.usable(tenant_id).select_related("fallback").order_by("-is_default", "name")
 
 
 def describe(model: Model) -> dict[str, Any]:

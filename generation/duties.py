@@ -10,7 +10,7 @@ from billing import reconciliation
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.storage import StorageUnavailable, storage
-from generation import bell, endings, events, flows
+from generation import bell, endings, events, flows, rerouting, sharing
 from generation.endings import Ending
 
 log = structlog.get_logger(__name__)
@@ -100,6 +100,18 @@ def remove_leftover_objects() -> int:
             break
         removed += changed("DELETE FROM generation_doomedobject WHERE id = %s", [row_id])
     return removed
+
+
+@duty("reroute_waiting_jobs", every=5.0)
+def reroute_waiting_jobs() -> int:
+    """Jobs that have waited long enough for a model that fails go to its fallback."""
+    return rerouting.reroute_waiting()
+
+
+@duty("serve_left_followers", every=5.0)
+def serve_left_followers() -> int:
+    """Requests that waited for an equal one's drawing, and were left behind when it ended."""
+    return sharing.serve_left()
 
 
 @duty("forget_idempotency_keys", every=600.0)

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from easel.database import changed, rows
-from generation import cancel
+from generation import cache, cancel
 from tenants.scope import tenant_scope
 
 _ERASE: Final = """
@@ -40,4 +40,5 @@ def erase(tenant_id: UUID, generation_id: UUID) -> bool:
         if not rows(_ERASE, parameters):
             return False
         changed(_DOOM_IMAGES, parameters)
+        cache.forget(tenant_id, [generation_id])
     return True

@@ -100,6 +100,20 @@ class ModelAccess(TenantRow):
         return f"{self.tenant_id} may use {self.model_id}"
 
 
+class RouteOverride(TenantRow):
+    """Which model a tenant wants "auto" to take for prompts of a category."""
+
+    category = models.CharField(max_length=20)
+    model = models.ForeignKey(Model, on_delete=models.CASCADE)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "category", name="route_override_once")]
+
+    def __str__(self) -> str:
+        return f"{self.category} → {self.model_id}"
+
+
 class Flow(TenantRow):
     """One tenant's waiting work in one pool, and its place in the fair order. `flows` and `source` write it."""
 
@@ -175,6 +189,7 @@ class Generation(TenantRow):
 
     # Where it came from, if not drawn for this request by the model that was asked for.
     fingerprint = models.BinaryField(null=True, max_length=32, editable=False)
+    seedless = models.BinaryField(null=True, max_length=32, editable=False)
     draws_with = models.UUIDField(null=True, editable=False)
     cached_from = models.UUIDField(null=True, editable=False)
     asked_model = models.CharField(max_length=60, blank=True, db_default="", editable=False)
@@ -211,12 +226,16 @@ class Generation(TenantRow):
                 "pool",
                 models.F("priority").desc(),
                 "id",
-                condition=models.Q(status="queued"),
+                condition=models.Q(status="queued", draws_with__isnull=True),
                 name="generation_next_of_flow",
             ),
             models.Index("lease_expires_at", condition=models.Q(status="running"), name="generation_lease"),
             models.Index(
-                "tenant", "draws_with", condition=models.Q(draws_with__isnull=False), name="generation_followers"
+                "tenant",
+                "draws_with",
+                "id",
+                condition=models.Q(draws_with__isnull=False, status="queued"),
+                name="generation_followers",
             ),
         ]
 

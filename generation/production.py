@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from easel.storage import Storage, StorageUnavailable
-from generation import bell
+from generation import availability, bell
 from generation.assignment import Assignment
 from generation.engine.protocol import Admission, Drawing, Engine, EngineError
 from generation.fetching import fetch
@@ -94,6 +94,9 @@ class Production:
         """One job at a time: its images may be many, and a lease on what cannot be begun keeps it from others."""
         jobs = self._source.claim(pool, limit=1)
         for job in jobs:
+            if not availability.may_draw(job.model_id, job.generation_id):  # another's probe went out meanwhile
+                self._source.give_back(job, counted=False)
+                continue
             assignment = Assignment(job)
             self._held.add(assignment)
             self._leases.keep(job.lease_id, partial(self._lost, assignment))
@@ -120,6 +123,19 @@ class Production:
         self._leases.drop(assignment.job.lease_id)
         self._lookout.drop(assignment.job.generation_id, assignment.job.lease_id)
         self._held.discard(assignment)
+        self._report(assignment)
+
+    @staticmethod
+    def _report(assignment: Assignment) -> None:
+        """What this job says of its model's health. A stop, or a request that cannot be drawn, says nothing."""
+        job, cause = assignment.job, assignment.mendable
+        if cause is None and not assignment.deliveries and not assignment.stopped:
+            cause = assignment.verdict
+        ill = cause is not None and getattr(cause, "code", "") in availability.MODEL_IS_ILL
+        if assignment.abandoned or (cause is not None and not ill) or (cause is None and not assignment.deliveries):
+            return
+        seconds = max((delivery.seconds for delivery in assignment.deliveries), default=0.0)
+        availability.report(job.model_id, job.generation_id, label=job.model_label, ok=not ill, seconds=seconds)
 
     def _lost(self, assignment: Assignment) -> None:
         assignment.abandon()

@@ -52,13 +52,15 @@ class QuoteList(APIView):
         form = QuoteRequest(data=request.data)
         form.is_valid(raise_exception=True)
         asked = inputs.measure(form.validated_data, tenant_id=tenant_id)
+        guess = routing.guess(asked)
         with tenant_scope(tenant_id):
-            model = routing.choose(asked["model"])
+            choice = routing.choose(asked["model"], tenant_id, guess)
+            model = choice.model
             spec = spec_for(asked, model)
             limits = plans.limits_of(tenant_id)
             within_plan(spec, limits)
             wait = _wait(tenant_id, model, cap=limits.running_jobs)
-        return Response(_quote(tenant_id, spec, model) | {"wait_seconds": wait}, status=200)
+        return Response(_quote(tenant_id, spec, model) | {"wait_seconds": wait, "route": choice.route}, status=200)
 
 
 def price(asked: dict[str, Any], spec: GenerationSpec, model: Model, tenant_id: UUID) -> int:

@@ -1,14 +1,16 @@
 """Registering models: what a folder says of itself, pinned by its digest."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models.functions import Now
 
 from easel.database import atomic
-from generation import checkpoint
+from generation import cache, checkpoint
 from generation.models import Model, Pool
 
 STARTER: Final = "starter"
@@ -70,9 +72,49 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
         place, _ = Pool.objects.get_or_create(name=pool)
         if fields.get("is_default"):
             Model.objects.filter(tenant=None).exclude(name=name).update(is_default=False)
+        before = Model.objects.filter(tenant=None, name=name).first()
         model, _ = Model.objects.update_or_create(
             tenant=None, name=name, defaults={"title": name, "source": source, "pool": place, **fields}
         )
+        if before is not None and _draws(before) != _draws(model):
+            cache.forget_model(model.id)
+    return model
+
+
+def _draws(model: Model) -> tuple[str, ...]:
+    """What decides a model's pixels: with another of these, earlier results are no longer its."""
+    return model.source, model.revision, model.digest, model.prompt_prefix
+
+
+class UnknownModel(Exception):
+    """There is no model of everybody's with that name."""
+
+
+def named(name: str) -> Model:
+    """Everybody's model of that name, retired or not. Raises UnknownModel."""
+    model = Model.objects.filter(tenant=None, name=name).first()
+    if model is None:
+        raise UnknownModel(f"There is no model {name!r}.")
+    return model
+
+
+def add(name: str, source: str, *, try_out: Callable[[Model], str] | None = None, **fields: Any) -> Model:
+    """Register a model, if `try_out` can draw a picture with it, whose key is kept (`Model.smoke_key`). Needs the
+    platform role. Raises CheckpointError."""
+    with atomic():
+        model = register(name, source, **fields)
+        if try_out is not None:
+            model.smoke_key = try_out(model)
+            model.save(update_fields=["smoke_key"])
+    return model
+
+
+def retire(name: str) -> Model:
+    """Nobody can ask for it any more. What waits is still drawn; earlier results answer nobody. Raises UnknownModel."""
+    model = named(name)
+    with atomic():
+        Model.objects.filter(id=model.id).update(retired_at=Now(), is_default=False)
+        cache.forget_model(model.id)
     return model
 
 

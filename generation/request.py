@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from billing.plans import Limits
 from easel import outbound
-from easel.fields import StrictForm, StrictInteger, StrictNumber, StrictString
+from easel.fields import StrictBoolean, StrictForm, StrictInteger, StrictNumber, StrictString
 from generation import samplers
 from generation.given import GivenPicture
 from generation.models import Model
@@ -69,6 +69,12 @@ class GenerationRequest(StrictForm):
     quote = StrictString(max_length=600, required=False, help_text="The word of a quote whose price binds.")
     webhook_url = StrictString(
         max_length=2000, required=False, help_text="Told of the ending, beside the account's webhook endpoints."
+    )
+    reuse = StrictBoolean(
+        required=False, help_text="true: an earlier result will do, whatever its seed. false: draw it in any case."
+    )
+    fallback = StrictBoolean(
+        required=False, default=True, help_text="Whether another model may draw it while this one cannot."
     )
     metadata = serializers.DictField(
         child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Yours; returned as it came."
@@ -137,6 +143,10 @@ def spec_for(asked: dict[str, Any], model: Model) -> GenerationSpec:
 
 
 def _check(spec: GenerationSpec, model: Model) -> None:
+    if spec.steps > model.max_steps:
+        raise serializers.ValidationError(
+            {"steps": [f"The model {model.name} takes at most {model.max_steps} steps."]}, code="too_many_steps"
+        )
     wrong = {
         field: [f"The model {model.name} takes {model.min_size} to {model.max_size} pixels."]
         for field in ("width", "height")

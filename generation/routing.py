@@ -1,16 +1,98 @@
-"""Which model draws a request."""
+"""Which model draws a request: the one that was named, or for "auto" the one for prompts of this category."""
 
-from django.db.models import Q
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
+import structlog
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from easel import metrics
 from easel.problems import invalid
-from generation.models import Model
+from generation import categories
+from generation.categories import Guess
+from generation.models import Model, ModelAccess, RouteOverride
+from moderation.screening.client import ScreeningDown, embed
+
+log = structlog.get_logger(__name__)
+
+AUTO = "auto"
 
 
-def choose(name: str) -> Model:
-    """The enabled model of that name that the current tenant may use; "auto" is the default one. A 400 otherwise."""
-    wanted = Q(is_default=True) if name == "auto" else Q(name=name)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model, what "auto" had to do with it, and whose place it takes."""
+
+    model: Model
+    route: dict[str, Any] | None = None
+    instead_of: Model | None = None
+
+
+def guess(asked: dict[str, Any]) -> Guess | None:
+    """The prompt's category, for "auto" only. None where there is nobody to ask: the default model draws it then."""
+    if asked["model"] != AUTO or not asked["prompt"]:
+        return None
+    try:
+        (embedding,) = embed([asked["prompt"]])
+    except ScreeningDown as error:
+        log.warning("routing.without_embedding", error=str(error))
+        metrics.ROUTING.labels("unknown").inc()
+        return None
+    guessed = categories.head().guess(embedding)
+    metrics.ROUTING.labels(guessed.category).inc()
+    return guessed
+
+
+def choose(name: str, tenant_id: UUID, guessed: Guess | None = None) -> Choice:
+    """The model of that name that the current tenant may use. A 400 where there is none."""
+    if name == AUTO:
+        return _automatic(tenant_id, guessed)
     # A tenant's own model goes before everybody's of the same name.
-    model = Model.objects.select_related("pool").filter(wanted, enabled=True).order_by("tenant", "created_at").first()
+    model = usable(tenant_id).filter(name=name).order_by("tenant", "created_at").first()
     if model is None:
         raise invalid("model", "unknown_model", f"There is no model {name!r}. GET /v1/models lists yours.")
-    return model
+    return Choice(model)
+
+
+def usable(tenant_id: UUID) -> QuerySet[Model]:
+    """What the current tenant may ask for now."""
+    given = ModelAccess.objects.filter(tenant_id=tenant_id, model=OuterRef("pk"))
+    mine = Q(restricted=False) | Q(tenant=tenant_id) | Exists(given)
+    return Model.objects.select_related("pool").filter(mine, enabled=True, retired_at=None)
+
+
+def fallback_of(choice: Choice, tenant_id: UUID) -> Choice | None:
+    """Who draws while this model cannot."""
+    model = choice.model
+    if model.fallback_id is None:
+        return None
+    other = usable(tenant_id).filter(id=model.fallback_id).first()
+    return Choice(other, choice.route, choice.instead_of or model) if other else None
+
+
+def _automatic(tenant_id: UUID, guessed: Guess | None) -> Choice:
+    believed = guessed is not None and guessed.confidence >= categories.head().threshold
+    model, decided_by = (_for_category(tenant_id, guessed.category) if guessed and believed else None), "category"
+    if model is None:
+        model, decided_by = (
+            usable(tenant_id).filter(is_default=True).order_by("tenant", "created_at").first(),
+            "default",
+        )
+    if model is None:
+        raise invalid("model", "no_default_model", "There is no default model. Name one: GET /v1/models lists yours.")
+    route = {
+        "category": guessed.category if guessed else None,
+        "confidence": round(guessed.confidence, 4) if guessed else None,
+        "decided_by": decided_by,
+        "version": categories.head().version,
+    }
+    return Choice(model, route)
+
+
+def _for_category(tenant_id: UUID, category: str) -> Model | None:
+    """What the tenant set for the category, or else the model whose operator named it."""
+    chosen = RouteOverride.objects.filter(category=category).values_list("model_id", flat=True).first()
+    models = usable(tenant_id)
+    if chosen is not None and (model := models.filter(id=chosen).first()):
+        return model
+    return models.filter(categories__contains=[category]).order_by("tenant", "created_at").first()

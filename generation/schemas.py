@@ -60,6 +60,13 @@ class Links(serializers.Serializer[Any]):
     events = serializers.CharField()
 
 
+class RouteOfGeneration(serializers.Serializer[Any]):
+    category = serializers.CharField(allow_null=True)
+    confidence = serializers.FloatField(allow_null=True)
+    decided_by = serializers.ChoiceField(choices=["category", "tenant", "default"])
+    version = serializers.CharField()
+
+
 class GenerationAnswer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     task_id = serializers.UUIDField(help_text="The same as `id`.")
@@ -69,6 +76,10 @@ class GenerationAnswer(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     model = serializers.CharField()
+    asked_model = serializers.CharField(help_text='What was asked for: a name or "auto".')
+    fallback_from = serializers.CharField(allow_null=True, help_text="The model whose place this one took.")
+    route = RouteOfGeneration(allow_null=True, help_text='What "auto" decided.')
+    cached = serializers.BooleanField(help_text="Not drawn for this request, but for an equal one.")
     model_version = serializers.CharField()
     prompt = serializers.CharField()
     negative_prompt = serializers.CharField()
@@ -135,6 +146,7 @@ class QuoteAnswer(serializers.Serializer[Any]):
     sampler = serializers.CharField()
     expires_at = serializers.DateTimeField()
     wait_seconds = serializers.FloatField(allow_null=True)
+    route = RouteOfGeneration(allow_null=True)
 
 
 class CanceledAnswer(serializers.Serializer[Any]):

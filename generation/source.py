@@ -7,7 +7,7 @@ every later statement names it, so that a worker that was thought dead changes n
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -20,7 +20,8 @@ from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.sealed_file import SealedFile
-from generation import endings, events, flows, sealed_images
+from generation import availability, cache, endings, events, flows, sealed_images
+from generation.availability import Shut
 from generation.endings import Ending
 from generation.prompts import open_prompts
 from generation.spec import Format, planned_steps
@@ -59,6 +60,8 @@ class Job:
     min_steps: int | None
     work: float
     quote: int
+    model_id: UUID
+    model_label: str  # for metrics: models of everybody by name
     model_name: str
     model_source: str
     model_revision: str
@@ -143,7 +146,8 @@ UPDATE generation_generation AS g SET
 FROM generation_model m, tenants_tenant t
 WHERE g.id = (
     SELECT id FROM generation_generation
-    WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s AND status = 'queued'
+    WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s AND status = 'queued' AND draws_with IS NULL
+        AND (NOT model_id = ANY(%(shut)s) OR id = ANY(%(probes)s))
     ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ) AND m.id = g.model_id AND t.id = g.tenant_id
 RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sealed, g.steps, g.width, g.height,
@@ -151,7 +155,9 @@ RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sea
     coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.init_image_id), ''),
     coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.mask_id), ''),
     g.strength, g.clip_skip, g.quality_target, g.min_steps, g.work, g.quote, m.name, m.source, m.revision, m.digest,
-    m.native_size, m.prompt_prefix, t.data_key, t.data_key_version, extract(epoch FROM now() - g.created_at)::float,
+    m.native_size, m.prompt_prefix, m.id,
+    CASE WHEN m.tenant_id IS NULL THEN 'model:' || m.name ELSE 'model' END, t.data_key, t.data_key_version,
+    extract(epoch FROM now() - g.created_at)::float,
     """ + data_policy.AS_JSON.format(tenant="g.tenant_id")  # noqa: S608  no value is put in
 
 _CHARGE_FLOW: Final = """
@@ -204,6 +210,10 @@ VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(he
     %(sha256)s, %(object_key)s, %(key_sealed)s, %(steps_run)s, %(quality_score)s, now())
 """
 
+_HEIR: Final = """
+SELECT id, quote FROM generation_generation WHERE lease_id = %(lease)s AND status = 'running' AND id <> %(id)s
+"""
+
 _DOOM: Final = """
 WITH leftover AS (
     DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)
@@ -229,6 +239,7 @@ class PostgresSource:
         NO KEY: a submission's foreign key check shares the pool's key at its commit, while it holds its flow, which the
         claim may be waiting for. A full lock would make that a deadlock.
         """
+        shut = availability.shut()  # asked before anything is locked
         with platform_role(), atomic():
             rows("SET LOCAL synchronous_commit = off")
             locked = rows("SELECT id FROM generation_pool WHERE name = %s FOR NO KEY UPDATE", [pool])
@@ -242,7 +253,7 @@ class PostgresSource:
                 if not lowest:
                     break
                 tenant_id, vtime = lowest[0]
-                job = self._lease_next(tenant_id, locked[0][0], pool, vtime)
+                job = self._lease_next(tenant_id, locked[0][0], pool, vtime, shut)
                 jobs.append(job) if job else passed.append(tenant_id)
         metrics.CLAIMS.labels("work" if jobs else "empty").inc()
         for job in jobs:
@@ -296,7 +307,8 @@ class PostgresSource:
         parameters = {"id": job.generation_id, "lease": job.lease_id, "uncounted": 0 if counted else 1}
         with platform_role(), atomic():
             if changed(_GIVE_BACK, parameters) == 0:
-                return self._end(job, status="canceled")
+                heir = self._heir(job)
+                return self.give_back(heir, counted=counted) if heir else self._end(job, status="canceled")
             flows.given_back(job.tenant_id, job.pool_id, job.pool, work=job.work)
             events.status_changed(job.tenant_id, job.generation_id, "queued")
         return True
@@ -309,9 +321,17 @@ class PostgresSource:
         }  # fmt: skip
         with platform_role(), atomic():
             if changed(_END, parameters) == 0:
-                return False
+                heir = self._heir(job)
+                return self._end(heir, status=status, code=code, detail=detail) if heir else False
             endings.follow(_ending(job, status=status, error_code=code))
         return True
+
+    def _heir(self, job: Job) -> Job | None:
+        """The job under its lease's new owner: whoever was canceled while others wanted the same picture has left it
+        to the first of them (`sharing.detach`). None where the lease is lost, or is the job's own."""
+        for generation_id, quote in rows(_HEIR, {"lease": job.lease_id, "id": job.generation_id}):
+            return replace(job, generation_id=generation_id, quote=quote)
+        return None
 
     def _deliver(self, job: Job, deliveries: Sequence[Delivery], *, status: str, begun: Sequence[int]) -> bool:
         """An ending with the pictures that there are."""
@@ -333,14 +353,20 @@ class PostgresSource:
         with platform_role(), atomic():
             found = rows(_DELIVER, ending)
             if not found:
-                return False
-            if found[0][0]:  # erased while it was drawn
-                self.discard(job)
+                heir = self._heir(job)
+                return self._deliver(heir, deliveries, status=status, begun=begun) if heir else False
+            erased = found[0][0]  # while it was drawn
+            if erased:
+                _doom(job, deliveries)
             else:
                 self._adopt(job, deliveries)
+            complete = status == "completed" and len(deliveries) == job.n and not erased
+            if complete:
+                cache.record(job.tenant_id, job.generation_id)
             endings.follow(
                 _ending(
-                    job, status=status, drawn=drawn, credits=credits_, images=len(deliveries), seconds=found[0][1]
+                    job, status=status, drawn=drawn, credits=credits_, images=len(deliveries), complete=complete,
+                    seconds=found[0][1],
                 )
             )  # fmt: skip
         return True
@@ -353,12 +379,13 @@ class PostgresSource:
             [job.tenant_id, [delivery.object_key for delivery in deliveries]],
         )
 
-    def _lease_next(self, tenant_id: UUID, pool_id: UUID, pool: str, vtime: float) -> Job | None:
+    def _lease_next(self, tenant_id: UUID, pool_id: UUID, pool: str, vtime: float, shut: Shut) -> Job | None:
         lease_id = uuid4()
         found = rows(
             _LEASE_NEXT,
-            {"lease": lease_id, "seconds": settings.LEASE_SECONDS, "tenant": tenant_id, "pool": pool_id},
-        )
+            {"lease": lease_id, "seconds": settings.LEASE_SECONDS, "tenant": tenant_id, "pool": pool_id,
+             "shut": list(shut.models), "probes": list(shut.probes)},
+        )  # fmt: skip
         if not found:
             return None
         generation_id, work = found[0][0], found[0][19]
@@ -404,6 +431,11 @@ class PostgresSource:
         }
 
 
+def _doom(job: Job, deliveries: Sequence[Delivery]) -> None:
+    """Of a job that may have an heir: its objects are named after whom it began with."""
+    changed(_DOOM, [job.tenant_id, [delivery.object_key for delivery in deliveries]])
+
+
 def _object_key(job: Job, index: int, extension: str) -> str:
     return f"t/{job.tenant_id}/g/{job.generation_id}/{job.lease_id}-{index}.{extension}"
 
@@ -430,7 +462,7 @@ def receipt(job: Job, deliveries: Sequence[Delivery]) -> dict[str, Any]:
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
     (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
      format_, init_image, mask, strength, clip_skip, quality_target, min_steps, work, quote, model_name, source,
-     revision, digest, native_size, prefix, data_key, version, waited,
+     revision, digest, native_size, prefix, model_id, model_label, data_key, version, waited,
      policy) = row  # fmt: skip
     key: DataKey = open_data_key(data_key, version)
     prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
@@ -440,6 +472,7 @@ def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID
         cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, init_image=init_image, mask=mask,
         strength=strength, clip_skip=clip_skip, quality_target=quality_target, min_steps=min_steps, work=work,
         quote=quote, model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
-        model_native_size=native_size, model_prompt_prefix=prefix, waited_seconds=waited,
+        model_native_size=native_size, model_prompt_prefix=prefix, model_id=model_id, model_label=model_label,
+        waited_seconds=waited,
         policy=data_policy.read(policy),
     )  # fmt: skip

@@ -1,16 +1,38 @@
-"""Accepting work: choose a model, settle the request, and in one short transaction hold the credits, write the row and
-queue it. Either all of it is committed, or nothing happened and nothing was charged."""
+"""Accepting work: choose a model, settle the request, and in one short transaction answer it from the cache, or hold
+the credits, write the row, and queue it or let it follow an equal one that is in flight. Either all of it is committed,
+or nothing happened and nothing was charged."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from billing import ledger, plans, quotas
+from rest_framework.serializers import ValidationError
+
+from billing import ledger, plans, pricing, quotas
+from easel import metrics
+from easel.breaker import BreakerOpen
 from easel.identifiers import new_id
 from easel.problems import Problem
-from generation import events, flows, inputs, quotes, routing
+from generation import (
+    availability,
+    cache,
+    copies,
+    events,
+    fingerprints,
+    flows,
+    inflight,
+    inputs,
+    quotes,
+    routing,
+    sharing,
+)
+from generation.fingerprints import Fingerprints
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Model
 from generation.prompts import seal_prompts
 from generation.request import spec_for, within_plan
+from generation.routing import Choice
 from generation.spec import GenerationSpec
 from tenants.scope import tenant_scope
 from tenants.tokens import Principal
@@ -19,51 +41,209 @@ from tenants.tokens import Principal
 def submit(
     asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None = None
 ) -> Generation:
-    """A queued generation for validated fields. Raises Problem, DRF's ValidationError, or idempotency.Replayed."""
+    """A generation for validated fields: queued, or completed where the cache had it. Raises Problem, DRF's
+    ValidationError, or idempotency.Replayed."""
     asked = inputs.settle(asked, tenant_id=principal.tenant_id)
+    guess = routing.guess(asked)  # may ask the screening process: not while a transaction is open
     with tenant_scope(principal.tenant_id):
-        model = routing.choose(asked["model"])
-        spec = spec_for(asked, model)
-        limits = plans.limits_of(principal.tenant_id)
-        within_plan(spec, limits)
-        quote = quotes.price(asked, spec, model, principal.tenant_id)
-        generation = _row(spec, model, limits, quote=quote, principal=principal, request_id=request_id)
+        choice = routing.choose(asked["model"], principal.tenant_id, guess)
+        order = _order(asked, choice, principal=principal, request_id=request_id)
         if idempotency is not None:
-            idempotency.claim(principal.tenant_id, generation.id)
-        generation.save(force_insert=True)
-        quotas.count(principal.tenant_id, principal.key.key_id, price=generation.quote, limits=limits)
+            idempotency.claim(principal.tenant_id, order.row.id)
+        if _recalled(order):
+            return order.row
+        order = _to_whom_can(order)
         try:
-            ledger.hold(
-                principal.tenant_id,
-                generation.id,
-                generation.quote,
-                key_id=principal.key.key_id,
-                model=model.name,
-            )
-        except ledger.InsufficientCredits as error:
-            detail = f"This takes {generation.quote} credits, more than the wallet has available."
-            raise Problem("insufficient_credits", detail) from error
+            _accept(order)
+        except BaseException:
+            availability.withdraw(order.model, order.row.id)
+            raise
+        if order.row.draws_with is not None or order.row.cached_from is not None:  # no drawing, so no probe
+            availability.withdraw(order.model, order.row.id)
+    return order.row
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A settled request: its row, not yet written, and what it is made of."""
+
+    asked: dict[str, Any]
+    principal: Principal
+    choice: Choice
+    spec: GenerationSpec
+    limits: plans.Limits
+    keys: Fingerprints
+    row: Generation
+
+    @property
+    def model(self) -> Model:
+        return self.choice.model
+
+    @property
+    def any_seed(self) -> bool:
+        return self.asked.get("seed") is None
+
+    @property
+    def shares(self) -> bool:
+        """Whether another's pictures will do: a seed was asked for, or none and the caller said so."""
+        reuse = self.asked.get("reuse")
+        return reuse is not False and (not self.any_seed or bool(reuse))
+
+
+def _order(
+    asked: dict[str, Any], choice: Choice, *, principal: Principal, request_id: str, row_id: UUID | None = None
+) -> Order:
+    model = choice.model
+    spec = spec_for(asked, model)
+    limits = plans.limits_of(principal.tenant_id)
+    within_plan(spec, limits)
+    keys = fingerprints.of(spec, model, principal.data_key)
+    quote = _price(asked, spec, choice, principal.tenant_id)
+    row = _row(
+        spec, choice, limits, quote=quote, principal=principal, request_id=request_id, row_id=row_id or new_id()
+    )  # fmt: skip
+    row.fingerprint, row.seedless = keys.exact, keys.seedless
+    row.asked_model, row.fallback = asked["model"], asked.get("fallback", True)
+    return Order(asked, principal, choice, spec, limits, keys, row)
+
+
+def _recalled(order: Order) -> bool:
+    """Answer from the cache: earlier pictures of the tenant's own, at the plan's price for that."""
+    if not order.shares:
+        return False
+    row, tenant_id = order.row, order.principal.tenant_id
+    original = _earlier(order)
+    if original is None:
+        return False
+    row.status, row.cached_from, row.seed = Generation.Status.COMPLETED, original.generation_id, original.seed
+    row.steps_run, row.model_version, row.warnings = original.steps_run, original.model_version, original.warnings
+    row.receipt = original.receipt
+    row.quote = row.credits = pricing.cached_credits(row.quote, percent=order.limits.cached_price_percent)
+    row.started_at = row.finished_at = datetime.now(UTC)
+    row.timings = {"queued_seconds": 0, "drawing_seconds": 0, "total_seconds": 0}
+    row.save(force_insert=True)
+    images = copies.give(original, tenant_id=tenant_id, generation_id=row.id)
+    quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
+    if row.quote:
+        _take_credits(order, ledger.pay, images=images)
+    events.status_changed(tenant_id, row.id, row.status)
+    metrics.CACHE_ANSWERS.labels("cached").inc()
+    return True
+
+
+def _earlier(order: Order) -> copies.Original | None:
+    """What the cache has, locked for handing over. A level that remembers what is no longer so is asked no more."""
+    tenant_id, version = order.principal.tenant_id, order.model.version
+    fingerprint = order.keys.seedless if order.any_seed else order.keys.exact
+    found = cache.recall(tenant_id, fingerprint, model_version=version, seedless=order.any_seed)
+    if found is None:
+        return None
+    original = _taken(order, found)
+    if original is None:
+        cache.drop_note(tenant_id, fingerprint)
+        again = cache.look_in_store(tenant_id, fingerprint, model_version=version, seedless=order.any_seed)
+        original = _taken(order, again) if again not in {None, found} else None
+    return original
+
+
+def _taken(order: Order, found: UUID | None) -> copies.Original | None:
+    tenant_id = order.principal.tenant_id
+    if found is None or sharing.judged(tenant_id, order.principal.key.key_id, found) != "allow":
+        return None
+    return copies.take(tenant_id, found, standing=True)
+
+
+def _to_whom_can(order: Order) -> Order:
+    """The order itself while its model draws, or else for its fallback. Raises model_unavailable where neither does."""
+    try:
+        availability.admit(order.model, order.row.id)
+    except BreakerOpen as closed:
+        choice = routing.fallback_of(order.choice, order.principal.tenant_id) if order.row.fallback else None
+        other = _with(order, choice) if choice else None
+        if other is None:
+            detail = f"The model {order.model.name} fails at the moment. Nothing was charged."
+            headers = {"Retry-After": str(closed.retry_after)}
+            raise Problem("model_unavailable", detail, headers=headers) from closed
+        metrics.FALLBACKS.labels("submitted").inc()
+        return other
+    return order
+
+
+def _with(order: Order, choice: Choice) -> Order | None:
+    """The same request for another model; None where that cannot draw it."""
+    row = order.row
+    try:
+        availability.admit(choice.model, row.id)
+        return _order(
+            order.asked, choice, principal=order.principal, request_id=row.request_id, row_id=row.id
+        )  # fmt: skip
+    except (BreakerOpen, ValidationError):
+        return None
+
+
+def _accept(order: Order) -> None:
+    """Write the row, hold its credits, and queue it, unless an equal request that is in flight draws it already."""
+    row, tenant_id, model = order.row, order.principal.tenant_id, order.model
+    if order.shares:
+        _follow_or_lead(order)
+        if row.draws_with is None and _recalled(order):  # its last leader ended just before we took the lead
+            inflight.leave(tenant_id, row.id)
+            return
+    row.save(force_insert=True)
+    quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
+    _take_credits(order, ledger.hold)
+    if row.draws_with is None:
+        limits = order.limits
         waiting = flows.enqueue(
-            principal.tenant_id,
-            model.pool_id,
-            model.pool.name,
-            weight=limits.queue_weight,
-            cap=limits.running_jobs,
+            tenant_id, model.pool_id, model.pool.name, weight=limits.queue_weight, cap=limits.running_jobs
         )
         quotas.check_queue(waiting, limits)
-        events.status_changed(principal.tenant_id, generation.id, generation.status)
-    return generation
+    events.status_changed(tenant_id, row.id, row.status)
+
+
+def _follow_or_lead(order: Order) -> None:
+    # Whoever may not be sent to another model shares with those alone who may not either.
+    mark = b"\1" if order.row.fallback else b"\0"
+    wanted = [order.keys.seedless, order.keys.exact] if order.any_seed else [order.keys.exact]
+    leader = inflight.join(order.principal.tenant_id, order.row.id, [mark + each for each in wanted])
+    if leader is not None:
+        order.row.draws_with, order.row.seed = leader.generation_id, leader.seed
+        order.row.fingerprint = leader.fingerprint
+
+
+def _take_credits(order: Order, take: Any, **options: Any) -> None:
+    row = order.row
+    try:
+        take(row.tenant_id, row.id, row.quote, key_id=order.principal.key.key_id, model=order.model.name, **options)
+    except ledger.InsufficientCredits as error:
+        detail = f"This takes {row.quote} credits, more than the wallet has available."
+        raise Problem("insufficient_credits", detail) from error
+
+
+def _price(asked: dict[str, Any], spec: GenerationSpec, choice: Choice, tenant_id: UUID) -> int:
+    """What is held. A fallback costs its own price, or that of the model that was asked for, if that is less."""
+    if choice.instead_of is None:
+        return quotes.price(asked, spec, choice.model, tenant_id)
+    own = quotes.price(asked, spec_for(asked, choice.instead_of), choice.instead_of, tenant_id)
+    return min(own, spec.price(factor=choice.model.factor, native_size=choice.model.native_size))
 
 
 def _row(
-    spec: GenerationSpec, model: Model, limits: plans.Limits, *, quote: int, principal: Principal, request_id: str
+    spec: GenerationSpec,
+    choice: Choice,
+    limits: plans.Limits,
+    *,
+    quote: int,
+    principal: Principal,
+    request_id: str,
+    row_id: UUID,
 ) -> Generation:
-    generation_id = new_id()
+    model = choice.model
     prompt, negative_prompt = seal_prompts(
-        spec.prompt, spec.negative_prompt, key=principal.data_key, generation_id=generation_id
+        spec.prompt, spec.negative_prompt, key=principal.data_key, generation_id=row_id
     )
     return Generation(
-        id=generation_id,
+        id=row_id,
         tenant_id=principal.tenant_id,
         key_id=principal.key.key_id,
         request_id=request_id,
@@ -71,6 +251,8 @@ def _row(
         negative_prompt_sealed=negative_prompt,
         model=model,
         pool=model.pool,
+        fallback_from=choice.instead_of.name if choice.instead_of else "",
+        route=choice.route,
         steps=spec.steps,
         width=spec.width,
         height=spec.height,

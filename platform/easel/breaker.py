@@ -107,6 +107,10 @@ class Breaker:
             metrics.BREAKER_TURNS.labels(self.label, turned).inc()
             log.warning("breaker.turned", breaker=self.name, to=turned, last=verdict.value)
 
+    def withdraw(self, token: str) -> None:
+        """The call was not made after all: if it was the probe, another may go out."""
+        self._ask(lambda state: state.withdraw(token))
+
     def state(self) -> State:
         """A look that takes no probe."""
         return self._ask(lambda state: state.look())

@@ -45,10 +45,12 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`wait` is how many seconds until a probe may go out: 0 where it may now."""
+    """`wait` is how many seconds until a probe may go out: 0 where it may now. `probe` is the token of the one that is
+    out."""
 
     open: bool
     wait: float = 0.0
+    probe: str = ""
 
     @property
     def due(self) -> bool:
@@ -99,12 +101,17 @@ redis.call('EXPIRE', KEYS[1], ARGV[7])
 return ''
 """
 
-# → {is open, milliseconds until a probe may go out}
+# → {is open, milliseconds until a probe may go out, token of the probe that is out}
 _LOOK: Final = f"""{_NOW}{_READ}
-if not until_ then return {{0, 0}} end
-if now < until_ then return {{1, until_ - now}} end
-if probing and now < probing then return {{1, probing - now}} end
-return {{1, 0}}
+if not until_ then return {{0, 0, ''}} end
+if now < until_ then return {{1, until_ - now, ''}} end
+if probing and now < probing then return {{1, probing - now, s[2]}} end
+return {{1, 0, ''}}
+"""
+
+
+_WITHDRAW: Final = """
+if redis.call('HGET', KEYS[1], 'probe') == ARGV[1] then redis.call('HDEL', KEYS[1], 'probe', 'probe_until') end
 """
 
 
@@ -135,9 +142,12 @@ class SharedState:
         ]
         return bytes(_script(_REPORT)(self._keys, given)).decode()
 
+    def withdraw(self, token: str) -> None:
+        _script(_WITHDRAW)(self._keys, [token])
+
     def look(self) -> State:
-        open_, wait = _script(_LOOK)(self._keys, [])
-        return State(bool(open_), wait / 1000)
+        open_, wait, probe = _script(_LOOK)(self._keys, [])
+        return State(bool(open_), wait / 1000, bytes(probe).decode())
 
     def reset(self) -> None:
         client().delete(self._keys[0])
@@ -177,6 +187,11 @@ class LocalState:
             self._open()
             return "open"
 
+    def withdraw(self, token: str) -> None:
+        with self._lock:
+            if self._probe == token:
+                self._probe, self._probe_until = "", 0.0
+
     def look(self) -> State:
         with self._lock:
             return self._look()
@@ -185,7 +200,8 @@ class LocalState:
         now = time.monotonic()
         if self._until is None:
             return State(open=False)
-        return State(open=True, wait=max(0.0, self._until - now, self._probe_until - now))
+        probe = self._probe if now < self._probe_until else ""
+        return State(open=True, wait=max(0.0, self._until - now, self._probe_until - now), probe=probe)
 
     def _probed(self, verdict: Verdict) -> str:
         if verdict is Verdict.OK:

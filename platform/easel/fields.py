@@ -33,6 +33,15 @@ class StrictNumber(serializers.FloatField):
         return float(data)
 
 
+class StrictBoolean(serializers.BooleanField):
+    """true or false; DRF's own field would take "yes" and 1 too."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class StrictForm(serializers.Serializer[Any]):
     """A body in which an unknown field is an error that names it."""
 

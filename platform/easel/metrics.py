@@ -52,6 +52,14 @@ GENERATION_WAIT_SECONDS = Histogram(
 STORE_SECONDS = Histogram("easel_store_seconds", "Calls to the object store that succeeded.", ["operation"])
 STORE_FAILURES = Counter("easel_store_failures", "Calls to the object store that failed.")
 
+# --- Earlier results that answer equal requests.
+CACHE_LOOKUPS = Counter("easel_cache_lookups", "Questions to a level of the result cache.", ["level", "outcome"])
+CACHE_ANSWERS = Counter("easel_cache_answers", "Requests answered without a drawing: cached or shared.", ["how"])
+
+# --- Which model draws.
+ROUTING = Counter("easel_routing", 'Prompts that were sent by "auto", by category.', ["category"])
+FALLBACKS = Counter("easel_fallbacks", "Requests that another model drew than the one asked for.", ["why"])
+
 
 # --- Whoever waits: event streams, and requests that prefer to. Each process has its own; they are added up.
 STREAMS = Gauge("easel_streams", "Open event streams.", multiprocess_mode="livesum")

@@ -55,7 +55,7 @@ def test_the_models_page_says_what_the_starter_can_draw(ada: Customer) -> None:
     assert len(names) >= 600
     page = signed_in(person(ada)).get("/console/models").content.decode()
     assert "demonstration model" in page
-    assert "models_add" in page
+    assert "models add" in page
 
 
 def test_the_starters_styles_are_models_with_words_categories_and_samples_of_their_own(ada: Customer) -> None:

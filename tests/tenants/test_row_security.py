@@ -67,6 +67,7 @@ WITHOUT_TENANT = {
     ("generation_generation", "model_id"): "a model of everybody has no tenant",
     ("generation_cachedresult", "model_id"): "a model of everybody has no tenant",
     ("generation_modelaccess", "model_id"): "a model of everybody has no tenant",
+    ("generation_routeoverride", "model_id"): "a model of everybody has no tenant",
     ("generation_model", "fallback_id"): "a model of everybody may stand in for a tenant's own",
 }
 

@@ -224,6 +224,12 @@ POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answer
 LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
 GRACE_SECONDS = environment.number("EASEL_GRACE_SECONDS", 5)  # what a stopping worker may still finish in
 MAX_ATTEMPTS = environment.number("EASEL_MAX_ATTEMPTS", 3)
+# A model whose jobs fail so often in a row is left alone for so long, then tried with one job.
+BREAKER_FAILURES = environment.number("EASEL_BREAKER_FAILURES", 5)
+BREAKER_OPEN_SECONDS = environment.number("EASEL_BREAKER_OPEN_SECONDS", 15)
+BREAKER_PROBE_SECONDS = environment.number("EASEL_BREAKER_PROBE_SECONDS", 120)
+SLOW_DRAWING_SECONDS = environment.number("EASEL_SLOW_DRAWING_SECONDS", 600)
+REROUTE_SECONDS = environment.number("EASEL_REROUTE_SECONDS", 30)  # a job waits so long for its own model
 TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
 STARTER_FOLDER = Path(environment.text("EASEL_STARTER", str(BASE_DIR / "starter" / "weights")))
 # Token requests a minute, from one address and for one API key. They fail closed, so they are counted generously.

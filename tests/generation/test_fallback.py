@@ -1,0 +1,174 @@
+"""A model that fails is left alone; its fallback draws within one request, disclosed, unless the caller says no."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import override_settings
+from prometheus_client import REGISTRY
+
+from billing.models import Hold
+from easel import clock
+from easel.database import changed, platform_role
+from generation import availability
+from generation.models import Model
+from generation.production import Production
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row
+from tests.generation.scripted import ScriptedEngine
+from tests.generation.test_endings import flow, money
+
+FAILURES = 3
+
+
+@pytest.fixture(autouse=True)
+def _quick_breaker() -> Iterator[None]:
+    with override_settings(BREAKER_FAILURES=FAILURES, BREAKER_OPEN_SECONDS=2, REROUTE_SECONDS=5):
+        yield
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def production(engine: ScriptedEngine) -> Iterator[Production]:
+    production = make_production(engine)
+    yield production
+    production.close()
+
+
+@pytest.fixture
+def spare(tiny_folder: Path) -> Workshop:
+    return make_workshop(str(tiny_folder), factor=0.5)
+
+
+@pytest.fixture
+def shop(tiny_folder: Path, spare: Workshop) -> Workshop:
+    """Its model has the spare one as its fallback."""
+    return make_workshop(str(tiny_folder), fallback=spare.model)
+
+
+def ask(customer: Customer, shop: Workshop, **fields: Any) -> Any:
+    return customer.client().post("/v1/generations", shop.body(**fields), format="json")
+
+
+def fall_ill(customer: Customer, shop: Workshop, engine: ScriptedEngine, production: Production) -> None:
+    engine.ill.add(shop.model.name)
+    for _ in range(FAILURES):
+        generation = shop.submit(customer)
+        production.drain(shop.pool)
+        assert ended(generation).error_code == "model_unavailable"
+    settle(lambda: ask(customer, shop, fallback=False).status_code == 503)
+
+
+def settle(happened: Any, *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def sample(name: str, model: Model, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, {"name": f"model:{model.name}", **labels}) or 0.0
+
+
+def test_the_breaker_opens_the_fallback_serves_a_probe_goes_out_and_it_closes(
+    ada: Customer, shop: Workshop, spare: Workshop, engine: ScriptedEngine, production: Production
+) -> None:
+    fall_ill(ada, shop, engine, production)
+    assert sample("easel_breaker_turns_total", shop.model, to="open") == 1
+    clock.perform("count_open_breakers")
+    assert sample("easel_breaker_open", shop.model) == 1
+
+    answer = ask(ada, shop)  # the very next request
+    assert answer.status_code == 202
+    body = answer.json()
+    assert (body["model"], body["asked_model"], body["fallback_from"]) == (
+        spare.model.name, shop.model.name, shop.model.name,
+    )  # fmt: skip
+    production.drain(spare.pool)
+    assert ended(UUID(body["id"])).status == "completed"
+
+    engine.ill.clear()
+    drawn = engine.asked.count(shop.model.name)
+    settle(lambda: ask(ada, shop).json()["fallback_from"] is None)  # the first request after the pause is the probe
+    assert ask(ada, shop).json()["fallback_from"] == shop.model.name, "while the probe is out"
+    production.drain(shop.pool)
+    settle(lambda: sample("easel_breaker_turns_total", shop.model, to="closed") == 1)
+    assert engine.asked.count(shop.model.name) == drawn + 1
+    assert sample("easel_breaker_probes_total", shop.model) == 1
+    assert ask(ada, shop).json()["fallback_from"] is None
+    clock.perform("count_open_breakers")
+    assert sample("easel_breaker_open", shop.model) == 0
+
+
+def test_who_allows_no_fallback_is_refused_at_once_for_nothing(
+    ada: Customer, shop: Workshop, engine: ScriptedEngine, production: Production
+) -> None:
+    fall_ill(ada, shop, engine, production)
+    before = money(ada)
+    answer = ask(ada, shop, fallback=False)
+    assert (answer.status_code, answer.json()["code"]) == (503, "model_unavailable")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 3
+    assert money(ada) == before
+
+
+def test_with_no_fallback_or_an_ill_one_the_answer_is_503(
+    ada: Customer, spare: Workshop, shop: Workshop, engine: ScriptedEngine, production: Production
+) -> None:
+    fall_ill(ada, spare, engine, production)
+    assert ask(ada, spare).status_code == 503
+    fall_ill(ada, shop, engine, production)
+    assert ask(ada, shop).status_code == 503
+
+
+def test_the_fallback_costs_the_lower_of_both_prices(
+    ada: Customer, shop: Workshop, spare: Workshop, engine: ScriptedEngine, production: Production
+) -> None:
+    large = {"steps": 100, "width": 512, "height": 512}
+    asked = ask(ada, shop, **large).json()["quote"]["credits"]
+    production.drain(shop.pool)
+    fall_ill(ada, shop, engine, production)
+    assert ask(ada, shop, **large).json()["quote"]["credits"] < asked
+
+
+def test_earlier_results_of_a_model_that_fails_are_still_answered(
+    ada: Customer, shop: Workshop, engine: ScriptedEngine, production: Production
+) -> None:
+    first = shop.submit(ada, seed=5)
+    production.drain(shop.pool)
+    assert ended(first).status == "completed"
+    fall_ill(ada, shop, engine, production)
+    answer = ask(ada, shop, seed=5)
+    assert (answer.status_code, answer.json()["cached"], answer.json()["fallback_from"]) == (200, True, None)
+
+
+def test_queued_jobs_of_a_model_that_fails_wait_and_then_go_to_the_fallback_if_they_may(
+    ada: Customer, shop: Workshop, spare: Workshop, engine: ScriptedEngine, production: Production
+) -> None:
+    patient, loyal = shop.submit(ada, seed=3), shop.submit(ada, fallback=False)
+    follower = shop.submit(ada, seed=3)
+    for _ in range(FAILURES):
+        availability.report(shop.model.id, uuid4(), label="model:test", ok=False)
+    production.drain(shop.pool)
+    assert engine.asked == [], "nobody claims for a model that is left alone"
+    assert flow(ada) == (2, 0)
+    clock.perform("reroute_waiting_jobs")
+    assert row(patient).fallback_from == "", "it has not waited long enough"
+    with platform_role():
+        changed("UPDATE generation_generation SET created_at = now() - interval '1 min' WHERE tenant_id = %s", [ada.id])
+    clock.perform("reroute_waiting_jobs")
+    assert (row(patient).model_id, row(patient).fallback_from) == (spare.model.id, shop.model.name)
+    assert row(loyal).model_id == shop.model.id
+    production.drain(spare.pool)
+    assert ended(patient).status == "completed"
+    clock.perform("serve_left_followers")
+    assert (row(follower).status, row(follower).fallback_from) == ("completed", shop.model.name)
+    with platform_role():
+        assert set(Hold.objects.filter(tenant=ada.tenant, ended_at=None).values_list("owner_id", flat=True)) == {loyal}
+    money(ada)
