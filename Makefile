@@ -6,7 +6,7 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test check style types imports migrations bench starter deploytools install install-dev
+.PHONY: help up down status reset test check style types imports migrations bench chaos starter deploytools install install-dev
 .NOTPARALLEL:
 
 help: ## This list
@@ -49,6 +49,9 @@ migrations: install-dev
 
 bench: install-dev ## Measure what the project promises
 	@exec $(PY) -m benchmarks $(ARGS)
+
+chaos: install-dev ## Break things under load and prove that nothing is lost (ARGS="--faults 50 --jobs 500 --seed 1")
+	@exec $(PY) -m tests.chaos $(ARGS)
 
 starter: install-dev ## Train the starter model anew (hours; ARGS=--short: minutes)
 	@exec $(PY) -m starter.make $(ARGS)

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from easel.database import rows
 from easel.problems import Problem
 from easel.requests import current_request_id
-from generation import erasure, media, progress, rendering, submission, waiting
+from generation import erasure, media, position, progress, rendering, submission, waiting
 from generation.idempotency import IdempotencyKey, Replayed
 from generation.models import Generation, Image
 from generation.paging import Query
@@ -98,11 +98,15 @@ class GenerationStatus(APIView):
         if not found:
             raise _not_found()
         ((status, error_code, error_detail),) = found
+        done = _progress(generation_id, status)
+        place = _place(tenant_id, generation_id, status, done)
         return Response(
             {
                 "task_id": str(generation_id),
                 "status": status,
-                "progress": _progress(generation_id, status),
+                "progress": done,
+                "queue_position": place.queue_position,
+                "eta_seconds": place.eta_seconds,
                 "error": rendering.error(error_code, error_detail),
             }
         )
@@ -183,6 +187,13 @@ def _picked(images: list[Image], index: str) -> Image:
     if found is None:
         raise Problem("not_found", "This generation has no such image.")
     return found
+
+
+def _place(tenant_id: UUID, generation_id: UUID, status: str, done: float) -> position.Place:
+    if status not in rendering.UNFINISHED:
+        return position.Place()
+    with tenant_scope(tenant_id):
+        return position.of(tenant_id, generation_id, progress=done)
 
 
 def _progress(generation_id: UUID, status: str) -> float:

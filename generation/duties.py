@@ -5,13 +5,16 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db import IntegrityError
 
 from billing import reconciliation
+from easel import metrics
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.storage import StorageUnavailable, storage
 from generation import bell, endings, events, flows, rerouting, sharing
 from generation.endings import Ending
+from generation.steadiness import Steadiness
 
 log = structlog.get_logger(__name__)
 
@@ -63,21 +66,32 @@ def ring_ready_pools() -> int:
     return len(ready)
 
 
+@duty("forget_pool_times", every=10.0)
+def forget_pool_times() -> int:
+    """Only the newest row of a pool's time counts; a few are left for whoever reads at this moment."""
+    return changed(
+        "DELETE FROM generation_pooltime old USING generation_pool pool WHERE old.pool_id = pool.id AND old.id < "
+        "(SELECT max(id) - 100 FROM generation_pooltime newest WHERE newest.pool_id = pool.id)"
+    )
+
+
+_steadiness = Steadiness("take_back_expired_leases")
+
+
 @duty("take_back_expired_leases", every=2.0)
 def take_back_expired_leases() -> int:
-    """Jobs of workers that stopped renewing wait again, or fail after the last attempt. While Postgres was away nobody
-    could renew, so nothing is taken back until it has been up for one lease length."""
-    ((up_long_enough,),) = rows(
-        "SELECT now() - pg_postmaster_start_time() > make_interval(secs => %s)", [settings.LEASE_SECONDS]
-    )
-    if not up_long_enough:
+    """Jobs of workers that stopped renewing wait again, or fail after the last attempt. After Postgres was away, or its
+    clock has jumped, nothing is taken back for one lease length."""
+    ((now, up),) = rows("SELECT extract(epoch FROM clock_timestamp())::float, "
+                        "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float")  # fmt: skip
+    if not _steadiness.settled(database_now=now, up_seconds=up, lease_seconds=settings.LEASE_SECONDS):
         return 0
     expired = rows(
         "SELECT g.id, g.tenant_id, g.pool_id, p.name FROM generation_generation g JOIN generation_pool p "
         "ON p.id = g.pool_id WHERE g.status = 'running' AND g.lease_expires_at < now() LIMIT %s",
         [BATCH],
     )
-    return sum(_take_back(*each) for each in expired)
+    return sum(_taken_back(*each) for each in expired)
 
 
 @duty("remove_leftover_objects", every=60.0)
@@ -90,6 +104,11 @@ def remove_leftover_objects() -> int:
             "SELECT id, tenant_id, object_key FROM stale ON CONFLICT DO NOTHING",
             [INTENT_SECONDS],
         )
+    # An answer from the cache may have taken an object up again: it goes with its last reference.
+    changed(
+        "DELETE FROM generation_doomedobject d USING generation_image i "
+        "WHERE i.object_key = d.object_key AND i.tenant_id = d.tenant_id"
+    )
     doomed = rows("SELECT id, object_key FROM generation_doomedobject ORDER BY created_at LIMIT %s", [BATCH])
     removed = 0
     for row_id, object_key in doomed:
@@ -122,6 +141,14 @@ def forget_idempotency_keys() -> int:
     )
 
 
+def _taken_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> int:
+    try:
+        return _take_back(generation_id, tenant_id, pool_id, pool)
+    except IntegrityError:  # a flow that counts wrongly, which its recount will mend, must not keep the others
+        log.exception("duties.not_taken_back", generation=str(generation_id))
+        return 0
+
+
 def _take_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> int:
     with atomic():
         taken = rows(_TAKE_BACK, {"id": generation_id, "most": settings.MAX_ATTEMPTS})
@@ -138,5 +165,6 @@ def _take_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -
                     work=work, was_running=True, error_code=error_code,
                 )
             )  # fmt: skip
+    metrics.LEASES_TAKEN_BACK.inc()
     log.warning("duties.lease_expired", generation=str(generation_id), status=status)
     return 1

@@ -51,7 +51,7 @@ def follow(ending: Ending) -> None:
     if ending.was_running:
         flows.ended(ending.tenant_id, ending.pool_id, ending.pool, estimated=ending.work, actual=ending.drawn)
     elif ending.was_queued:
-        flows.withdrawn(ending.tenant_id, ending.pool_id)
+        flows.withdrawn(ending.tenant_id, ending.pool_id, work=ending.work)
     if heir is not None:
         heir.enqueue()
     events.status_changed(ending.tenant_id, ending.generation_id, ending.status)

@@ -45,7 +45,7 @@ UPDATE generation_generation SET draws_with = %(leader)s WHERE tenant_id = %(ten
 _STAND_ALONE: Final = """
 UPDATE generation_generation g SET draws_with = NULL FROM generation_pool pool
 WHERE g.tenant_id = %(tenant)s AND g.id = %(id)s AND g.status = 'queued' AND pool.id = g.pool_id
-RETURNING g.pool_id, pool.name
+RETURNING g.pool_id, pool.name, g.work
 """
 
 
@@ -63,10 +63,14 @@ class Heir:
     tenant_id: UUID
     pool_id: UUID
     pool: str
+    work: float
 
     def enqueue(self) -> None:
         limits = plans.limits_of(self.tenant_id)
-        flows.enqueue(self.tenant_id, self.pool_id, self.pool, weight=limits.queue_weight, cap=limits.running_jobs)
+        flows.enqueue(
+            self.tenant_id, self.pool_id, self.pool, work=self.work, weight=limits.queue_weight,
+            cap=limits.running_jobs,
+        )  # fmt: skip
 
 
 _when_completed: list[Callable[[UUID, UUID, list[UUID]], None]] = []
@@ -135,8 +139,8 @@ def lead_on(tenant_id: UUID, leader_id: UUID, followers: list[UUID], fingerprint
 
 def stand_alone(tenant_id: UUID, generation_id: UUID) -> Heir | None:
     """A follower that waits for nobody any more."""
-    for pool_id, pool in rows(_STAND_ALONE, {"tenant": tenant_id, "id": generation_id}):
-        return Heir(tenant_id, pool_id, pool)
+    for pool_id, pool, work in rows(_STAND_ALONE, {"tenant": tenant_id, "id": generation_id}):
+        return Heir(tenant_id, pool_id, pool, work)
     return None
 
 

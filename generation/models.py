@@ -11,14 +11,34 @@ from tenants.models import APIKey, Tenant, TenantRow
 
 
 class Pool(models.Model):
-    """Workers that can stand in for one another. `vtime` is the system's virtual time of fair queueing."""
+    """Workers that can stand in for one another. The last three are the clock's: the work that was ever served, as of
+    when, and the work served in a second while something waited."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.SlugField(max_length=40, unique=True)
-    vtime = models.FloatField(default=0, editable=False)
+    served_work = models.FloatField(default=0, db_default=0, editable=False)
+    measured_at = models.DateTimeField(null=True, editable=False)
+    work_per_second = models.FloatField(null=True, editable=False)
 
     def __str__(self) -> str:
         return self.name
+
+
+class PoolTime(models.Model):
+    """A pool's virtual time in fair queueing: the newest row counts. `turns` writes it, and says what it means."""
+
+    id = models.BigAutoField(primary_key=True)
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, db_index=False)
+    vtime = models.FloatField()
+    floor = models.FloatField()
+    mark_vtime = models.FloatField()
+    mark_xid = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index("pool", models.F("id").desc(), name="pooltime_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.vtime}"
 
 
 class Model(models.Model):
@@ -123,6 +143,9 @@ class Flow(TenantRow):
     queued = models.IntegerField(default=0)
     running = models.IntegerField(default=0)
     cap = models.IntegerField(default=4)
+    owed = models.FloatField(default=0, db_default=0, help_text="Paid too much for past work: negative")
+    waiting_work = models.FloatField(default=0, db_default=0)
+    served_work = models.FloatField(default=0, db_default=0)
     ready = models.GeneratedField(
         expression=models.Case(
             models.When(queued__gt=0, running__lt=models.F("cap"), then=models.Value(True)),
@@ -156,15 +179,16 @@ class Generation(TenantRow):
         REJECTED = "rejected"
         IN_REVIEW = "in_review"
 
+    # Few indexes, for each is written at every claim and every ending.
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
-    key = models.ForeignKey(APIKey, on_delete=models.SET_NULL, null=True, db_constraint=False)
+    key = models.ForeignKey(APIKey, on_delete=models.SET_NULL, null=True, db_constraint=False, db_index=False)
     request_id = models.CharField(max_length=128, blank=True)
 
     # What was asked. The prompts are sealed under the tenant's key, bound to this row.
     prompt_sealed = models.BinaryField()
     negative_prompt_sealed = models.BinaryField()
-    model = models.ForeignKey(Model, on_delete=models.PROTECT)
-    pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, db_index=False)
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, db_index=False)
     steps = models.PositiveSmallIntegerField()
     width = models.PositiveSmallIntegerField()
     height = models.PositiveSmallIntegerField()
@@ -229,7 +253,7 @@ class Generation(TenantRow):
                 condition=models.Q(status="queued", draws_with__isnull=True),
                 name="generation_next_of_flow",
             ),
-            models.Index("lease_expires_at", condition=models.Q(status="running"), name="generation_lease"),
+            models.Index("lease_id", condition=models.Q(status="running"), name="generation_lease"),
             models.Index(
                 "tenant",
                 "draws_with",

@@ -54,12 +54,13 @@ def _move(generation_id: UUID, model: Model, other: Model) -> bool:
         row = Generation.objects.get(id=generation_id)
         if not _fits(row, other):
             return False
-        changed(_MOVE, _moved(row, model, other))
+        moved = _moved(row, model, other)
+        changed(_MOVE, moved)
         # Its followers get what it draws; nobody new follows it.
         inflight.leave(row.tenant_id, row.id)
         if other.pool_id != model.pool_id:
-            flows.withdrawn(row.tenant_id, model.pool_id)
-            inflight.Heir(row.tenant_id, other.pool_id, other.pool.name).enqueue()
+            flows.withdrawn(row.tenant_id, model.pool_id, work=row.work)
+            inflight.Heir(row.tenant_id, other.pool_id, other.pool.name, moved["work"]).enqueue()
     metrics.FALLBACKS.labels("waited").inc()
     return True
 

@@ -120,6 +120,8 @@ class StatusAnswer(serializers.Serializer[Any]):
     task_id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=Generation.Status.values)
     progress = serializers.FloatField(min_value=0, max_value=1)
+    queue_position = serializers.IntegerField(allow_null=True, min_value=1)
+    eta_seconds = serializers.FloatField(allow_null=True, min_value=0)
     error = ErrorOfGeneration(allow_null=True)
 
 

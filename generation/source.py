@@ -20,11 +20,12 @@ from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.sealed_file import SealedFile
-from generation import availability, cache, endings, events, flows, sealed_images
+from generation import availability, cache, endings, events, flows, sealed_images, turns
 from generation.availability import Shut
 from generation.endings import Ending
 from generation.prompts import open_prompts
 from generation.spec import Format, planned_steps
+from generation.turns import Turn
 from tenants import data_policy
 from tenants.data_policy import Policy
 
@@ -133,12 +134,6 @@ class WorkSource(Protocol):
         that was canceled meanwhile ends instead, for nothing."""
 
 
-_LOWEST_FLOW: Final = """
-SELECT tenant_id, vtime FROM generation_flow
-WHERE pool_id = %(pool)s AND ready AND NOT tenant_id = ANY(%(passed)s)
-ORDER BY vtime, id LIMIT 1
-"""
-
 _LEASE_NEXT: Final = """
 UPDATE generation_generation AS g SET
     status = 'running', lease_id = %(lease)s, lease_expires_at = now() + make_interval(secs => %(seconds)s),
@@ -159,13 +154,6 @@ RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sea
     CASE WHEN m.tenant_id IS NULL THEN 'model:' || m.name ELSE 'model' END, t.data_key, t.data_key_version,
     extract(epoch FROM now() - g.created_at)::float,
     """ + data_policy.AS_JSON.format(tenant="g.tenant_id")  # noqa: S608  no value is put in
-
-_CHARGE_FLOW: Final = """
-UPDATE generation_flow SET queued = queued - 1, running = running + 1, vtime = vtime + %(work)s / weight
-WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
-"""
-
-_ADVANCE_POOL: Final = "UPDATE generation_pool SET vtime = greatest(vtime, %(vtime)s) WHERE id = %(pool)s"
 
 _RENEW: Final = """
 UPDATE generation_generation SET lease_expires_at = now() + make_interval(secs => %(seconds)s)
@@ -234,27 +222,22 @@ class PostgresSource:
 
     def claim(self, pool: str, *, limit: int) -> list[Job]:
         """The pool's row is locked for the length of the claim, which makes claims exact and never empty-handed while
-        work is ready. The commit does not wait for the disk: a claim lost in a crash is a job that is still queued.
-
-        NO KEY: a submission's foreign key check shares the pool's key at its commit, while it holds its flow, which the
-        claim may be waiting for. A full lock would make that a deadlock.
-        """
+        work is ready. The commit does not wait for the disk: a claim lost in a crash is a job that is still queued."""
         shut = availability.shut()  # asked before anything is locked
+        jobs: list[Job] = []
+        passed: list[
+            UUID
+        ] = []  # flows whose queued rows are all locked by somebody's cancel, or of a model that is shut
         with platform_role(), atomic():
-            rows("SET LOCAL synchronous_commit = off")
-            locked = rows("SELECT id FROM generation_pool WHERE name = %s FOR NO KEY UPDATE", [pool])
-            if not locked:
-                log.error("source.unknown_pool", pool=pool)
+            try:
+                turn = turns.lock(pool)
+            except turns.UnknownPool:
+                log.exception("source.unknown_pool", pool=pool)
                 return []
-            jobs: list[Job] = []
-            passed: list[UUID] = []  # flows whose queued rows are all locked by somebody's cancel or submit
-            while len(jobs) < limit:
-                lowest = rows(_LOWEST_FLOW, {"pool": locked[0][0], "passed": passed})
-                if not lowest:
-                    break
-                tenant_id, vtime = lowest[0]
-                job = self._lease_next(tenant_id, locked[0][0], pool, vtime, shut)
-                jobs.append(job) if job else passed.append(tenant_id)
+            while turn is not None:
+                job = self._lease_next(turn, pool, shut)
+                jobs.append(job) if job else passed.append(turn.tenant_id)
+                turn = turns.look_again(pool, passed) if len(jobs) < limit else None
         metrics.CLAIMS.labels("work" if jobs else "empty").inc()
         for job in jobs:
             metrics.CLAIM_ATTEMPTS.labels(str(job.attempts)).inc()
@@ -379,8 +362,8 @@ class PostgresSource:
             [job.tenant_id, [delivery.object_key for delivery in deliveries]],
         )
 
-    def _lease_next(self, tenant_id: UUID, pool_id: UUID, pool: str, vtime: float, shut: Shut) -> Job | None:
-        lease_id = uuid4()
+    def _lease_next(self, turn: Turn, pool: str, shut: Shut) -> Job | None:
+        lease_id, tenant_id, pool_id = uuid4(), turn.tenant_id, turn.pool_id
         found = rows(
             _LEASE_NEXT,
             {"lease": lease_id, "seconds": settings.LEASE_SECONDS, "tenant": tenant_id, "pool": pool_id,
@@ -389,9 +372,7 @@ class PostgresSource:
         if not found:
             return None
         generation_id, work = found[0][0], found[0][19]
-        changed(_CHARGE_FLOW, {"tenant": tenant_id, "pool": pool_id, "work": work})
-        changed(_ADVANCE_POOL, {"vtime": vtime, "pool": pool_id})
-        events.status_changed(tenant_id, generation_id, "running")
+        turns.take(turn, work=work)
         try:
             return _job(found[0], lease_id=lease_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool)
         except CryptoError:

@@ -195,7 +195,12 @@ def _accept(order: Order) -> None:
     if row.draws_with is None:
         limits = order.limits
         waiting = flows.enqueue(
-            tenant_id, model.pool_id, model.pool.name, weight=limits.queue_weight, cap=limits.running_jobs
+            tenant_id,
+            model.pool_id,
+            model.pool.name,
+            work=row.work,
+            weight=limits.queue_weight,
+            cap=limits.running_jobs,
         )
         quotas.check_queue(waiting, limits)
     events.status_changed(tenant_id, row.id, row.status)

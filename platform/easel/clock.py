@@ -36,6 +36,7 @@ class Duty:
 
 
 _duties: dict[str, Duty] = {}
+_failed_at: dict[str, float] = {}  # by the monotonic clock
 
 
 def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[], int]]:
@@ -75,6 +76,7 @@ def perform(name: str) -> int:
             rows("SELECT pg_advisory_unlock(%s, %s)", _lock(name))
         except Exception:  # a duty that fails must not take the others' clock with it
             RUNS.labels(name, "failed").inc()
+            _failed_at[name] = time.monotonic()
             log.exception("clock.duty_failed", duty=name)
             _end_session()
             return 0
@@ -83,6 +85,11 @@ def perform(name: str) -> int:
     if count:
         log.info("clock.duty_done", duty=name, count=count)
     return count
+
+
+def seconds_since_failure(name: str) -> float:
+    """How long ago this process last failed at a duty; infinite where it never did."""
+    return time.monotonic() - _failed_at.get(name, float("-inf"))
 
 
 def _lock(name: str) -> list[int]:

@@ -86,3 +86,22 @@ def test_places_are_those_of_the_model_that_has_most() -> None:
     assert capacity.places == 1
     capacity.learn(GREEN, slots=4, area=100)
     assert capacity.places == 4
+
+
+def test_slots_that_memory_took_grow_back_one_by_one_and_more_slowly_each_time() -> None:
+    now = [1000.0]
+    capacity = Capacity(most=16, clock=lambda: now[0])
+    capacity.learn(RED, slots=8, area=64)
+    capacity.halve(RED, guests=8, area=64)
+    assert capacity.slots(RED, 64) == 4
+    now[0] += 59
+    assert capacity.slots(RED, 64) == 4
+    now[0] += 1
+    assert (capacity.slots(RED, 64), capacity.places) == (5, 5)
+    capacity.halve(RED, guests=5, area=64)  # too soon
+    now[0] += 60
+    assert capacity.slots(RED, 64) == 2
+    now[0] += 60
+    assert capacity.slots(RED, 64) == 3
+    now[0] += 10_000
+    assert capacity.slots(RED, 64) == 8  # never more than was measured

@@ -27,6 +27,7 @@ GLOBAL = {
     "generation_certificate": "SELECT",
     "generation_pool": "SELECT",
     "mfa_authenticator": "DELETE INSERT SELECT UPDATE",
+    "generation_pooltime": "SELECT",
     "tenants_founding": "INSERT SELECT",
     "tenants_erasure": "",
     "tenants_platformsecret": "",
@@ -308,17 +309,21 @@ def test_no_view_looks_past_row_security() -> None:
         assert views_that_bypass() == []
 
 
-def test_one_function_acts_with_more_rights_than_its_caller_and_few_may_call_it() -> None:
+def test_two_functions_act_with_more_rights_than_their_caller_and_few_may_call_them() -> None:
+    """A key by its public id, and sums over a pool's queue."""
     definers = catalogue(
         "SELECT proname, proowner::regrole::text, proconfig FROM pg_proc "
-        "WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+        "WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY proname"
     )
-    assert definers == [("auth_key", "easel_platform", ["search_path=public, pg_temp"])]
-    callers = catalogue(
-        "SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END FROM pg_proc, aclexplode(proacl) "
-        "WHERE proname = 'auth_key'"
-    )
-    assert {caller for (caller,) in callers} == {"easel_app", "easel_platform"}
+    narrow = ["search_path=public, pg_temp"]
+    assert definers == [("auth_key", "easel_platform", narrow), ("queue_ahead", "easel_platform", narrow)]
+    for name, _, _ in definers:
+        callers = catalogue(
+            "SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "
+            "FROM pg_proc, aclexplode(proacl) WHERE proname = %s",
+            name,
+        )
+        assert {caller for (caller,) in callers} == {"easel_app", "easel_platform"}
 
 
 def test_the_webs_environment_holds_no_password_but_its_own(stack: Stack) -> None:
