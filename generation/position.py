@@ -25,7 +25,8 @@ LEFT JOIN LATERAL (
 ) now ON true
 LEFT JOIN LATERAL (
     SELECT count(*) AS jobs, sum(o.work) AS work FROM generation_generation o
-    WHERE g.status = 'queued' AND o.tenant_id = g.tenant_id AND o.pool_id = g.pool_id AND o.status = 'queued' AND o.draws_with IS NULL
+    WHERE g.status = 'queued' AND o.tenant_id = g.tenant_id AND o.pool_id = g.pool_id
+        AND o.status = 'queued' AND o.draws_with IS NULL
         AND (o.priority > g.priority OR (o.priority = g.priority AND o.id < g.id))
 ) elder ON true
 WHERE g.tenant_id = %(tenant)s AND g.id = %(id)s
