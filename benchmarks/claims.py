@@ -3,6 +3,7 @@ claims and endings without a vacuum, while a snapshot is held open and nine tena
 
 import os
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -63,8 +64,29 @@ def _measured(
             (job,) = source.claim(pool, limit=1)
             seconds.append(time.perf_counter() - begun)
             _end(source, job)
+        _tell_plans(superuser, pool)
     seconds.sort()
     return {"p50": statistics.median(seconds), "p99": seconds[int(len(seconds) * 0.99)], **together}
+
+
+def _tell_plans(superuser: Any, pool: str) -> None:
+    """How the two searches of a claim are done in this queue, on stderr."""
+    from generation import source, turns
+
+    (tenant_id, pool_id) = superuser.execute(
+        "SELECT f.tenant_id, f.pool_id FROM generation_flow f JOIN generation_pool p ON p.id = f.pool_id "
+        "WHERE p.name = %s AND f.ready ORDER BY f.vtime DESC LIMIT 1",
+        [pool],
+    ).fetchone()
+    next_job = source._LEASE_NEXT.partition("WHERE g.id = (")[2].partition(") AND m.id")[0]
+    parameters = {"pool": pool_id, "tenant": tenant_id, "shut": [], "probes": []}
+    for name, sql, given in (
+        ("whose turn it is", turns._LOWEST, {"pool": pool, "passed": []}),
+        ("the tenant's next job", next_job.replace("FOR NO KEY UPDATE SKIP LOCKED", ""), parameters),
+    ):
+        print(f"\n{pool}: {name}", file=sys.stderr)
+        for (line,) in superuser.execute(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {sql}", given):
+            print(f"    {line}", file=sys.stderr)
 
 
 def _together(pool: str, *, claims: int) -> dict[str, float]:
