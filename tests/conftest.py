@@ -25,7 +25,10 @@ except BaseException:
     raise
 
 
+from tests import contract  # noqa: E402
 from tests.cast import ada, bob  # noqa: E402, F401  fixtures for all; the cast needs models, too
+
+contract.install()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
