@@ -6,6 +6,6 @@ class GenerationConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import plans
-        from generation import duties, flows, inputs, queue_watch  # noqa: F401  registers the clock's duties
+        from generation import duties, flows, inputs, queue_watch, rehearsal  # noqa: F401  registers the clock's duties
 
         plans.on_changed(flows.apply_limits)

@@ -52,7 +52,7 @@ reconciliation.add(
     SELECT generation.tenant_id, 'generation ' || generation.id, 'no open hold', quote::text
     FROM generation_generation generation LEFT JOIN billing_hold hold
         ON hold.tenant_id = generation.tenant_id AND hold.owner_id = generation.id AND hold.ended_at IS NULL
-    WHERE generation.status IN ('queued', 'running') AND hold.id IS NULL""",
+    WHERE generation.status IN ('queued', 'running') AND generation.quote > 0 AND hold.id IS NULL""",
 )
 
 
