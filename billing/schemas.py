@@ -6,7 +6,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from billing import api
+from billing import allowances_api, api
 from easel.openapi import describe
 
 
@@ -78,6 +78,21 @@ class AccountAnswer(serializers.Serializer[Any]):
     spend = SpendAnswer()
 
 
+class AllowanceAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["allowance"])
+    key = serializers.CharField(allow_null=True, help_text="null: the account as a whole.")
+    spend_cap = serializers.IntegerField(allow_null=True)
+    generations_per_day = serializers.IntegerField(allow_null=True)
+    generations_per_month = serializers.IntegerField(allow_null=True)
+    requests_per_minute = serializers.IntegerField(allow_null=True)
+    set_by_staff = serializers.BooleanField(help_text="The spend cap can then only be changed by staff.")
+
+
+class AllowancesAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = AllowanceAnswer(many=True)
+
+
 DAY: Final = {"type": OpenApiTypes.DATE, "location": OpenApiParameter.QUERY}
 
 describe(
@@ -91,4 +106,12 @@ describe(
 describe(
     api.Account, "get", answers={200: AccountAnswer}, summary="Plan, limits, wallet and quotas", also=(404,),
     name="getAccount", tag="account",
+)  # fmt: skip
+describe(
+    allowances_api.AllowanceList, "get", answers={200: AllowancesAnswer}, summary="Limits you set yourself",
+    name="listAllowances", tag="account",
+)  # fmt: skip
+describe(
+    allowances_api.AllowanceDetail, "patch", takes=allowances_api.AllowanceForm, answers={200: AllowanceAnswer},
+    summary="Limit the account or one of its keys", name="changeAllowance", tag="account",
 )  # fmt: skip

@@ -79,8 +79,9 @@ def cap_spending(
     """Set what the tenant, or one of its keys, may spend in a calendar month; None lifts the cap."""
     if credits_a_month is not None and credits_a_month < 0:
         raise ValueError("A spend cap is not negative.")
+    cap = {"spend_cap": credits_a_month, "cap_is_staffs": credits_a_month is not None}
     with atomic():
-        Allowance.objects.update_or_create(tenant_id=tenant_id, key_id=key_id, defaults={"spend_cap": credits_a_month})
+        Allowance.objects.update_or_create(tenant_id=tenant_id, key_id=key_id, defaults=cap)
         kind, whom = ("tenant", tenant_id) if key_id == NOBODY else ("key", key_id)
         _record("spend_cap.set", tenant_id, actor, kind, whom, credits=credits_a_month, reason=_said(reason))
 

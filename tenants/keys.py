@@ -33,6 +33,7 @@ SCOPES: Final = {
     "generations:write": "Create generations and quotes.",
     "generations:read": "Read generations and fetch their images.",
     "account:read": "Read the plan, its limits and the wallet.",
+    "account:write": "Set spend caps and quotas of the account and its keys.",
     "usage:read": "Read what was used, by day, key, model and status.",
     "keys:read": "List API keys, without their secrets.",
     "keys:write": "Create, change, rotate and revoke API keys.",

@@ -1,0 +1,75 @@
+"""A tenant limits itself or one of its keys; what staff have set, it cannot lift."""
+
+import pytest
+
+from billing import staff
+from easel.database import platform_role
+from tenants.audit import Actor
+from tenants.models import AuditRecord
+from tests.cast import Customer, make_customer
+from tests.generation.conftest import make_workshop
+
+
+def test_a_cap_of_the_account_holds_at_once(ada: Customer) -> None:
+    workshop, client = make_workshop("nowhere"), ada.client()
+    capped = client.patch("/v1/allowances/account", {"spend_cap": 1}, format="json")
+    assert (capped.status_code, capped.json()["spend_cap"], capped.json()["key"]) == (200, 1, None)
+    assert client.post("/v1/generations", workshop.body(), format="json").status_code == 202
+    refused = client.post("/v1/generations", workshop.body(), format="json")
+    assert (refused.status_code, refused.json()["code"]) == (402, "spend_cap_reached")
+    assert client.get("/v1/account").json()["spend"]["cap"] == 1
+    client.patch("/v1/allowances/account", {"spend_cap": None}, format="json")
+    assert client.post("/v1/generations", workshop.body(), format="json").status_code == 202
+
+
+def test_a_keys_quota_binds_that_key_alone(ada: Customer) -> None:
+    workshop, client = make_workshop("nowhere"), ada.client()
+    client.patch(f"/v1/allowances/{ada.key.public_id}", {"generations_per_day": 1}, format="json")
+    assert client.post("/v1/generations", workshop.body(), format="json").status_code == 202
+    refused = client.post("/v1/generations", workshop.body(), format="json")
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+    assert [each["key"] for each in client.get("/v1/allowances").json()["data"]] == [ada.key.public_id]
+
+
+def test_what_staff_have_capped_stays_capped(ada: Customer) -> None:
+    with platform_role():
+        staff.cap_spending(ada.id, 5, reason="risk", actor=Actor(kind=AuditRecord.Actor.STAFF, name="s@example.org"))
+    client = ada.client()
+    refused = client.patch("/v1/allowances/account", {"spend_cap": 500}, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
+    assert client.patch("/v1/allowances/account", {"generations_per_day": 7}, format="json").status_code == 200
+    (told,) = client.get("/v1/allowances").json()["data"]
+    assert (told["spend_cap"], told["set_by_staff"], told["generations_per_day"]) == (5, True, 7)
+
+
+def test_a_change_is_in_the_audit_log(ada: Customer) -> None:
+    ada.client().patch("/v1/allowances/account", {"spend_cap": 9}, format="json")
+    with platform_role():
+        (record,) = AuditRecord.objects.filter(tenant=ada.tenant, action="allowance.set")
+    assert (record.details, record.actor) == ({"spend_cap": 9}, ada.key.public_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, ""), ({"spend_cap": -1}, "spend_cap"), ({"spend_cap": "5"}, "spend_cap"),
+        ({"spend_cap": 2**31}, "spend_cap"),
+        ({"requests_per_minute": 0}, "requests_per_minute"), ({"colour": 1}, "colour"),
+    ],
+)  # fmt: skip
+def test_a_bad_limit_is_named(ada: Customer, body: dict[str, object], field: str) -> None:
+    answer = ada.client().patch("/v1/allowances/account", body, format="json")
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_another_tenants_key_is_not_there(ada: Customer, bob: Customer) -> None:
+    for whose in (ada.key.public_id, "ek_live_nobody", "a%00b"):
+        answer = bob.client().patch(f"/v1/allowances/{whose}", {"spend_cap": 1}, format="json")
+        assert answer.status_code == 404, whose
+
+
+def test_reading_limits_does_not_let_one_set_them() -> None:
+    reader = make_customer("Reader", scopes=["account:read"]).client()
+    assert reader.get("/v1/allowances").json() == {"object": "list", "data": []}
+    assert reader.patch("/v1/allowances/account", {"spend_cap": 1}, format="json").status_code == 403
