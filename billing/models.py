@@ -215,9 +215,7 @@ class Allowance(TenantRow):
     generations_per_day = models.PositiveIntegerField(null=True, blank=True)
     generations_per_month = models.PositiveIntegerField(null=True, blank=True)
     spend_cap = models.PositiveBigIntegerField(null=True, blank=True, help_text="Credits per calendar month, UTC")
-    cap_is_staffs = models.BooleanField(
-        default=False, db_default=False, help_text="Only staff may change it"
-    )
+    cap_is_staffs = models.BooleanField(default=False, db_default=False, help_text="Only staff may change it")
 
     class Meta:
         constraints = [models.UniqueConstraint("tenant", "key_id", name="allowance_once_per_key")]

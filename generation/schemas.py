@@ -272,6 +272,10 @@ describe(
     name="listModels", tag="models",
 )  # fmt: skip
 describe(
+    catalogue.ModelSample, "get", answers={(200, "image/*"): OpenApiTypes.BINARY}, summary="What a model draws",
+    name="getModelSample", tag="models",
+)  # fmt: skip
+describe(
     catalogue.SamplerList, "get", answers={200: SamplersAnswer}, summary="The samplers' names",
     name="listSamplers", tag="models",
 )  # fmt: skip

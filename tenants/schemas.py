@@ -2,12 +2,13 @@
 
 from typing import Any, Final
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from easel.openapi import Document, add_paths, describe, problem
 from easel.pages import MOST, USUAL
-from tenants import api, key_forms, webhook_api
+from tenants import api, audit_pages, key_forms, webhook_api
 from tenants.models import APIKey, WebhookDelivery
 
 
@@ -90,6 +91,25 @@ class DeliveriesAnswer(serializers.Serializer[Any]):
     next_cursor = serializers.CharField(allow_null=True)
 
 
+class AuditRecordAnswer(serializers.Serializer[Any]):
+    sequence = serializers.IntegerField()
+    digest = serializers.CharField()
+
+
+class AuditAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = AuditRecordAnswer(many=True)
+    next_before = serializers.IntegerField(allow_null=True)
+
+
+class AuditVerificationAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["audit_verification"])
+    intact = serializers.BooleanField()
+    broken_at = serializers.IntegerField(allow_null=True)
+    records = serializers.IntegerField()
+    last_digest = serializers.CharField(allow_null=True)
+
+
 PAGE: Final = [
     OpenApiParameter("limit", int, description=f"1 to {MOST}, {USUAL} if left out."),
     OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
@@ -144,6 +164,25 @@ _WEBHOOKS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
         "answers": {202: OpenApiResponse(DeliveryAnswer)}, "summary": "Send it again", "name": "redeliverWebhook",
     }),
 ]  # fmt: skip
+_AUDIT: Final[list[tuple[Any, str, dict[str, Any]]]] = [
+    (audit_pages.AuditLog, "get", {
+        "answers": {200: AuditAnswer}, "also": (400,), "summary": "The audit log, newest first", "name": "listAudit",
+        "parameters": [
+            OpenApiParameter("limit", int, description="1 to 1000."),
+            OpenApiParameter("before", int, description="`next_before` of the page before."),
+        ],
+    }),
+    (audit_pages.AuditExport, "get", {
+        "answers": {(200, "application/json"): OpenApiTypes.STR, (200, "text/csv"): OpenApiTypes.STR}, "also": (400,),
+        "summary": "All of it as a file", "name": "exportAudit",
+        "parameters": [OpenApiParameter("as", str, enum=["csv", "json"])],
+    }),
+    (audit_pages.AuditVerification, "get", {
+        "answers": {200: AuditVerificationAnswer}, "summary": "Whether its chain holds", "name": "verifyAudit",
+    }),
+]  # fmt: skip
+for _view, _method, _details in _AUDIT:
+    describe(_view, _method, tag="audit", **_details)
 for _view, _method, _details in _KEYS:
     describe(_view, _method, tag="keys", **_details)
 for _view, _method, _details in _WEBHOOKS:
