@@ -1,6 +1,9 @@
 """What each call of this app takes and answers, for `/openapi.json`."""
 
-from typing import Any, Final
+# Answers have fields named such as `data`, which serializers have, too; DRF tells them apart, its stubs do not.
+# mypy: disable-error-code="assignment"
+
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -93,13 +96,15 @@ class AllowancesAnswer(serializers.Serializer[Any]):
     data = AllowanceAnswer(many=True)
 
 
-DAY: Final = {"type": OpenApiTypes.DATE, "location": OpenApiParameter.QUERY}
+def _day(name: str, said: str) -> OpenApiParameter:
+    return OpenApiParameter(name, OpenApiTypes.DATE, description=said)
+
 
 describe(
     api.Usage, "get", answers={200: UsageAnswer}, summary="What was used", also=(400,), name="getUsage", tag="account",
     parameters=[
-        OpenApiParameter("from", description="First day (UTC); if left out, this month's first.", **DAY),
-        OpenApiParameter("to", description="Last day (UTC); today if left out.", **DAY),
+        _day("from", "First day (UTC); if left out, this month's first."),
+        _day("to", "Last day (UTC); today if left out."),
         OpenApiParameter("group_by", str, description="`day`, `key`, `model`, `status`, or several with commas."),
     ],
 )  # fmt: skip

@@ -1,5 +1,9 @@
 """What each call of this app takes and answers, for `/openapi.json`."""
 
+# Answers have fields named such as `data`, which serializers have, too; DRF tells them apart, its stubs do not.
+# mypy: disable-error-code="assignment"
+
+from collections.abc import Mapping
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -9,7 +13,7 @@ from rest_framework import serializers
 
 from easel.openapi import Document, add_paths, describe, problem
 from easel.pages import MOST, USUAL
-from generation import api, cancel_api, catalogue, data_policy_api, provenance_api, quotes, streams, tickets
+from generation import api, cancel_api, catalogue, data_policy_api, inputs_api, provenance_api, quotes, streams, tickets
 from generation.models import Generation
 from generation.request import GenerationRequest
 
@@ -23,7 +27,7 @@ LAST_EVENT: Final = OpenApiParameter(
 )
 
 
-class GivenPictureSchema(OpenApiSerializerFieldExtension):
+class GivenPictureSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     target_class = "generation.given.GivenPicture"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Document:
@@ -54,7 +58,7 @@ class QuoteOfGeneration(serializers.Serializer[Any]):
 
 
 class Links(serializers.Serializer[Any]):
-    self = serializers.CharField()  # type: ignore[assignment]  # the field's name in JSON
+    self = serializers.CharField()
     status = serializers.CharField()
     result = serializers.CharField()
     events = serializers.CharField()
@@ -172,6 +176,14 @@ class TicketAnswer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
+class InputAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["input"])
+    id = serializers.UUIDField(help_text="For `init_image` or `mask`.")
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
 class ModelAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
@@ -202,7 +214,7 @@ EVENTS: Final = OpenApiResponse(
     description="Server-Sent Events: `status`, `progress`, `preview`, and `done` at the end; `end` with a `reason` "
     "where the stream stops before. A comment every 15 seconds keeps it open.",
 )
-FILE: Final = {
+FILE: Final[Mapping[Any, Any]] = {
     (200, "application/json"): ResultAnswer,
     (200, "image/*"): OpenApiTypes.BINARY,
     (202, "application/json"): OpenApiResponse(ResultAnswer, description="Not finished yet; see Retry-After."),
@@ -255,17 +267,28 @@ describe(
     name="createStreamTicket", tag="events",
 )  # fmt: skip
 describe(
-    streams.GenerationEvents, "get", answers={(200, "text/event-stream"): EVENTS},  # type: ignore[dict-item]
+    streams.GenerationEvents, "get", answers={(200, "text/event-stream"): EVENTS},
     summary="Follow one generation", name="streamGenerationEvents", tag="events",
     parameters=[LAST_EVENT, OpenApiParameter("ticket", str, description="Instead of a token, for browsers.")],
 )  # fmt: skip
 describe(
-    streams.AllEvents, "get", answers={(200, "text/event-stream"): EVENTS},  # type: ignore[dict-item]
+    streams.AllEvents, "get", answers={(200, "text/event-stream"): EVENTS},
     summary="Follow all generations", name="streamEvents", parameters=[LAST_EVENT], tag="events",
 )  # fmt: skip
 describe(
     quotes.QuoteList, "post", takes=quotes.QuoteRequest, answers={200: QuoteAnswer},
     summary="What it would cost, and a promise of it", name="createQuote", tag="generations",
+)  # fmt: skip
+describe(
+    inputs_api.InputList, "post", answers={201: InputAnswer}, summary="Keep a picture to start from",
+    takes={
+        "image/*": OpenApiTypes.BINARY,
+        "multipart/form-data": {
+            "type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}},
+        },
+        "application/json": inputs_api.AddressForm,
+    },
+    name="createInput", tag="generations",
 )  # fmt: skip
 describe(
     catalogue.ModelList, "get", answers={200: ModelsAnswer}, summary="The models you may name",

@@ -48,7 +48,7 @@ class TicketAuthentication(BearerAuthentication):
         word = request.query_params.get("ticket", "")
         if not word:
             return super().authenticate(request)
-        generation_id: UUID = request.parser_context["kwargs"]["generation_id"]  # type: ignore[index]
+        generation_id: UUID = request.parser_context["kwargs"]["generation_id"]
         ticket = tickets.redeem(word, generation_id=generation_id, address=client_address(request._request))
         return Principal(ticket.tenant_id, ticket.key, frozenset({tickets.NEEDS})), ""
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from generation import api, cancel_api, catalogue, console, provenance_api, quotes, streams, tickets
+from generation import api, cancel_api, catalogue, console, inputs_api, provenance_api, quotes, streams, tickets
 from generation.data_policy_api import DataPolicyView
 from generation.media import media
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path("v1/generations/<uuid:generation_id>/tickets", tickets.TicketList.as_view(), name="generation-tickets"),
     path("v1/generations/<uuid:generation_id>/events", streams.GenerationEvents.as_view(), name="generation-events"),
     path("v1/events", streams.AllEvents.as_view(), name="events"),
+    path("v1/inputs", inputs_api.InputList.as_view(), name="inputs"),
     path("v1/quotes", quotes.QuoteList.as_view(), name="quotes"),
     path("v1/provenance", provenance_api.ProvenanceCheck.as_view(), name="provenance"),
     path("v1/provenance/anchors", provenance_api.anchors, name="provenance-anchors"),

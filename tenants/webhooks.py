@@ -92,7 +92,7 @@ def _write(
 
 def default_endpoint(tenant_id: UUID) -> WebhookEndpoint:
     """Whose secret signs what goes to single requests' addresses. Made when it is first needed."""
-    found = WebhookEndpoint.objects.filter(tenant_id=tenant_id, is_default=True).first()
+    found: WebhookEndpoint | None = WebhookEndpoint.objects.filter(tenant_id=tenant_id, is_default=True).first()
     if found is None:
         key = tenant_data_key(Tenant.objects.get(id=tenant_id))
         endpoint_id = new_id()
@@ -105,7 +105,8 @@ def default_endpoint(tenant_id: UUID) -> WebhookEndpoint:
             ],
             ignore_conflicts=True,  # a parallel twin made it
         )  # fmt: skip
-        found = WebhookEndpoint.objects.get(tenant_id=tenant_id, is_default=True)
+        made: WebhookEndpoint = WebhookEndpoint.objects.get(tenant_id=tenant_id, is_default=True)
+        return made
     return found
 
 

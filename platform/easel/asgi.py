@@ -25,7 +25,7 @@ from django.urls import get_resolver
 from easel import exporter
 from easel.bridge import BodyTooLarge, Message, Receive, Scope, Send, WSGIBridge
 from easel.continuation import Continuation, Visit
-from easel.hub import Hub
+from easel.hub import Hub, Kind
 from easel.problems import Problem, as_problem
 from easel.routes import ROUTES, Exchange, Routes
 
@@ -96,7 +96,7 @@ class WaitingRoom:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
-        limits = {"stream": settings.STREAMS_PER_TENANT, "wait": settings.WAITS_PER_TENANT}
+        limits: dict[Kind, int] = {"stream": settings.STREAMS_PER_TENANT, "wait": settings.WAITS_PER_TENANT}
         self.hub = Hub(settings.CACHE_URL, limits=limits, in_thread=self._in_thread)
 
     async def go_on(

@@ -120,7 +120,7 @@ class Hub:
         self._asked: Counter[str] = Counter()  # subscriptions that Valkey has not confirmed yet
         self._pump: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
-        self._log: Redis | None = None
+        self._log: Any = None
         self._stopping = False
 
     async def listen(
@@ -209,7 +209,7 @@ class Hub:
         self._outgoing.put_nowait(command)
 
     async def _run(self) -> None:
-        pool = ConnectionPool.from_url(
+        pool: Any = ConnectionPool.from_url(
             self._url, protocol=2, socket_timeout=None, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )
         connection: AbstractConnection = pool.make_connection()
