@@ -6,7 +6,7 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test check style types imports migrations bench chaos starter deploytools install install-dev
+.PHONY: help up down status reset test soak check style types imports migrations openapi bench chaos starter deploytools install install-dev
 .NOTPARALLEL:
 
 help: ## This list
@@ -32,7 +32,11 @@ reset: ## Delete all data, after asking
 test: install-dev ## All tests, on real services that the suite starts itself
 	@exec $(PY) -m pytest $(ARGS)
 
-check: style types imports migrations ## Style, types, import rules, migrations (make -k check: all of them, whatever fails)
+soak: install-dev ## The long tests: 10,000 billing histories, 10,000 requests made from the API's description
+	EASEL_HISTORIES=$${EASEL_HISTORIES:-10000} $(PY) -m pytest tests/billing/test_any_history.py $(ARGS)
+	EASEL_FUZZ_CASES=$${EASEL_FUZZ_CASES:-10000} $(PY) -m pytest tests/web/test_fuzzed.py $(ARGS)
+
+check: style types imports migrations openapi ## Style, types, import rules, migrations, the API's description (make -k check: all of them, whatever fails)
 
 style: install-dev
 	$(PY) -m ruff check .
@@ -46,6 +50,9 @@ imports: install-dev
 
 migrations: install-dev
 	$(NOWHERE) $(PY) manage.py makemigrations --check --dry-run
+
+openapi: install-dev
+	$(NOWHERE) $(PY) manage.py openapi --check
 
 bench: install-dev ## Measure what the project promises
 	@exec $(PY) -m benchmarks $(ARGS)
