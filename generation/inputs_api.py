@@ -1,24 +1,34 @@
-"""`POST /v1/inputs`: a picture to start from, sent as a file, in a form, or fetched from an address. Its id goes into
-`init_image` or `mask`."""
+"""`POST /v1/inputs`: a picture to start from, sent as a file, in a form, fetched from an address, or uploaded to the store
+before (`POST /v1/uploads`). Its id goes into `init_image` or `mask`."""
 
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any, ClassVar, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from rest_framework import serializers
 from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel import outbound, uploads
+from easel.database import changed
 from easel.fields import StrictForm, StrictString
-from easel.problems import StrictJSONParser, invalid
+from easel.identifiers import new_id
+from easel.problems import Problem, StrictJSONParser, invalid
+from easel.storage import ObjectMissing, storage
 from generation import inputs
 from tenants.authentication import principal_of
+from tenants.scope import tenant_scope
 
 FETCH_SECONDS: Final = 10.0
 REDIRECTS: Final = 3
 FIELD: Final = "file"
+UPLOAD_SECONDS: Final = 900
+# Never adopted: the clock removes what was uploaded within the hour, used or not. What was used is kept as an input.
+_INTEND: Final = "INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)"
 
 
 class FileParser(BaseParser):
@@ -26,12 +36,20 @@ class FileParser(BaseParser):
 
     media_type = "image/*"
 
-    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
         return stream.read()
 
 
-class AddressForm(StrictForm):
-    url = StrictString(max_length=2000, help_text="Where the picture is; no private address.")
+class InputForm(StrictForm):
+    """One of the two."""
+
+    url = StrictString(max_length=2000, required=False, help_text="Where the picture is; no private address.")
+    upload = serializers.UUIDField(required=False, help_text="The id of an upload that was made.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Name either url or upload.", code="required")
+        return attrs
 
 
 class InputList(APIView):
@@ -61,9 +79,42 @@ def _picture(request: Request) -> tuple[bytes, str]:
         return file.read(), FIELD
     if str(request.content_type).startswith("multipart/"):
         raise invalid(FIELD, "required", "Send the picture as the file of this field.")
-    form = AddressForm(data=sent)
+    form = InputForm(data=sent)
     form.is_valid(raise_exception=True)
-    return _fetched(form.validated_data["url"]), "url"
+    if "url" in form.validated_data:
+        return _fetched(form.validated_data["url"]), "url"
+    return _uploaded(principal_of(request).tenant_id, form.validated_data["upload"]), "upload"
+
+
+class UploadList(APIView):
+    scopes: ClassVar = {"POST": "generations:write"}
+
+    def post(self, request: Request) -> Response:
+        """Where to send a file, past us, straight to the store. What nobody names within the hour is removed."""
+        tenant_id, upload_id = principal_of(request).tenant_id, new_id()
+        object_key = _upload_key(tenant_id, upload_id)
+        form = storage().presigned_post(object_key, most_bytes=settings.UPLOAD_MAX_BYTES, seconds=UPLOAD_SECONDS)
+        if form is None:
+            raise Problem("not_found", "The store has no public address here. Send the file to POST /v1/inputs.")
+        with tenant_scope(tenant_id):
+            changed(_INTEND, [new_id(), tenant_id, object_key])
+        expires = datetime.now(UTC) + timedelta(seconds=UPLOAD_SECONDS)
+        told = {
+            "object": "upload", "id": str(upload_id), "url": form[0], "fields": form[1],
+            "most_bytes": settings.UPLOAD_MAX_BYTES, "expires_at": expires.isoformat().replace("+00:00", "Z"),
+        }  # fmt: skip
+        return Response(told, status=201, headers={"Cache-Control": "no-store"})
+
+
+def _uploaded(tenant_id: UUID, upload_id: UUID) -> bytes:
+    try:
+        return storage().get(_upload_key(tenant_id, upload_id))
+    except ObjectMissing as error:
+        raise invalid("upload", "not_uploaded", "Nothing was uploaded under this id.") from error
+
+
+def _upload_key(tenant_id: UUID, upload_id: UUID) -> str:
+    return f"t/{tenant_id}/u/{upload_id}"
 
 
 def _fetched(url: str) -> bytes:

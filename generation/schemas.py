@@ -184,6 +184,15 @@ class InputAnswer(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
 
 
+class UploadAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["upload"])
+    id = serializers.UUIDField(help_text="For `upload` of POST /v1/inputs.")
+    url = serializers.CharField(help_text="POST a form there: `fields`, and then `file`.")
+    fields = serializers.DictField(child=serializers.CharField())
+    most_bytes = serializers.IntegerField()
+    expires_at = serializers.DateTimeField()
+
+
 class ModelAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
@@ -286,9 +295,13 @@ describe(
         "multipart/form-data": {
             "type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}},
         },
-        "application/json": inputs_api.AddressForm,
+        "application/json": inputs_api.InputForm,
     },
     name="createInput", tag="generations",
+)  # fmt: skip
+describe(
+    inputs_api.UploadList, "post", answers={201: UploadAnswer}, summary="Where to upload a file, past the API",
+    also=(404,), name="createUpload", tag="generations",
 )  # fmt: skip
 describe(
     catalogue.ModelList, "get", answers={200: ModelsAnswer}, summary="The models you may name",

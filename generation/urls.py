@@ -16,6 +16,7 @@ urlpatterns = [
     path("v1/generations/<uuid:generation_id>/tickets", tickets.TicketList.as_view(), name="generation-tickets"),
     path("v1/generations/<uuid:generation_id>/events", streams.GenerationEvents.as_view(), name="generation-events"),
     path("v1/events", streams.AllEvents.as_view(), name="events"),
+    path("v1/uploads", inputs_api.UploadList.as_view(), name="uploads"),
     path("v1/inputs", inputs_api.InputList.as_view(), name="inputs"),
     path("v1/quotes", quotes.QuoteList.as_view(), name="quotes"),
     path("v1/provenance", provenance_api.ProvenanceCheck.as_view(), name="provenance"),

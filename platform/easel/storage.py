@@ -108,6 +108,10 @@ class Storage(Protocol):
     def presigned_get(self, key: str, seconds: int) -> str | None:
         """A URL anybody can read for so long; None without a public endpoint: then Easel streams it."""
 
+    def presigned_post(self, key: str, *, most_bytes: int, seconds: int) -> tuple[str, dict[str, str]] | None:
+        """An address and form fields by which anybody can put one object of at most so many bytes there; None without
+        a public endpoint. The store itself refuses more."""
+
     def check(self) -> None:
         """Write and read a small object, with a short time-out; raises what hinders it."""
 
@@ -175,6 +179,14 @@ class S3Storage:
             raise ValueError(f"A signed URL lives from 1 to {LONGEST_URL_SECONDS} seconds, not {seconds}.")
         parameters = {"Bucket": self.bucket, "Key": key}
         return self._public_client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def presigned_post(self, key: str, *, most_bytes: int, seconds: int) -> tuple[str, dict[str, str]] | None:
+        if not self._public_endpoint:
+            return None
+        form = self._public_client.generate_presigned_post(
+            self.bucket, key, Conditions=[["content-length-range", 1, most_bytes]], ExpiresIn=seconds
+        )
+        return form["url"], form["fields"]
 
     def check(self) -> None:
         with _errors("probe", PROBE_KEY):
@@ -262,6 +274,9 @@ class MemoryStorage:
         return ObjectHead(size=len(data), content_type=content_type, etag=hashlib.sha256(data).hexdigest())
 
     def presigned_get(self, key: str, seconds: int) -> str | None:
+        return None
+
+    def presigned_post(self, key: str, *, most_bytes: int, seconds: int) -> tuple[str, dict[str, str]] | None:
         return None
 
     def check(self) -> None:

@@ -3,11 +3,14 @@
 import io
 from typing import Any
 
+import httpx
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import override_settings
 from PIL import Image
 
+from easel.storage import storage
 from tests.cast import Customer, make_customer
 from tests.generation.conftest import Workshop
 from tests.web.receiver import answering, receiver
@@ -41,8 +44,10 @@ def test_every_way_leads_to_the_same_input_and_a_generation_takes_it(ada: Custom
         ({"url": "http://169.254.169.254/latest"}, "url", "refused_address"),
         ({"url": "gopher://example.org"}, "url", "refused_address"),
         ({"url": 5}, "url", "invalid"),
-        ({}, "url", "required"),
-        ({"file": "x"}, "url", "required"),
+        ({}, "", "required"),
+        ({"file": "x"}, "file", "unknown_field"),
+        ({"upload": "0193a3c0-0000-7000-8000-000000000000"}, "upload", "not_uploaded"),
+        ({"upload": "x"}, "upload", "invalid"),
         ([], "", "invalid"),
     ],
 )
@@ -72,6 +77,32 @@ def test_what_is_no_picture_is_refused(ada: Customer, body: bytes) -> None:
 def test_a_form_without_the_file_is_named(ada: Customer) -> None:
     answer = ada.client().post("/v1/inputs", {"other": "x"}, format="multipart")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "file")
+
+
+@pytest.fixture
+def public_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store, as if its address were public."""
+    monkeypatch.setattr(storage(), "_public_endpoint", settings.S3["endpoint"])
+    monkeypatch.setitem(storage().__dict__, "_public_client", storage()._client)  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("public_store")
+def test_a_file_goes_straight_to_the_store_and_no_larger_than_it_may(ada: Customer, bob: Customer) -> None:
+    with override_settings(UPLOAD_MAX_BYTES=2_000):
+        upload = ada.client().post("/v1/uploads", {}, format="json").json()
+    too_large = httpx.post(upload["url"], data=upload["fields"], files={"file": b"x" * 2_001})
+    assert too_large.status_code in {400, 403}
+    sent = httpx.post(upload["url"], data=upload["fields"], files={"file": picture()})
+    assert sent.status_code in {200, 201, 204}, sent.text
+    kept = ada.client().post("/v1/inputs", {"upload": upload["id"]}, format="json")
+    assert (kept.status_code, kept.json()["width"]) == (201, 64)
+    foreign = bob.client().post("/v1/inputs", {"upload": upload["id"]}, format="json")
+    assert foreign.json()["errors"][0]["code"] == "not_uploaded"
+
+
+def test_without_a_public_store_files_are_sent_here(ada: Customer) -> None:
+    answer = ada.client().post("/v1/uploads", {}, format="json")
+    assert (answer.status_code, "/v1/inputs" in answer.json()["detail"]) == (404, True)
 
 
 def test_it_needs_the_scope_to_write() -> None:

@@ -1,0 +1,69 @@
+"""How many statements each read takes, however much there is to read. A new one needs a row here."""
+
+import pytest
+
+from easel import openapi
+from tests.cast import Customer
+from tests.counting import queries
+from tests.generation.conftest import make_workshop
+
+# The scope's set_config is one of them; BEGIN and COMMIT are not.
+MOST = {
+    "/v1/account": 10,
+    "/v1/allowances": 3,
+    "/v1/audit": 3,
+    "/v1/audit/verification": 5,
+    "/v1/data-policy": 4,
+    "/v1/events": 0,
+    "/v1/generations": 3,
+    "/v1/generations/result/{generation_id}": 3,
+    "/v1/generations/status/{generation_id}": 2,
+    "/v1/generations/{generation_id}": 3,
+    "/v1/generations/{generation_id}/events": 2,
+    "/v1/keys": 2,
+    "/v1/keys/{public_id}": 2,
+    "/v1/models": 2,
+    "/v1/samplers": 0,
+    "/v1/usage": 3,
+    "/v1/webhooks": 2,
+    "/v1/webhooks/default/deliveries": 3,
+    "/v1/webhooks/default/secret": 2,
+    "/v1/webhooks/{endpoint_id}": 2,
+    "/v1/webhooks/{endpoint_id}/deliveries": 3,
+}
+STREAMED = {"/v1/audit/export"}  # as many as it has parts
+ELSEWHERE = {"/v1/models/{name}/sample", "/v1/provenance/anchors"}  # files of the machine
+SUBMIT = 14
+
+
+def reads() -> set[str]:
+    return {path for path, item in openapi.document()["paths"].items() if path.startswith("/v1/") and "get" in item}
+
+
+def test_every_read_has_a_row() -> None:
+    assert reads() == MOST.keys() | STREAMED | ELSEWHERE
+
+
+@pytest.mark.parametrize("path", MOST)
+def test_a_read_takes_few_statements_however_much_there_is(ada: Customer, path: str) -> None:
+    client, workshop = ada.client(), make_workshop("nowhere")
+    endpoint = {"url": "https://93.184.215.14/hook", "events": ["balance.low"]}
+    for _ in range(4):
+        generation = workshop.submit(ada)
+        hook = client.post("/v1/webhooks", endpoint, format="json").json()["id"]
+        client.post(f"/v1/webhooks/{hook}/test", format="json")
+    client.get("/v1/webhooks/default/secret")
+    filled = path.format(generation_id=generation, public_id=ada.key.public_id, endpoint_id=hook)
+    client.get(filled)  # what is remembered for a few seconds
+    with queries() as statements:
+        answer = client.get(filled)
+    assert answer.status_code in {200, 202}, answer.content
+    assert len(statements) <= MOST[path], statements
+
+
+def test_a_submission_takes_few_statements(ada: Customer) -> None:
+    workshop = make_workshop("nowhere")
+    workshop.submit(ada)
+    with queries() as statements:
+        workshop.submit(ada)
+    assert len(statements) <= SUBMIT, statements
