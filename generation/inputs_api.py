@@ -1,5 +1,5 @@
-"""`POST /v1/inputs`: a picture to start from, sent as a file, in a form, fetched from an address, or uploaded to the store
-before (`POST /v1/uploads`). Its id goes into `init_image` or `mask`."""
+"""`POST /v1/inputs`: a picture to start from, sent as a file, in a form, fetched from an address, or uploaded to the
+store before (`POST /v1/uploads`). Its id goes into `init_image` or `mask`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, ClassVar, Final
