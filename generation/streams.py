@@ -38,7 +38,8 @@ class EventStreamRenderer(BaseRenderer):
     render_style = "binary"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return b"".join(news.frame for news in data)
+        """Never empty: an answer without a body would have no type."""
+        return b"".join([b": how things stand\n\n", *(news.frame for news in data)])
 
 
 class TicketAuthentication(BearerAuthentication):

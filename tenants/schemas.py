@@ -167,6 +167,10 @@ _WEBHOOKS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
         "answers": {202: OpenApiResponse(DeliveryAnswer)}, "summary": "Send it again", "name": "redeliverWebhook",
     }),
 ]  # fmt: skip
+_FILES: Final[dict[Any, Any]] = {
+    (200, "application/json"): {"type": "array", "items": {"type": "object"}},
+    (200, "text/csv"): OpenApiTypes.STR,
+}
 _AUDIT: Final[list[tuple[Any, str, dict[str, Any]]]] = [
     (audit_pages.AuditLog, "get", {
         "answers": {200: AuditAnswer}, "also": (400,), "summary": "The audit log, newest first", "name": "listAudit",
@@ -176,7 +180,7 @@ _AUDIT: Final[list[tuple[Any, str, dict[str, Any]]]] = [
         ],
     }),
     (audit_pages.AuditExport, "get", {
-        "answers": {(200, "application/json"): OpenApiTypes.STR, (200, "text/csv"): OpenApiTypes.STR}, "also": (400,),
+        "answers": _FILES, "also": (400,),
         "summary": "All of it as a file", "name": "exportAudit",
         "parameters": [OpenApiParameter("as", str, enum=["csv", "json"])],
     }),

@@ -97,6 +97,7 @@ def test_the_accounts_stream_tells_of_all_its_generations_and_of_nobody_elses(
     ada: Customer, bob: Customer, workshop: Workshop, port: int
 ) -> None:
     answer = stream(port, ada)
+    assert answer.headers["Content-Type"] == "text/event-stream"
     found = read(answer)
     workshop.submit(bob)
     mine = [workshop.submit(ada) for _ in range(2)]

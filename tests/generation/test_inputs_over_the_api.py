@@ -48,7 +48,7 @@ def test_every_way_leads_to_the_same_input_and_a_generation_takes_it(ada: Custom
         ({"file": "x"}, "file", "unknown_field"),
         ({"upload": "0193a3c0-0000-7000-8000-000000000000"}, "upload", "not_uploaded"),
         ({"upload": "x"}, "upload", "invalid"),
-        ([], "", "invalid"),
+        ([], "", "not_an_object"),
     ],
 )
 def test_a_bad_address_is_named(ada: Customer, sent: Any, field: str, code: str) -> None:
