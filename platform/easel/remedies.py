@@ -16,6 +16,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "spend_cap_reached": "Wait for the next month (UTC), or have the cap raised.",
     "insufficient_scope": "Use an API key that has the scope which the challenge names.",
     "address_not_allowed": "Call from a network that the key's list allows, or change the list.",
+    "role_not_allowed": "Your role in this workspace does not allow it. Ask an owner or admin.",
     "tenant_suspended": "The account is suspended. Ask the platform's staff.",
     "not_found": "There is nothing at this address, or it is not yours. The two look the same.",
     "method_not_allowed": "Allow names the methods of this address.",

@@ -38,6 +38,8 @@ ANY = "0193a3c0-0000-7000-8000-000000000000"
         ("post", "/v1/generations", {}, b'{"prompt": "\xff"}', 400, "invalid_request"),
         ("post", "/v1/generations", {}, '{"prompt": NaN}', 400, "invalid_request"),
         ("post", "/v1/webhooks", {}, '{"url": "x"}', 400, "invalid_request"),
+        ("get", "/v1/generations?model=a%00b", {}, None, 400, "invalid_request"),
+        ("get", "/v1/allowances?x=%00", {}, None, 400, "invalid_request"),
         ("get", "/v1/usage?from=yesterday", {}, None, 400, "invalid_request"),
         ("get", "/v1/generations?limit=many", {}, None, 400, "invalid_request"),
     ],

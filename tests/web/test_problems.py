@@ -21,7 +21,7 @@ CONTRACT = {
     400: {"invalid_request"},
     401: {"token_missing", "token_invalid", "token_expired", "token_replayed", "key_revoked"},
     402: {"insufficient_credits", "spend_cap_reached"},
-    403: {"insufficient_scope", "tenant_suspended"},
+    403: {"insufficient_scope", "role_not_allowed", "tenant_suspended"},
     404: {"not_found"},
     405: {"method_not_allowed"},
     406: {"not_acceptable"},

@@ -12,6 +12,6 @@ def add_pool(apps, editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("generation", "0009_protect_certificates")]
+    dependencies = [("generation", "0010_routes")]
 
     operations = [migrations.RunPython(add_pool, migrations.RunPython.noop)]
