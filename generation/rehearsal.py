@@ -53,7 +53,7 @@ UPDATE generation_generation SET status = %(status)s, error_code = %(code)s, err
     started_at = coalesce(started_at, now()), finished_at = now(), steps_run = %(steps)s, model_version = 'test',
     timings = jsonb_build_object('queued_seconds', 0, 'drawing_seconds', 0,
         'total_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3))
-WHERE id = %(id)s AND status IN ('queued', 'running') AND erased_at IS NULL
+WHERE id = %(id)s AND status IN ('queued', 'running')
 """
 _BEGIN: Final = """
 UPDATE generation_generation SET status = 'running', started_at = now() WHERE id = %s AND status = 'queued'
