@@ -344,7 +344,7 @@ def _pictures() -> dict[str, Any]:
                     "200": {"description": "The file.", "content": binary},
                     "206": {"description": "The range that was asked for.", "content": binary},
                     "302": {"description": "It is at the store."},
-                    **{str(status): problem(status) for status in (404, 416, 500, 503)},
+                    **{str(status): problem(status) for status in (400, 404, 416, 500, 503)},
                 },
             }
         },
@@ -359,6 +359,7 @@ def _pictures() -> dict[str, Any]:
                         "description": "PEM.",
                         "content": {"application/x-pem-file": {"schema": {"type": "string"}}},
                     },
+                    "400": problem(400),
                     "500": problem(500),
                 },
             }

@@ -238,7 +238,8 @@ def _oauth() -> Document:
                     "200": {
                         "description": "Its metadata.",
                         "content": {"application/json": {"schema": {"type": "object"}}},
-                    }
+                    },
+                    "400": problem(400),
                 },
             }
         },

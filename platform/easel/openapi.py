@@ -24,8 +24,8 @@ from easel.problems import KINDS, MEDIA_TYPE
 Document = dict[str, Any]
 
 # The errors that any call with a token can come to, whatever it does.
-ALWAYS: Final = (401, 403, 406, 429, 500, 503)
-WITH_BODY: Final = (400, 413, 415)
+ALWAYS: Final = (400, 401, 403, 406, 429, 500, 503)
+WITH_BODY: Final = (413, 415)
 BODIES: Final = {"POST", "PUT", "PATCH"}
 
 PROBLEM: Final[Document] = {

@@ -12,6 +12,6 @@ def add_pool(apps, editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("generation", "0010_routes")]
+    dependencies = [("generation", "0012_count_waiting_work")]
 
     operations = [migrations.RunPython(add_pool, migrations.RunPython.noop)]
