@@ -6,7 +6,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import alerts, duties, opening, telling  # noqa: F401  registers the clock's duties
-        from tenants.lifecycle import on_created
+        from tenants.lifecycle import keep_books, on_created
 
         on_created(opening.open_account)
         alerts.on_alert(telling.tell)
+        books = ("wallet", "lot", "hold", "pin", "entry", "usage", "tally", "subscription")
+        keep_books(*(f"billing_{table}" for table in books))

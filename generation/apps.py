@@ -6,6 +6,15 @@ class GenerationConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import plans
-        from generation import duties, flows, inputs, queue_watch, rehearsal  # noqa: F401  registers the clock's duties
+        from generation import (  # noqa: F401  the clock's duties register themselves
+            duties,
+            flows,
+            inputs,
+            queue_watch,
+            rehearsal,
+            retention,
+            rights,
+        )
 
         plans.on_changed(flows.apply_limits)
+        rights.register()

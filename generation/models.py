@@ -44,6 +44,8 @@ class PoolTime(models.Model):
 class Model(models.Model):
     """A checkpoint that Easel serves: a local folder or a hub id. Without a tenant it is everybody's."""
 
+    erased_with_tenant = True
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True)
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT)

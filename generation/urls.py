@@ -3,6 +3,7 @@ from django.urls import path
 from generation import api, cancel_api, catalogue, console, inputs_api, provenance_api, quotes, streams, tickets
 from generation.data_policy_api import DataPolicyView
 from generation.media import media
+from generation.search import Search
 
 urlpatterns = [
     *console.urlpatterns,
@@ -10,6 +11,7 @@ urlpatterns = [
     path("v1/generations", api.GenerationList.as_view(), name="generations"),
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
     path("v1/generations/<uuid:generation_id>/cancel", cancel_api.CancelOne.as_view(), name="generation-cancel"),
+    path("v1/generations/search", Search.as_view(), name="generations-search"),
     path("v1/generations/cancel", cancel_api.CancelMany.as_view(), name="generations-cancel"),
     path("v1/generations/status/<uuid:generation_id>", api.GenerationStatus.as_view(), name="generation-status"),
     path("v1/generations/result/<uuid:generation_id>", api.GenerationResult.as_view(), name="generation-result"),

@@ -6,6 +6,7 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from easel import hub
-        from tenants import delivery, founding, keys, replay  # noqa: F401  register their duties
+        from tenants import delivery, founding, keys, replay, sealed_columns  # noqa: F401  register their duties
 
         hub.on_check(keys.refused)
+        sealed_columns.register_own()

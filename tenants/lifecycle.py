@@ -11,6 +11,9 @@ from easel.identifiers import new_id
 from tenants.models import Member, Tenant, User
 
 _when_created: list[Callable[[Tenant], None]] = []
+_when_erasing: list[Callable[[UUID], None]] = []
+_books: set[str] = set()
+_readers: list[Callable[[UUID, str], bytes]] = []
 
 
 def on_created(act: Callable[[Tenant], None]) -> Callable[[Tenant], None]:
@@ -18,6 +21,37 @@ def on_created(act: Callable[[Tenant], None]) -> Callable[[Tenant], None]:
     if act not in _when_created:
         _when_created.append(act)
     return act
+
+
+def on_erasing(act: Callable[[UUID], None]) -> Callable[[UUID], None]:
+    """Register what an upper app stops or gives back before a tenant is erased. It may be called more than once."""
+    if act not in _when_erasing:
+        _when_erasing.append(act)
+    return act
+
+
+def erasing(tenant_id: UUID) -> None:
+    for act in _when_erasing:
+        act(tenant_id)
+
+
+def read_objects_with(read: Callable[[UUID, str], bytes]) -> None:
+    """Register how an object of a tenant is read in clear, by its key."""
+    _readers[:] = [read]
+
+
+def read_object(tenant_id: UUID, object_key: str) -> bytes:
+    """An object as its tenant would get it. Needs the platform role. Raises storage errors, TamperedSeal."""
+    return _readers[0](tenant_id, object_key)
+
+
+def keep_books(*tables: str) -> None:
+    """Register tables of tenants that outlive an erasure: they hold amounts and times, never what was drawn."""
+    _books.update(tables)
+
+
+def books() -> set[str]:
+    return set(_books)
 
 
 def create_tenant(*, name: str, owner: User | None = None, slug: str = "") -> Tenant:

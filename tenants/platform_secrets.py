@@ -10,6 +10,7 @@ from collections.abc import Callable
 from easel.crypto import KEY_BYTES, DataKey, TamperedSeal, open_data_key, open_sealed, seal, seal_data_key
 from easel.database import changed, platform_role, rows
 from easel.identifiers import new_id
+from easel.key_providers import KeyProvider
 
 
 def platform_secret(name: str, make: Callable[[], bytes]) -> bytes:
@@ -38,10 +39,10 @@ def replace_platform_secret(name: str, value: bytes) -> None:
         )
 
 
-def sealed_anew(sealed: bytes, version: int) -> tuple[bytes, int]:
-    """The same row's content under the newest platform key."""
+def sealed_anew(sealed: bytes, version: int, *, holder: KeyProvider | None = None) -> tuple[bytes, int]:
+    """The same row's content under the newest platform key; `holder` is who opens it, if not the settings' provider."""
     wrapped, body = _parts(sealed)
-    again, newest = seal_data_key(open_data_key(wrapped, version))
+    again, newest = seal_data_key(open_data_key(wrapped, version, holder=holder))
     return len(again).to_bytes(2, "big") + again + body, newest
 
 

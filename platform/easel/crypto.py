@@ -199,11 +199,12 @@ def seal_data_key(key: DataKey) -> tuple[bytes, int]:
     return provider().seal(key.packed)
 
 
-def open_data_key(sealed: bytes | memoryview, version: int) -> DataKey:
-    """The data key behind what `seal_data_key` gave out. The last thousand stay open in memory."""
+def open_data_key(sealed: bytes | memoryview, version: int, *, holder: "KeyProvider | None" = None) -> DataKey:
+    """The data key behind what `seal_data_key` gave out. The last thousand stay open in memory. `holder` stands in for
+    the provider that the settings name: a backup may come from a place with another platform key."""
     if not sealed:
         raise KeyDestroyed("This tenant was erased, and its data key with it.")
-    return _open_data_key(provider(), bytes(sealed), version)
+    return _open_data_key(holder or provider(), bytes(sealed), version)
 
 
 def fingerprint(key: DataKey, data: bytes) -> bytes:

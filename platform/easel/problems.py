@@ -40,6 +40,7 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "invalid_request": Kind(400, "The request is not valid"),
+    "sealed_invalid": Kind(400, "The sealed request does not open"),
     "token_missing": Kind(401, "An access token is needed"),
     "token_invalid": Kind(401, "The access token is not valid"),
     "token_expired": Kind(401, "The access token has expired"),
@@ -56,6 +57,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not_acceptable": Kind(406, "No representation that the client accepts"),
     "idempotency_conflict": Kind(409, "The idempotency key belongs to another request"),
     "already_finished": Kind(409, "Already finished"),
+    "sealed_replayed": Kind(409, "The sealed request was received before"),
     "body_too_large": Kind(413, "The body is too large"),
     "range_not_satisfiable": Kind(416, "The file has no such range"),
     "unsupported_media_type": Kind(415, "The media type is not supported"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import boto3
 from botocore.config import Config
@@ -206,6 +206,24 @@ class S3Storage:
                 "BucketAlreadyExists",
             }:
                 raise
+
+    def set_lifecycle(self, *, prefix: str, expire_days: int | None) -> list[str]:
+        """What the store clears away by itself under a prefix. Returns the rules' names; they replace all others."""
+        rules: list[Any] = [
+            {
+                "ID": "easel-leftovers",
+                "Status": "Enabled",
+                "Filter": {"Prefix": prefix},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+            }
+        ]
+        if expire_days is not None:
+            rule = {"ID": "easel-retention", "Status": "Enabled", "Filter": {"Prefix": prefix}}
+            rules.append({**rule, "Expiration": {"Days": expire_days}})
+        with _errors("set the lifecycle of", self.bucket):
+            self._client.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": rules})
+        return [str(rule["ID"]) for rule in rules]
 
     @cached_property
     def _client(self) -> "S3Client":

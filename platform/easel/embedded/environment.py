@@ -53,6 +53,7 @@ def environment_of(process: str, *, var: Var, credentials: Credentials, ports: P
         environment["PROMETHEUS_MULTIPROC_DIR"] = str(var.run / "metrics-web")
     if process == "manage":
         environment["EASEL_OWNER_DATABASE_URL"] = postgres.url(roles.OWNER, credentials.owner)
+        environment["EASEL_BACKUP_DATABASE_URL"] = postgres.url(roles.BACKUP, credentials.backup)
     return environment
 
 

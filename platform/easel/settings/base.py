@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.sealed_calls.SealAnswers",  # innermost: nothing but the view sees the answer in clear
 ]
 ROOT_URLCONF = "easel.staff_urls" if PROCESS == "staff" else "easel.urls"
 APPEND_SLASH = False
@@ -84,6 +85,9 @@ _databases = {
     "platform": environment.database("EASEL_PLATFORM_DATABASE_URL", pool_size=_pool),
     "owner": environment.database("EASEL_OWNER_DATABASE_URL", pool_size=0),
 }
+# For `manage.py backup` and `restore` alone: they run Postgres's own programs.
+BACKUP_DATABASE = environment.database("EASEL_BACKUP_DATABASE_URL", pool_size=0)
+POSTGRES_PROGRAMS = environment.text("EASEL_POSTGRES_PROGRAMS", "")  # their folder; empty: make up's, or the PATH's
 DATABASES = {alias: config for alias, config in _databases.items() if config is not None}
 DATABASES.setdefault("default", {"ENGINE": "django.db.backends.dummy"})
 DATABASE_ROUTERS = ["easel.database.AmbientRole"]
@@ -121,6 +125,8 @@ MEDIA_URL_SECONDS = environment.number("EASEL_MEDIA_URL_SECONDS", 3600)
 KEY_PROVIDER = environment.text("EASEL_KEY_PROVIDER", "environment")  # or file, kms: who seals the tenants' data keys
 PLATFORM_KEYS = environment.words("EASEL_PLATFORM_KEYS")
 PLATFORM_KEYS_FILE = environment.text("EASEL_PLATFORM_KEYS_FILE", "")
+# Where the tenants' data keys are kept for restoring: apart from the backups, which hold none.
+KEY_ESCROW = environment.text("EASEL_KEY_ESCROW", str(VAR_DIR / "config" / "keys.escrow"))
 KMS_KEYS = environment.words("EASEL_KMS_KEYS")
 KMS_ENDPOINT = environment.text("EASEL_KMS_ENDPOINT", "")
 KMS_REGION = environment.text("EASEL_KMS_REGION", "us-east-1")
@@ -175,7 +181,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["easel.problems.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["easel.problems.StrictJSONParser", "tenants.sealed_calls.SealedParser"],
     "DEFAULT_THROTTLE_CLASSES": ["billing.throttling.PlanThrottle"],
     "EXCEPTION_HANDLER": "easel.problems.answer",
     "DEFAULT_SCHEMA_CLASS": "easel.openapi.Schema",

@@ -1,0 +1,38 @@
+"""How long images and prompts are kept: as the tenant wishes, and never longer than its plan says."""
+
+from typing import Final
+
+import structlog
+
+from easel.clock import duty
+from easel.database import rows
+from generation import erasure
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 500
+
+# Counted from the end of the work, so that nothing expires while it is drawn or waits for staff.
+_EXPIRED: Final = """
+SELECT g.tenant_id, g.id FROM billing_subscription s
+JOIN billing_planversion v ON v.id = s.version_id
+LEFT JOIN tenants_datapolicy p ON p.tenant_id = s.tenant_id
+JOIN generation_generation g ON g.tenant_id = s.tenant_id
+WHERE s.ended_at IS NULL AND g.erased_at IS NULL
+    AND g.status IN ('completed', 'failed', 'canceled', 'rejected')
+    AND g.finished_at < now() - make_interval(days => least(coalesce(p.retention_days, v.retention_days),
+        v.retention_days)::int)
+ORDER BY g.id LIMIT %s
+"""
+
+
+@duty("erase_what_expired", every=600.0)
+def erase_what_expired() -> int:
+    """Erases the words and images of what is older than its tenant's retention; the row stays for the books."""
+    count = 0
+    while expired := rows(_EXPIRED, [BATCH]):
+        done = sum(erasure.erase(tenant_id, generation_id) for tenant_id, generation_id in expired)
+        count += done
+        if done < len(expired):  # somebody else is at it; the next round sees what is left
+            break
+    return count

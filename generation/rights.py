@@ -1,0 +1,52 @@
+"""What this app does when a tenant is erased or exported, and which of its columns are sealed."""
+
+import time
+from typing import Final
+from uuid import UUID
+
+from easel.database import rows
+from easel.storage import storage
+from generation import cancel, sealed_images
+from generation.models import Image
+from tenants import keys, lifecycle
+from tenants.sealed_columns import SealedColumn, sealed_column
+
+PATIENCE_SECONDS: Final = 120.0  # for what is being drawn to come to its end
+
+
+class StillDrawing(Exception):
+    """Work of the tenant has not ended yet. Asking again later goes on from here."""
+
+
+def register() -> None:
+    lifecycle.on_erasing(stop_everything)
+    lifecycle.read_objects_with(read_object)
+    for column in ("prompt", "negative_prompt"):
+        sealed_column(SealedColumn("generation_generation", f"{column}_sealed", f"generation.{column}:".encode()))
+    sealed_column(
+        SealedColumn("generation_image", "key_sealed", sealed_images.CONTEXT, bound_to="object_key", secret=True)
+    )
+
+
+def stop_everything(tenant_id: UUID) -> None:
+    """Cancel what waits and what is drawn, and wait for its end: a worker that came home later would leave a picture
+    behind that no row knows of. What processes remember of the tenant's keys has to pass first."""
+    time.sleep(keys.REMEMBER_SECONDS)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        cancel.cancel_many(tenant_id, cancel.Filter())
+        ((unfinished,),) = rows(
+            "SELECT count(*) FROM generation_generation WHERE tenant_id = %s AND status IN ('queued', 'running')",
+            [tenant_id],
+        )
+        if not unfinished:
+            return
+        if time.monotonic() > deadline:
+            raise StillDrawing(f"{unfinished} generations have not ended. Is a worker or the clock running? Try again.")
+        time.sleep(0.5)
+
+
+def read_object(tenant_id: UUID, object_key: str) -> bytes:
+    image = Image.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
+    used = None if image is None else sealed_images.opened(image, keys.data_key_of(tenant_id))
+    return b"".join(sealed_images.contents(storage(), object_key, used))

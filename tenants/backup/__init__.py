@@ -1,0 +1,1 @@
+"""Backups of Postgres and the object store, and the way back."""

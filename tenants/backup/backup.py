@@ -1,0 +1,156 @@
+"""`manage.py backup FOLDER`: Postgres and the objects, sealed, without any key that opens them.
+
+    FOLDER/<time>/manifest.json    what there is; the backup's own key, sealed by the platform key
+    FOLDER/<time>/database         pg_dump's custom format, without the rows of tenants_tenant
+    FOLDER/<time>/tenants          those rows, without their data keys
+    FOLDER/<time>/objects          the list of objects that belong to this backup
+    FOLDER/objects/…               the objects, shared by all backups in the folder
+
+The backup's own files are sealed under a key of its own; an object under its tenant's data key, which is in no backup:
+it is in the database and in the key escrow. So an erased tenant's objects, prompts and secrets stay closed in every
+backup that was ever made.
+
+An interrupted backup leaves a folder `<time>.partial` that the next one removes; what it copied is not copied again.
+"""
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from easel import __version__, roles
+from easel.crypto import DataKey, KeyDestroyed, new_data_key
+from easel.database import rows
+from easel.storage import ObjectMissing, storage
+from tenants import escrow
+from tenants.backup import closed_file, postgres
+from tenants.backup.manifest import Manifest
+from tenants.keys import data_key_of
+
+PREFIX: Final = "t/"
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """An object that belongs to the backup."""
+
+    key: str
+    content_type: str
+
+
+def backup(folder: Path, *, report: Report = lambda _: None) -> Path:
+    """Returns the folder of this backup. Needs the platform role, outside of a transaction."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.glob("*.partial"):
+        shutil.rmtree(left)
+    added = escrow.collect()  # before the dump: what it holds must be openable
+    report(f"key escrow {escrow.path()}: {added} new keys")
+    made_at = datetime.now(UTC)
+    place = folder / f"{made_at:%Y%m%dT%H%M%SZ}.partial"
+    place.mkdir(mode=0o700)
+    key, sealed, version = new_data_key()
+    files, tenants, functions = _database(place, key)
+    report(f"database: {sum(file['size'] for file in files.values())} bytes")
+    copied = list(_objects(folder, report))
+    lines = (json.dumps([each.key, each.content_type]).encode() + b"\n" for each in copied)
+    files["objects"] = _described(closed_file.write(place / "objects", lines, key=key, name="objects"))
+    manifest = Manifest(
+        made_at=made_at.isoformat(), easel=__version__, platform_key_version=version,
+        key=base64.b64encode(sealed).decode(), tenants=tenants, functions=functions,
+        objects=len(copied), files=files,
+    )  # fmt: skip
+    manifest.write(place, key)
+    return place.rename(place.with_suffix(""))
+
+
+def _database(place: Path, key: DataKey) -> tuple[dict[str, dict[str, Any]], int, list[str]]:
+    """Both files show the same moment."""
+    with postgres.connect(postgres.dumper()) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        ((snapshot,),) = connection.execute("SELECT pg_export_snapshot()").fetchall()
+        dump = [postgres.program("pg_dump"), "--format=custom", f"--snapshot={snapshot}", "--no-comments"]
+        dump.append("--exclude-table-data=tenants_tenant")
+        pieces = postgres.output(dump, postgres.dumper())
+        files = {"database": _described(closed_file.write(place / "database", pieces, key=key, name="database"))}
+        ((tenants,),) = connection.execute("SELECT count(*) FROM tenants_tenant").fetchall()
+        tenant_rows = _tenant_rows(connection)
+        files["tenants"] = _described(closed_file.write(place / "tenants", tenant_rows, key=key, name="tenants"))
+        functions = connection.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+            "AND proowner = %s::regrole ORDER BY 1",
+            [roles.PLATFORM],
+        ).fetchall()
+    return files, int(tenants), [name for (name,) in functions]
+
+
+def _tenant_rows(connection: psycopg.Connection) -> Iterator[bytes]:
+    """A line with the columns, then COPY's text. Columns come and go; the key is the one that never comes along."""
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'tenants_tenant'::regclass AND attnum > 0 "
+        "AND NOT attisdropped AND attgenerated = '' ORDER BY attnum"
+    ).fetchall()
+    columns = [name for (name,) in found]
+    yield json.dumps(columns).encode() + b"\n"
+    chosen = sql.SQL(", ").join(
+        sql.SQL("''::bytea") if name == "data_key" else sql.Identifier(name) for name in columns
+    )
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(sql.SQL("COPY (SELECT {} FROM tenants_tenant ORDER BY id) TO STDOUT").format(chosen)) as copy,
+    ):
+        for piece in copy:
+            yield bytes(piece)
+
+
+def _objects(folder: Path, report: Report) -> Iterator[Copied]:
+    """Listed after the dump: whatever the dump refers to was there by then, or has been erased since."""
+    store, keys, new = storage(), dict[UUID, DataKey | None](), 0
+    for object_key in store.keys(PREFIX):
+        tenant_id = UUID(object_key.split("/", 2)[1])
+        if tenant_id not in keys:
+            keys[tenant_id] = _living_key(tenant_id)
+        key = keys[tenant_id]
+        if key is None:
+            continue
+        try:
+            head = store.head(object_key)
+            file = folder / "objects" / object_key
+            if not file.exists():
+                closed_file.write(file, store.stream(object_key), key=key, name=object_key)
+                new += 1
+        except ObjectMissing:
+            continue  # erased since it was listed
+        yield Copied(object_key, head.content_type)
+    report(f"objects: {new} new")
+
+
+def _living_key(tenant_id: UUID) -> DataKey | None:
+    try:
+        return data_key_of(tenant_id)
+    except KeyDestroyed:
+        return None
+
+
+def _described(written: tuple[int, str]) -> dict[str, Any]:
+    return {"size": written[0], "sha256": written[1]}
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest whole backup in a folder."""
+    whole = [place for place in folder.glob("*Z") if (place / "manifest.json").exists()]
+    return max(whole, default=None)
+
+
+def tenants_in_database() -> int:
+    """How many there are; 0 where there is no such table yet. Needs the platform role."""
+    ((table,),) = rows("SELECT to_regclass('public.tenants_tenant')")
+    return int(rows("SELECT count(*) FROM tenants_tenant")[0][0]) if table else 0

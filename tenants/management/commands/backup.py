@@ -1,0 +1,27 @@
+"""`manage.py backup FOLDER`."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from easel.database import platform_role
+from tenants.backup import postgres
+from tenants.backup.backup import backup
+from tenants.escrow import EscrowUnavailable
+
+
+class Command(BaseCommand):
+    help = "Back up Postgres and the objects into a folder, without any key that opens them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with platform_role():
+            try:
+                place = backup(options["folder"], report=self.stdout.write)
+            except (postgres.ProgramFailed, EscrowUnavailable) as error:
+                raise CommandError(str(error)) from error
+        self.stdout.write(f"{place} is whole.")

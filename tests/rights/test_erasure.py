@@ -1,0 +1,188 @@
+"""After an erasure nothing of a tenant can be read, the books still add up, and a receipt says what was done."""
+
+from io import StringIO
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from billing import reconciliation
+from billing.models import Entry, Wallet
+from easel.crypto import KeyDestroyed
+from easel.database import platform_role, rows
+from easel.storage import StorageUnavailable, storage
+from generation.models import Generation, Image
+from tenants import audit, erasure, escrow, keys, receipts
+from tenants.models import APIKey, Erasure, Member, Tenant, User
+from tests.cast import Customer
+from tests.generation.conftest import Workshop
+from tests.rights.conftest import Draw, wish
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path) -> Path:
+    """An escrow of the test's own."""
+    file = tmp_path / "keys.escrow"
+    with override_settings(KEY_ESCROW=str(file)), patch.object(keys, "REMEMBER_SECONDS", 0.1):
+        yield file  # type: ignore[misc]
+
+
+def erase(customer: Customer) -> str:
+    with platform_role():
+        return erasure.erase_tenant(customer.id)
+
+
+def test_an_erased_tenant_leaves_books_and_nothing_else(
+    ada: Customer, bob: Customer, draw: Draw, workshop: Workshop, kept: Path
+) -> None:
+    wish(ada, seal_images=True)
+    (image,) = draw(ada, prompt="a red apple")
+    (plain,) = draw(bob)
+    waiting = workshop.submit(ada, prompt="a second apple")
+    with platform_role():
+        escrow.collect()
+        assert escrow.read(kept).data_key(ada.id) is not None
+        spent = list(Entry.objects.filter(tenant_id=ada.id, kind="charge").values_list("held_delta", flat=True))
+        assert spent
+    client = ada.client()
+    receipt = erase(ada)
+
+    keys.forget_all()
+    assert client.get("/v1/account").status_code == 401  # its API keys are gone
+    assert not storage().exists(image.object_key)
+    with platform_role():
+        assert str(ada.id) not in kept.read_text()
+        with pytest.raises(KeyDestroyed):
+            keys.data_key_of(ada.id)
+        for model in (Generation, Image, APIKey, Member):
+            assert not model.objects.filter(tenant_id=ada.id).exists()
+        tenant = Tenant.objects.get(id=ada.id)
+        assert (tenant.name, bytes(tenant.data_key)) == ("erased", b"")
+        assert list(Entry.objects.filter(tenant_id=ada.id, kind="charge").values_list("held_delta", flat=True)) == spent
+        assert Wallet.objects.get(tenant_id=ada.id).held == 0  # what waited was released
+        assert Entry.objects.filter(tenant_id=ada.id, owner_id=waiting, kind="release").exists()
+        assert audit.first_break(ada.id) is None
+        assert not any(reconciliation.run(tenant_id=ada.id).values())
+
+        statement = receipts.check(receipt)
+        assert (statement["erased"], statement["id"]) == ("tenant", str(ada.id))
+        assert statement["objects_deleted"] >= 1
+        assert statement["key_destroyed_at"] <= statement["finished_at"]
+    assert storage().exists(plain.object_key)  # nobody else lost anything
+    assert bob.client().get(f"/v1/generations/{plain.generation_id}").status_code == 200
+
+
+def test_an_interrupted_erasure_goes_on_and_gives_one_receipt(ada: Customer, draw: Draw) -> None:
+    (image,) = draw(ada)
+    with (
+        patch.object(type(storage()), "delete", side_effect=StorageUnavailable("away")),
+        pytest.raises(StorageUnavailable),
+    ):
+        erase(ada)
+    with platform_role():
+        begun = Erasure.objects.get(subject_id=ada.id)
+        assert begun.key_destroyed_at is not None
+        assert begun.receipt == ""
+    receipt = erase(ada)
+    assert not storage().exists(image.object_key)
+    assert erase(ada) == receipt
+
+
+def test_nothing_is_destroyed_while_the_escrow_cannot_be_written(ada: Customer, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with (
+        override_settings(KEY_ESCROW=str(blocked / "keys.escrow")),
+        pytest.raises(escrow.EscrowUnavailable),
+    ):
+        erase(ada)
+    with platform_role():
+        assert keys.data_key_of(ada.id)
+
+
+def test_a_damaged_escrow_is_not_overwritten(ada: Customer, kept: Path) -> None:
+    kept.write_text('{"format": "easel-key-escrow/1", "tenants": ')
+    with platform_role(), pytest.raises(escrow.EscrowUnavailable, match="damaged"):
+        escrow.collect()
+    assert kept.read_text().endswith('"tenants": ')
+
+
+def test_the_escrow_keeps_every_key_a_backup_may_need(ada: Customer, kept: Path) -> None:
+    from tenants.rotation import rotate_tenant
+
+    with platform_role():
+        assert escrow.collect() > 0
+        before = keys.data_key_of(ada.id)
+        rotate_tenant(ada.id, settle=0)
+        assert escrow.collect() == 1
+        assert escrow.collect() == 0
+        ring = escrow.read(kept).data_key(ada.id)
+    assert ring is not None
+    assert ring.material != before.material
+    assert before.material in ring.others
+    assert oct(kept.stat().st_mode)[-3:] == "600"
+    platform_key = settings.PLATFORM_KEYS[0].partition(":")[2]
+    assert platform_key not in kept.read_text()
+
+
+@pytest.mark.parametrize("spoil", [lambda text: text[:-2] + "AA", lambda text: "x" + text, lambda text: "a.b.c"])
+def test_a_receipt_that_was_changed_is_not_genuine(ada: Customer, spoil) -> None:  # type: ignore[no-untyped-def]
+    receipt = erase(ada)
+    with platform_role():
+        assert receipts.check(receipt, receipts.public_key())["id"] == str(ada.id)
+        with pytest.raises(receipts.BadReceipt):
+            receipts.check(spoil(receipt))
+
+
+def test_the_command_asks_for_the_slug_and_prints_the_receipt(ada: Customer) -> None:
+    with pytest.raises(CommandError, match="Nothing was done"):
+        call_command("erase_tenant", str(ada.id), "--confirm", "somebody-else")
+    said, told = StringIO(), StringIO()
+    call_command("erase_tenant", str(ada.id), "--confirm", ada.tenant.slug, stdout=said, stderr=told)
+    checked = StringIO()
+    file = Path(settings.KEY_ESCROW).with_name("receipt.jws")
+    file.write_text(said.getvalue())
+    call_command("receipts", str(file), stdout=checked)
+    assert str(ada.id) in checked.getvalue()
+    key = StringIO()
+    call_command("receipts", stdout=key)
+    assert '"Ed25519"' in key.getvalue()
+
+
+def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(ada: Customer, bob: Customer) -> None:
+    with platform_role():
+        eve = User.objects.create_user("eve.erasable@example.org", "correct horse battery")
+        zoe = User.objects.create_user("zoe.erasable@example.org", "correct horse battery")
+        Member.objects.create(tenant=ada.tenant, user=eve, role="owner")
+        with pytest.raises(erasure.NotErasable, match="only owner"):
+            erasure.erase_person(eve.id)
+        Member.objects.create(tenant=ada.tenant, user=zoe, role="owner")
+        Member.objects.create(tenant=bob.tenant, user=eve, role="viewer")
+        said = StringIO()
+        call_command("erase_person", "EVE.erasable@example.org", stdout=said)
+        statement = receipts.check(said.getvalue())
+        assert (statement["erased"], statement["id"]) == ("person", str(eve.id))
+        assert "eve" not in receipts.as_text(statement)
+        assert not User.objects.filter(id=eve.id).exists()
+        assert not Member.objects.filter(user_id=eve.id).exists()
+        assert Member.objects.filter(user_id=zoe.id).count() == 1
+        assert erasure.erase_person(eve.id).strip() == said.getvalue().strip()
+        with pytest.raises(CommandError, match="no person"):
+            call_command("erase_person", "eve.erasable@example.org")
+
+
+def test_every_table_of_tenants_is_erased_or_kept_on_purpose() -> None:
+    with platform_role():
+        erased = set(erasure.erased_tables())
+        tables = rows(
+            "SELECT table_name FROM information_schema.columns c JOIN pg_class ON relname = table_name "
+            "WHERE table_schema = 'public' AND column_name = 'tenant_id' AND relkind = 'r'"
+        )
+    kept = {
+        "billing_alert", "billing_entry", "billing_hold", "billing_lot", "billing_pin", "billing_subscription",
+        "billing_tally", "billing_usage", "billing_wallet", "tenants_auditrecord",
+    }  # fmt: skip
+    assert {table for (table,) in tables} - erased == kept

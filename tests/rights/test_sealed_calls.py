@@ -1,0 +1,219 @@
+"""Sealed requests are opened once, by Easel alone; their answers are sealed; whatever was altered is refused."""
+
+import importlib.util
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from django.test import Client
+
+from easel import sealed_call
+from easel.crypto import TamperedSeal
+from easel.sealed_call import MEDIA_TYPE, Envelope
+from generation.production import Production
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, ended
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("sealed_client", ROOT / "examples" / "sealed_client.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["sealed_client"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+EXAMPLE = load_example()
+
+
+class Wire:
+    """What goes over the network, in Django's test client, seen by an eavesdropper and open to a meddler."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+        self.last: tuple[str, str, dict[str, str], bytes | None] | None = None
+
+    def __call__(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        path = url.removeprefix("http://easel.test")
+        self.last = (method, path, dict(headers), body)
+        answer = self.send(*self.last)
+        self.seen += [body or b"", answer.content]
+        return answer.status_code, answer.headers, answer.content
+
+    @staticmethod
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Any:
+        content_type = headers.get("Content-Type", "application/json")
+        return Client().generic(method, path, body or b"", content_type=content_type, headers=dict(headers))
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+def client_of(customer: Customer, wire: Wire, algorithm: str = "sm4-gcm") -> Any:
+    return EXAMPLE.SealedClient(
+        "http://easel.test", customer.key.public_id, customer.secret, algorithm=algorithm, send=wire
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["sm4-gcm", "aes-256-gcm"])
+def test_the_example_client_draws_a_picture_and_nobody_on_the_way_reads_it(
+    ada: Customer, workshop: Workshop, production: Production, wire: Wire, algorithm: str
+) -> None:
+    client = client_of(ada, wire, algorithm)
+    accepted = client.post("/v1/generations", workshop.body(prompt="a secret garden"))
+    assert accepted.status == 202, accepted.content
+    assert accepted.json()["prompt"] == "a secret garden"
+    production.drain(workshop.pool)
+    task = accepted.json()["task_id"]
+    ended(task)
+    assert client.get(f"/v1/generations/status/{task}").json()["status"] == "completed"
+    picture = client.get(f"/v1/generations/result/{task}", accept="image/*")
+    assert picture.content_type == "image/png"
+    assert picture.content.startswith(b"\x89PNG")
+    for seen in wire.seen:
+        assert b"garden" not in seen
+        assert b"PNG" not in seen[:400]
+        assert b"prompt" not in seen
+
+
+def test_an_error_is_sealed_too(ada: Customer, wire: Wire) -> None:
+    answer = client_of(ada, wire).post("/v1/generations", {"prompt": "x", "stepz": 3})
+    assert answer.status == 400
+    assert answer.content_type == "application/problem+json"
+    assert answer.json()["errors"][0]["field"] == "stepz"
+    assert b"stepz" not in b"".join(wire.seen)
+
+
+def test_a_sealed_request_is_good_once(ada: Customer, workshop: Workshop, wire: Wire) -> None:
+    client_of(ada, wire).post("/v1/generations", workshop.body())
+    assert wire.last is not None
+    again = wire.send(*wire.last)
+    assert (again.status_code, again["Content-Type"]) == (409, MEDIA_TYPE)
+    body = opened_answer(ada, again, wire.last[1], method="POST")
+    assert body["code"] == "sealed_replayed"
+    assert len(ada.client().get("/v1/usage").json()["data"]) <= 1
+
+
+def opened_answer(customer: Customer, answer: Any, path: str, *, method: str) -> Any:
+    """An answer to a request that was not opened names no nonce."""
+    authenticated = sealed_call.answer_data(
+        method=method, path=path, key_id=customer.key.public_id, timestamp=answer["Easel-Timestamp"],
+        status=answer.status_code, content_type=answer["Easel-Content-Type"], request_nonce=b"",
+    )  # fmt: skip
+    plaintext = Envelope.read(answer.content).open(customer.secret.encode(), authenticated, direction="answer")
+    return json.loads(plaintext)
+
+
+def refused(customer: Customer, wire: Wire, **changes: Any) -> str:
+    assert wire.last is not None
+    method, path, headers, body = wire.last
+    method, path = changes.get("method", method), changes.get("path", path)
+    headers = {**headers, **changes.get("headers", {})}
+    answer = wire.send(method, path, headers, changes.get("body", body))
+    assert answer.status_code == 400, answer.content
+    return str(opened_answer(customer, answer, path, method=method)["code"])
+
+
+def test_what_was_altered_on_the_way_is_refused(ada: Customer, bob: Customer, workshop: Workshop, wire: Wire) -> None:
+    client_of(ada, wire).post("/v1/generations", workshop.body())
+    assert wire.last is not None
+    body = wire.last[3]
+    assert body is not None
+    for position in (0, 1, 20, 30, 41, len(body) - 1):
+        altered = bytearray(body)
+        altered[position] ^= 1
+        assert refused(ada, wire, body=bytes(altered)) == "sealed_invalid", position
+    for short in (body[:-1], body[:57], body[:10], b""):
+        assert refused(ada, wire, body=short) == "sealed_invalid"
+    assert refused(ada, wire, path="/v1/quotes") == "sealed_invalid"
+    assert refused(ada, wire, path="/v1/generations?x=1") == "sealed_invalid"
+    earlier = str(int(wire.last[2]["Easel-Timestamp"]) - 1)
+    assert refused(ada, wire, headers={"Easel-Timestamp": earlier}) == "sealed_invalid"
+    token = f"Bearer {bob.token()}"
+    assert refused(bob, wire, headers={"Authorization": token}) == "sealed_invalid"
+
+
+@pytest.mark.parametrize("off", [-301, 301])
+def test_a_request_from_another_time_is_refused(
+    ada: Customer, workshop: Workshop, wire: Wire, monkeypatch: pytest.MonkeyPatch, off: int
+) -> None:
+    client = client_of(ada, wire)
+    real = time.time
+    token = ada.token()
+    monkeypatch.setattr(client, "_token", lambda: token)
+    monkeypatch.setattr(EXAMPLE, "time", type("Clock", (), {"time": staticmethod(lambda: real() + off)}))
+    with pytest.raises(InvalidTag):  # the answer names no nonce, for the request was never opened
+        client.post("/v1/generations", workshop.body())
+    assert refused(ada, wire) == "sealed_invalid"
+
+
+@pytest.mark.parametrize("timestamp", ["", "soon", "-5", "1e9", "²"])
+def test_a_missing_or_malformed_timestamp_is_named(
+    ada: Customer, workshop: Workshop, wire: Wire, timestamp: str
+) -> None:
+    client_of(ada, wire).post("/v1/generations", workshop.body())
+    assert refused(ada, wire, headers={"Easel-Timestamp": timestamp}) == "sealed_invalid"
+
+
+def test_without_a_token_nothing_is_opened(ada: Customer, workshop: Workshop, wire: Wire) -> None:
+    client_of(ada, wire).post("/v1/generations", workshop.body())
+    assert wire.last is not None
+    method, path, headers, body = wire.last
+    answer = wire.send(method, path, {**headers, "Authorization": "Bearer nonsense"}, body)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def test_an_altered_answer_or_one_of_another_request_does_not_open(ada: Customer, wire: Wire) -> None:
+    client = client_of(ada, wire)
+    real = wire.__call__
+
+    def meddled(*given: Any) -> tuple[int, Mapping[str, str], bytes]:
+        status, headers, body = real(*given)
+        return status, headers, body[:-1] + bytes([body[-1] ^ 1])
+
+    client._send = meddled
+    with pytest.raises(InvalidTag):
+        client.get("/v1/account")
+    client._send = lambda *given: (500, *real(*given)[1:])
+    with pytest.raises(InvalidTag):
+        client.get("/v1/account")
+    client._send = lambda method, url, headers, body: real(method, url.replace("account", "models"), headers, body)
+    with pytest.raises(InvalidTag):
+        client.get("/v1/account")
+
+
+def test_each_direction_has_a_key_of_its_own(ada: Customer) -> None:
+    secret = ada.secret.encode()
+    sealed = sealed_call.seal(b"x", secret, b"", direction="request", version=1, key_id=ada.key.public_id)
+    assert sealed.open(secret, b"", direction="request") == b"x"
+    with pytest.raises(TamperedSeal):
+        sealed.open(secret, b"", direction="answer")
+
+
+def test_the_documented_vectors_hold() -> None:
+    document = (ROOT / "docs" / "formats.md").read_text()
+    told = dict(re.findall(r"^\| `(0[12])` \| `([0-9a-f]{60,})` \|$", document, re.MULTILINE))
+    assert told.keys() == {"01", "02"}
+    key_id, secret = "ek_live_" + "B" * 20, ("es_" + "A" * 43).encode()
+    authenticated = sealed_call.request_data(
+        method="POST", path="/v1/generations", key_id=key_id, timestamp="1700000000"
+    )
+    for version, body in told.items():
+        envelope = Envelope.read(bytes.fromhex(version) + key_id.encode() + bytes(range(12)) + bytes.fromhex(body))
+        assert envelope.open(secret, authenticated, direction="request") == b'{"prompt":"a red apple"}'
