@@ -13,7 +13,18 @@ from rest_framework import serializers
 
 from easel.openapi import Document, add_paths, describe, problem
 from easel.pages import MOST, USUAL
-from generation import api, cancel_api, catalogue, data_policy_api, inputs_api, provenance_api, quotes, streams, tickets
+from generation import (
+    api,
+    cancel_api,
+    catalogue,
+    data_policy_api,
+    inputs_api,
+    provenance_api,
+    quotes,
+    search,
+    streams,
+    tickets,
+)
 from generation.models import Generation
 from generation.request import GenerationRequest
 
@@ -314,6 +325,11 @@ describe(
 describe(
     catalogue.SamplerList, "get", answers={200: SamplersAnswer}, summary="The samplers' names",
     name="listSamplers", tag="models",
+)  # fmt: skip
+describe(
+    search.Search, "get", answers={200: OpenApiTypes.OBJECT}, summary="Find generations by words of their prompts",
+    name="searchGenerations", tag="generations",
+    parameters=[OpenApiParameter("q", str, required=True), OpenApiParameter("limit", int)],
 )  # fmt: skip
 describe(
     provenance_api.ProvenanceCheck, "post", takes={"image/*": OpenApiTypes.BINARY},
