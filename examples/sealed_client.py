@@ -70,7 +70,7 @@ class SealedClient:
             headers["Content-Type"] = MEDIA_TYPE
         status, answered, sealed = self._send(method, self._base_url + path, headers, body)
         if answered.get("Content-Type") != MEDIA_TYPE:
-            # Only what happens before Easel knows the key may come in clear, such as a token that has expired.
+            # Only why a call was not opened comes in clear: a token that has expired, a clock that is wrong.
             raise RuntimeError(f"{status}: the answer is not sealed: {sealed[:300]!r}")
         content_type = answered["Easel-Content-Type"]
         words = ["easel-sealed-answer", method, path, self._key_id, answered["Easel-Timestamp"]]

@@ -55,7 +55,8 @@ class SealedParser(BaseParser):
 
 
 class SealAnswers:
-    """Innermost of all middleware: what a view answers, errors too, is sealed before anything else sees it."""
+    """Innermost of all middleware: what a view answers, errors too, is sealed before anything else sees it. Only why a
+    request was not opened is said in clear."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -63,7 +64,10 @@ class SealAnswers:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
         principal: object = getattr(request, "user", None)
-        asked = request.headers.get("Easel-Seal") == "1" or _is_sealed(request)
+        opened = hasattr(request, "sealed_request")
+        asked = request.headers.get("Easel-Seal") == "1" or opened or _is_sealed(request)
+        if _is_sealed(request) and not opened and response.status_code >= 400:
+            asked = False  # it says why the request was not opened; there is nothing of its content to hide
         if not asked or not isinstance(principal, Principal) or not isinstance(response, HttpResponse):
             return response
         return _sealed(request, response, principal.key)
