@@ -77,7 +77,10 @@ def test_it_is_served_and_remembered() -> None:
 
 def test_a_document_that_is_not_true_is_noticed() -> None:
     path = "/v1/generations/status/0193a3c0-0000-7000-8000-000000000000"
-    good = {"task_id": "0193a3c0-0000-7000-8000-000000000000", "status": "queued", "progress": 0.0, "error": None}
+    good = {
+        "task_id": "0193a3c0-0000-7000-8000-000000000000", "status": "queued", "progress": 0.0, "error": None,
+        "queue_position": 1, "eta_seconds": None,
+    }  # fmt: skip
     contract.check_answer("GET", path, 200, "application/json", json.dumps(good).encode())
     for status, content_type, body in (
         (200, "application/json", good | {"progress": "none"}),
