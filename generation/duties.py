@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import IntegrityError
+from structlog.contextvars import bound_contextvars
 
 from billing import reconciliation
 from easel import metrics
@@ -87,7 +88,7 @@ def take_back_expired_leases() -> int:
     if not _steadiness.settled(database_now=now, up_seconds=up, lease_seconds=settings.LEASE_SECONDS):
         return 0
     expired = rows(
-        "SELECT g.id, g.tenant_id, g.pool_id, p.name FROM generation_generation g JOIN generation_pool p "
+        "SELECT g.id, g.tenant_id, g.pool_id, p.name, g.request_id FROM generation_generation g JOIN generation_pool p "
         "ON p.id = g.pool_id WHERE g.status = 'running' AND g.lease_expires_at < now() LIMIT %s",
         [BATCH],
     )
@@ -141,9 +142,10 @@ def forget_idempotency_keys() -> int:
     )
 
 
-def _taken_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> int:
+def _taken_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str, request_id: str) -> int:
     try:
-        return _take_back(generation_id, tenant_id, pool_id, pool)
+        with bound_contextvars(request_id=request_id, tenant=str(tenant_id)):
+            return _take_back(generation_id, tenant_id, pool_id, pool)
     except IntegrityError:  # a flow that counts wrongly, which its recount will mend, must not keep the others
         log.exception("duties.not_taken_back", generation=str(generation_id))
         return 0

@@ -8,7 +8,7 @@ from urllib.request import urlopen
 from billing.models import Entry
 from easel.database import platform_role
 from tests.chaos.conftest import LEASE_SECONDS, Client, completed, state, wait_for
-from tests.chaos.town import WORKERS
+from tests.chaos.town import CLOCKS, WORKERS
 
 OUTAGE_SECONDS = float(os.environ.get("EASEL_OUTAGE_SECONDS", "4"))  # less than a lease; 20 with longer leases
 FULL = (
@@ -105,6 +105,10 @@ def test_a_frozen_worker_is_fenced_off_when_it_wakes(client: Client) -> None:
     assert completed(generation).attempts == 2
     time.sleep(2.0)
     assert charges(client) == 1
+    request_id = state(generation).request_id
+    told_by = {path.stem for path in client.town.logs() if request_id in path.read_text(errors="replace")}
+    assert {"web", WORKERS[1]} <= told_by
+    assert told_by & set(CLOCKS), "whoever took the job back says whose it was"
 
 
 def test_one_request_id_is_in_the_logs_of_web_and_worker(client: Client) -> None:

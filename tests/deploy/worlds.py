@@ -24,6 +24,7 @@ HEALTHY: Final[Series] = {
     "easel_leases_lost_total": "0x400",
     'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.7x400",
     _CLOCK: "0+60x400",
+    'easel_clock_period_seconds{duty="ring_ready_pools"}': "2x400",
     'easel_clock_runs_total{duty="ring_ready_pools",outcome="done"}': "0+30x400",
     'easel_clock_runs_total{duty="ring_ready_pools",outcome="failed"}': "0x400",
     "easel_complaints_total": "0+1x400",
@@ -48,6 +49,13 @@ BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
     "EaselLeasesLost": ({"easel_leases_lost_total": "0+1x400"}, "20m"),
     "EaselDeviceSaturated": ({'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.97x400"}, "10m"),
     "EaselClockSilent": ({_CLOCK: "0x400"}, "5m"),
+    "EaselDutyOverdue": (
+        {
+            'easel_clock_last_run_timestamp_seconds{duty="recount_flows"}': "0x400",
+            'easel_clock_period_seconds{duty="recount_flows"}': "60x400",
+        },
+        "20m",
+    ),
     "EaselDutyFails": ({'easel_clock_runs_total{duty="ring_ready_pools",outcome="failed"}': "0+1x400"}, "20m"),
     "EaselComplaintRateHigh": ({"easel_complaints_total": "0+30x400"}, "10m"),
     "EaselCasesOld": ({"easel_moderation_oldest_case_seconds": "90000x400"}, "20m"),
