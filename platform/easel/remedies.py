@@ -7,6 +7,8 @@ _AGAIN: Final = "Try again after as many seconds as Retry-After says, each time 
 
 REMEDIES: Final[Mapping[str, str]] = {
     "invalid_request": "Mend the fields that errors names. The same request will be refused again.",
+    "sealed_invalid": "Seal the request anew, as docs/formats.md says. Check the key, the secret and your clock.",
+    "sealed_replayed": "A sealed request is good once: seal each attempt anew.",
     "token_missing": "Send an access token: Authorization: Bearer <token>. POST /oauth/token gives one.",
     "token_invalid": "Get a new token, or sign one anew. Check which key and which secret you use.",
     "token_expired": "Get a new token, or sign one anew. Check your clock.",

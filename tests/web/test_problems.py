@@ -18,14 +18,14 @@ from easel.storage import StorageUnavailable
 from easel.strictjson import Malformed
 
 CONTRACT = {
-    400: {"invalid_request"},
+    400: {"invalid_request", "sealed_invalid"},
     401: {"token_missing", "token_invalid", "token_expired", "token_replayed", "key_revoked"},
     402: {"insufficient_credits", "spend_cap_reached"},
     403: {"insufficient_scope", "address_not_allowed", "role_not_allowed", "tenant_suspended"},
     404: {"not_found"},
     405: {"method_not_allowed"},
     406: {"not_acceptable"},
-    409: {"idempotency_conflict", "already_finished"},
+    409: {"idempotency_conflict", "already_finished", "sealed_replayed"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
     416: {"range_not_satisfiable"},
