@@ -63,6 +63,10 @@ STYLE_PHRASES = (
     "a photo of {}",
     "{}, digital art",
 )
+GLOSSES = {
+    "一只猫": "zh: a cat", "蓝色背景的汽车": "zh: car, blue background", "卡通龙": "zh: cartoon dragon",
+    "赛博朋克城市": "zh: cyberpunk city", "红色的玫瑰，扁平插画": "zh: red rose, flat",
+}  # fmt: skip
 STEPS, GUIDANCE = 20, 4.0
 
 # Built from the configuration on disk, like the platform does; one entry for each sampler of the
@@ -222,13 +226,26 @@ def grid(cells: list[Cell], *, columns: int, side: int = 128) -> Image.Image:
     for index, cell in enumerate(cells):
         left, top = index % columns * (side + 4), index // columns * (side + pad)
         sheet.paste(cell.image.resize((side, side), Image.Resampling.LANCZOS), (left, top + pad - 2))
-        label = cell.label if cell.label.isascii() else cell.label.encode("ascii", "replace").decode()
+        label = GLOSSES.get(cell.label, cell.label)  # the font knows no Chinese
         pen.text((left + 2, top + 3), label[:24], fill=(0, 0, 0), font=font)
     return sheet
 
 
+def contact_cells(artist: Artist) -> list[Cell]:
+    """Everyday prompts, free prompts, and a few things in all styles; rows of nine."""
+    styled = artist.cells([phrase.format(thing) for thing in STYLED for phrase in STYLE_PHRASES])
+    rows = [styled[first : first + len(STYLE_PHRASES)] for first in range(0, len(styled), len(STYLE_PHRASES))]
+    return [
+        *artist.cells(list(EVERYDAY)),
+        *fill_row(artist.cells(list(FREE))),
+        *(cell for row in rows for cell in fill_row(row)),
+    ]
+
+
 def sheet_cells(artist: Artist, name: str) -> tuple[list[Cell], int]:
     """(cells, columns)"""
+    if name == "contact":
+        return contact_cells(artist), 9
     if name == "everyday":
         return artist.cells(list(EVERYDAY)), 9
     if name == "styles":
@@ -240,7 +257,7 @@ def sheet_cells(artist: Artist, name: str) -> tuple[list[Cell], int]:
     return control_cells(artist), 9
 
 
-SHEETS = ("everyday", "styles", "colors", "free", "controls")
+SHEETS = ("contact", "everyday", "styles", "colors", "free", "controls")
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -249,5 +266,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, default=WEIGHTS)
     parser.add_argument("--side", type=int, default=128)
     options = parser.parse_args()
-    drawn, columns = sheet_cells(Artist(options.model), options.sheet)
-    grid(drawn, columns=columns, side=options.side).save(options.to, quality=80)
+    cells, columns = sheet_cells(Artist(options.model), options.sheet)
+    grid(cells, columns=columns, side=options.side).save(options.to, quality=80)
