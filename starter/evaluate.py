@@ -78,7 +78,9 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("classifier", "draw", "recognition", "timings"))
     parser.add_argument("--model", type=Path, default=WEIGHTS)
     parser.add_argument("--steps", type=int, default=1500, help="of each classifier's training")
-    parser.add_argument("--without", choices=BY_NAME, help="train only the classifier that never sees this style")
+    parser.add_argument(
+        "--without", choices=BY_NAME, help="train only the classifier that never sees this style"
+    )
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--part", type=int, default=0, help="of the pictures to draw")
     parser.add_argument("--parts", type=int, default=1)

@@ -66,7 +66,7 @@ def recognize_unseen(
     work: Workspace, drawn: DrawnPictures, asked: Sequence[Question]
 ) -> dict[str, tuple[Score, Score]]:
     """For each style: (pictures drawn in it, its real artwork) as judged by a classifier that never saw the
-    style. The second is the ceiling of the first.
+    style. The second is the ceiling of the first. Styles whose classifier was not trained are left out.
     """
     pictures = drawn.load()
     whole = list(whole_seeds(asked, pictures.keys()))
@@ -74,6 +74,8 @@ def recognize_unseen(
     artwork = small_pictures(work)[:, 0, :3]
     result = {}
     for style in BY_NAME:
+        if not work.classifier(style).exists():
+            continue
         model = load_classifier(work, without=style)
         of_style = [q for q in whole if q.group == style]
         generated = as_input([pictures[q.prompt, q.seed] for q in of_style])
