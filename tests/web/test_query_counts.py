@@ -32,7 +32,7 @@ MOST = {
     "/v1/webhooks/{endpoint_id}/deliveries": 3,
 }
 STREAMED = {"/v1/audit/export"}  # as many as it has parts
-SEARCHED = {"/v1/generations/search"}  # its own tests count
+SEARCHED = {"/v1/generations/search"}  # as many as it takes to open what it searches
 ELSEWHERE = {"/v1/models/{name}/sample", "/v1/provenance/anchors"}  # files of the machine
 SUBMIT = 14
 
