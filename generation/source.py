@@ -239,7 +239,8 @@ class PostgresSource:
                 jobs.append(job) if job else passed.append(turn.tenant_id)
                 turn = turns.look_again(pool, passed) if len(jobs) < limit else None
         metrics.CLAIMS.labels("work" if jobs else "empty").inc()
-        for job in jobs:
+        for job in jobs:  # told after the commit: the pool's lock is not held for listeners
+            events.status_changed(job.tenant_id, job.generation_id, "running")
             metrics.CLAIM_ATTEMPTS.labels(str(job.attempts)).inc()
             if job.attempts == 1:
                 metrics.GENERATION_WAIT_SECONDS.labels(pool).observe(job.waited_seconds)
