@@ -13,7 +13,19 @@ from pathlib import Path
 from benchmarks.table import Table
 from tests.stack import set_up_django, start_stack, stop_stack
 
-NAMES = ["pick_up", "status_read", "submit", "streams", "engine", "wallet", "usage", "sealing", "claims"]
+NAMES = [
+    "pick_up",
+    "status_read",
+    "submit",
+    "streams",
+    "engine",
+    "wallet",
+    "usage",
+    "sealing",
+    "claims",
+    "cache",
+    "routing",
+]
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
+from generation import availability
 from generation.models import Flow, Generation, Image, Model, Pool
 
 Row = TypeVar("Row", bound=models.Model)
@@ -26,11 +27,28 @@ class ReadOnly(admin.ModelAdmin[Row]):
 
 @admin.register(Model)
 class ModelAdmin(admin.ModelAdmin[Model]):
-    list_display = ("name", "title", "pool", "version", "enabled", "is_default", "tenant")
-    list_select_related = ("pool", "tenant")
-    list_filter = ("enabled", "pool")
+    list_display = (
+        "name", "title", "pool", "version", "enabled", "is_default", "restricted", "retired_at", "fallback", "breaker",
+        "tenant",
+    )  # fmt: skip
+    list_select_related = ("pool", "tenant", "fallback")
+    list_filter = ("enabled", "restricted", "pool")
     search_fields = ("name", "title")
-    readonly_fields = ("digest", "created_at")
+    readonly_fields = ("digest", "created_at", "license_accepted_at", "license_accepted_by", "breaker")
+    actions = ("close_breakers",)
+
+    @admin.display(description="breaker")
+    def breaker(self, model: Model) -> str:
+        """Whether it is left alone, and until when it is tried again."""
+        state = availability.breaker_of(model.id).state()
+        if not state.open:
+            return "closed"
+        return f"open, tried in {state.wait:.0f} s" if state.wait else "open, due to be tried"
+
+    @admin.action(description="Close the breaker: try the model again at once", permissions=["change"])
+    def close_breakers(self, request: HttpRequest, models_: models.QuerySet[Model]) -> None:
+        for model in models_:
+            availability.breaker_of(model.id).reset()
 
 
 @admin.register(Generation)

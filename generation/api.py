@@ -48,12 +48,10 @@ class GenerationList(APIView):
         )  # fmt: skip
         headers = {}
         try:
-            generation = submission.submit(
+            accepted = submission.submit(
                 form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
             )
-            images: list[Image] = []
-            if generation.status not in rendering.UNFINISHED:  # the cache had it
-                generation, images = _load(principal, generation.id)
+            generation, images = accepted.generation, accepted.images
         except Replayed as replay:
             generation, images = _load(principal, replay.generation_id)
             headers["Idempotent-Replayed"] = "true"

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from easel.database import changed, rows
+from easel.database import rows
 from easel.identifiers import new_id
 from generation.models import Image
 
 # Whatever an image's row says of its file is true of the copy, too.
 _OWN: Final = {"id", "generation_id", "created_at"}
 _SHARED: Final = ", ".join(str(field.column) for field in Image._meta.concrete_fields if field.column not in _OWN)
+
+_OWNED: Final = ", ".join(str(field.column) for field in Image._meta.concrete_fields)
 
 # A copy is complete or none: as many released images as were asked for.
 _TAKE: Final = """
@@ -32,6 +34,7 @@ INSERT INTO generation_image (id, generation_id, {_SHARED})
 SELECT fresh.id, %(generation)s, {_SHARED} FROM generation_image source
 JOIN unnest(%(sources)s::uuid[], %(ids)s::uuid[]) AS fresh(source_id, id) ON fresh.source_id = source.id
 WHERE source.tenant_id = %(tenant)s
+RETURNING {_OWNED}
 """  # noqa: S608  column names from our own model
 
 
@@ -61,8 +64,8 @@ def take(tenant_id: UUID, source_id: UUID, *, standing: bool) -> Original | None
     return Original(source_id, image_ids, seed, steps_run, model_version, warnings, json.loads(receipt))
 
 
-def give(original: Original, *, tenant_id: UUID, generation_id: UUID) -> int:
-    """Rows for the other generation. Returns how many."""
+def give(original: Original, *, tenant_id: UUID, generation_id: UUID) -> list[Image]:
+    """The other generation's own images, in their order."""
     ids = [new_id() for _ in original.image_ids]
     parameters = {"tenant": tenant_id, "generation": generation_id, "sources": list(original.image_ids), "ids": ids}
-    return changed(_GIVE, parameters)
+    return sorted(Image.objects.raw(_GIVE, parameters), key=lambda image: image.index)

@@ -12,8 +12,11 @@ from django.db.models.functions import Now
 from easel.database import atomic
 from generation import cache, checkpoint
 from generation.models import Model, Pool
+from generation.routing import BACKUP_NAME
 
 STARTER: Final = "starter"
+BACKUP: Final = BACKUP_NAME
+BACKUP_POOL: Final = "backup"
 # The starter model is tiny; SD 1.5 is the measure of the factor.
 STARTER_FACTOR: Final = 0.05
 
@@ -84,6 +87,24 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
 def _draws(model: Model) -> tuple[str, ...]:
     """What decides a model's pixels: with another of these, earlier results are no longer its."""
     return model.source, model.revision, model.digest, model.prompt_prefix
+
+
+def register_backup() -> Model | None:
+    """The service of EASEL_BACKUP_URL as a model that nobody asks for by itself: the last one that others fall back to.
+    Without the setting it is switched off."""
+    if not settings.BACKUP["url"]:
+        Model.objects.filter(tenant=None, name=BACKUP).update(enabled=False)
+        return None
+    return register(
+        BACKUP,
+        str(settings.BACKUP["url"]),
+        pool=BACKUP_POOL,
+        title="Backup service",
+        description="Draws while a model and its fallback cannot.",
+        revision=str(settings.BACKUP["model"])[:64],
+        max_size=4096,
+        enabled=True,
+    )
 
 
 class UnknownModel(Exception):

@@ -1,7 +1,8 @@
 """Which model draws a request: the one that was named, or for "auto" the one for prompts of this category."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -16,7 +17,8 @@ from moderation.screening.client import ScreeningDown, embed
 
 log = structlog.get_logger(__name__)
 
-AUTO = "auto"
+AUTO: Final = "auto"
+BACKUP_NAME: Final = "backup"  # the service of EASEL_BACKUP_URL, as a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +60,29 @@ def usable(tenant_id: UUID) -> QuerySet[Model]:
     """What the current tenant may ask for now."""
     given = ModelAccess.objects.filter(tenant_id=tenant_id, model=OuterRef("pk"))
     mine = Q(restricted=False) | Q(tenant=tenant_id) | Exists(given)
-    return Model.objects.select_related("pool").filter(mine, enabled=True, retired_at=None)
+    return _drawing().filter(mine).exclude(tenant=None, name=BACKUP_NAME)
 
 
-def fallback_of(choice: Choice, tenant_id: UUID) -> Choice | None:
-    """Who draws while this model cannot."""
-    model = choice.model
-    if model.fallback_id is None:
-        return None
-    other = usable(tenant_id).filter(id=model.fallback_id).first()
-    return Choice(other, choice.route, choice.instead_of or model) if other else None
+def fallbacks_of(choice: Choice, tenant_id: UUID) -> Iterator[Choice]:
+    """Who draws while this model cannot, in the order to try them: its fallback, then the backup service."""
+    if choice.model.fallback_id is not None:
+        for other in usable(tenant_id).filter(id=choice.model.fallback_id):
+            yield Choice(other, choice.route, choice.model)
+    for other in _drawing().filter(tenant=None, name=BACKUP_NAME):
+        yield Choice(other, choice.route, choice.model)
+
+
+def _drawing() -> QuerySet[Model]:
+    return Model.objects.select_related("pool").filter(enabled=True, retired_at=None)
 
 
 def _automatic(tenant_id: UUID, guessed: Guess | None) -> Choice:
     believed = guessed is not None and guessed.confidence >= categories.head().threshold
-    model, decided_by = (_for_category(tenant_id, guessed.category) if guessed and believed else None), "category"
+    model, own = model_for(tenant_id, guessed.category) if guessed and believed else (None, False)
+    decided_by = "tenant" if own else "category"
     if model is None:
-        model, decided_by = (
-            usable(tenant_id).filter(is_default=True).order_by("tenant", "created_at").first(),
-            "default",
-        )
+        default = usable(tenant_id).filter(is_default=True)
+        model, decided_by = default.order_by("tenant", "created_at").first(), "default"
     if model is None:
         raise invalid("model", "no_default_model", "There is no default model. Name one: GET /v1/models lists yours.")
     route = {
@@ -89,10 +94,11 @@ def _automatic(tenant_id: UUID, guessed: Guess | None) -> Choice:
     return Choice(model, route)
 
 
-def _for_category(tenant_id: UUID, category: str) -> Model | None:
-    """What the tenant set for the category, or else the model whose operator named it."""
+def model_for(tenant_id: UUID, category: str) -> tuple[Model | None, bool]:
+    """What the tenant set for the category (True), or else the model whose operator named it (False). None where
+    nobody did: the default one draws it."""
     chosen = RouteOverride.objects.filter(category=category).values_list("model_id", flat=True).first()
     models = usable(tenant_id)
     if chosen is not None and (model := models.filter(id=chosen).first()):
-        return model
-    return models.filter(categories__contains=[category]).order_by("tenant", "created_at").first()
+        return model, True
+    return models.filter(categories__contains=[category]).order_by("tenant", "created_at").first(), False

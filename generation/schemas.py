@@ -21,6 +21,7 @@ from generation import (
     inputs_api,
     provenance_api,
     quotes,
+    routes_api,
     search,
     streams,
     tickets,
@@ -229,6 +230,16 @@ class SamplersAnswer(serializers.Serializer[Any]):
     data = SamplerAnswer(many=True)
 
 
+class RouteAnswer(serializers.Serializer[Any]):
+    category = serializers.CharField()
+    model = serializers.CharField(allow_null=True, help_text="null: the default model.")
+    own = serializers.BooleanField(help_text="Whether you set it.")
+
+
+class RoutesAnswer(serializers.Serializer[Any]):
+    data = RouteAnswer(many=True)
+
+
 EVENTS: Final = OpenApiResponse(
     {"type": "string"},
     description="Server-Sent Events: `status`, `progress`, `preview`, and `done` at the end; `end` with a `reason` "
@@ -330,6 +341,18 @@ describe(
     search.Search, "get", answers={200: OpenApiTypes.OBJECT}, summary="Find generations by words of their prompts",
     name="searchGenerations", tag="generations",
     parameters=[OpenApiParameter("q", str, required=True), OpenApiParameter("limit", int)],
+)  # fmt: skip
+describe(
+    routes_api.RouteList, "get", answers={200: RoutesAnswer}, summary='Which models "auto" takes',
+    name="listRoutes", tag="models",
+)  # fmt: skip
+describe(
+    routes_api.RouteDetail, "put", takes=routes_api.RouteForm, answers={200: RouteAnswer}, also=(404,),
+    summary="Send a category to a model of your choice", name="setRoute", tag="models",
+)  # fmt: skip
+describe(
+    routes_api.RouteDetail, "delete", answers={200: RouteAnswer}, also=(404,),
+    summary="Leave a category to the platform again", name="resetRoute", tag="models",
 )  # fmt: skip
 describe(
     provenance_api.ProvenanceCheck, "post", takes={"image/*": OpenApiTypes.BINARY},

@@ -142,7 +142,7 @@ def _deliver(ending: Ending, original: copies.Original, *, quote: int) -> None:
     credits_ = pricing.cached_credits(quote, percent=percent)
     _end(ending, original.generation_id, original=original, credits_=credits_)
     images = copies.give(original, tenant_id=ending.tenant_id, generation_id=ending.generation_id)
-    endings.follow(ending.priced(credits_, images=images))
+    endings.follow(ending.priced(credits_, images=len(images)))
     metrics.CACHE_ANSWERS.labels("shared").inc()
 
 

@@ -30,7 +30,7 @@ from generation import (
 )
 from generation.fingerprints import Fingerprints
 from generation.idempotency import IdempotencyKey
-from generation.models import Generation, Model
+from generation.models import Generation, Image, Model
 from generation.prompts import seal_prompts
 from generation.request import spec_for, within_plan
 from generation.routing import Choice
@@ -39,13 +39,21 @@ from tenants.scope import tenant_scope
 from tenants.tokens import Principal
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A generation: queued, or with its images where the cache had it."""
+
+    generation: Generation
+    images: list[Image]
+
+
 def submit(
     asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None = None
-) -> Generation:
-    """A generation for validated fields: queued, or completed where the cache had it. Raises Problem, DRF's
-    ValidationError, or idempotency.Replayed."""
+) -> Accepted:
+    """A generation for validated fields. Raises Problem, DRF's ValidationError, or idempotency.Replayed."""
     if principal.test_mode:
-        return _rehearse(asked, principal=principal, request_id=request_id, idempotency=idempotency)
+        rehearsed = _rehearse(asked, principal=principal, request_id=request_id, idempotency=idempotency)
+        return Accepted(rehearsed, [])
     asked = inputs.settle(asked, tenant_id=principal.tenant_id)
     guess = routing.guess(asked)  # may ask the screening process: not while a transaction is open
     with tenant_scope(principal.tenant_id):
@@ -53,17 +61,18 @@ def submit(
         order = _order(asked, choice, principal=principal, request_id=request_id)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, order.row.id)
-        if _recalled(order):
-            return order.row
+        images = _recalled(order)
+        if images is not None:
+            return Accepted(order.row, images)
         order = _to_whom_can(order)
         try:
-            _accept(order)
+            images = _accept(order)
         except BaseException:
             availability.withdraw(order.model, order.row.id)
             raise
-        if order.row.draws_with is not None or order.row.cached_from is not None:  # no drawing, so no probe
+        if order.row.draws_with is not None or images:  # no drawing, so no probe
             availability.withdraw(order.model, order.row.id)
-    return order.row
+    return Accepted(order.row, images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +119,14 @@ def _order(
     return Order(asked, principal, choice, spec, limits, keys, row)
 
 
-def _recalled(order: Order) -> bool:
+def _recalled(order: Order) -> list[Image] | None:
     """Answer from the cache: earlier pictures of the tenant's own, at the plan's price for that."""
     if not order.shares:
-        return False
+        return None
     row, tenant_id = order.row, order.principal.tenant_id
     original = _earlier(order)
     if original is None:
-        return False
+        return None
     row.status, row.cached_from, row.seed = Generation.Status.COMPLETED, original.generation_id, original.seed
     row.steps_run, row.model_version, row.warnings = original.steps_run, original.model_version, original.warnings
     row.receipt = original.receipt
@@ -128,10 +137,10 @@ def _recalled(order: Order) -> bool:
     images = copies.give(original, tenant_id=tenant_id, generation_id=row.id)
     quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
     if row.quote:
-        _take_credits(order, ledger.pay, images=images)
+        _take_credits(order, ledger.pay, images=len(images))
     events.status_changed(tenant_id, row.id, row.status)
     metrics.CACHE_ANSWERS.labels("cached").inc()
-    return True
+    return images
 
 
 def _earlier(order: Order) -> copies.Original | None:
@@ -161,8 +170,8 @@ def _to_whom_can(order: Order) -> Order:
     try:
         availability.admit(order.model, order.row.id)
     except BreakerOpen as closed:
-        choice = routing.fallback_of(order.choice, order.principal.tenant_id) if order.row.fallback else None
-        other = _with(order, choice) if choice else None
+        others = routing.fallbacks_of(order.choice, order.principal.tenant_id) if order.row.fallback else ()
+        other = next(filter(None, (_with(order, choice) for choice in others)), None)
         if other is None:
             detail = f"The model {order.model.name} fails at the moment. Nothing was charged."
             headers = {"Retry-After": str(closed.retry_after)}
@@ -184,14 +193,16 @@ def _with(order: Order, choice: Choice) -> Order | None:
         return None
 
 
-def _accept(order: Order) -> None:
-    """Write the row, hold its credits, and queue it, unless an equal request that is in flight draws it already."""
+def _accept(order: Order) -> list[Image]:
+    """Write the row, hold its credits, and queue it, unless an equal request that is in flight draws it already.
+    Returns images only where that has just ended."""
     row, tenant_id, model = order.row, order.principal.tenant_id, order.model
     if order.shares:
         _follow_or_lead(order)
-        if row.draws_with is None and _recalled(order):  # its last leader ended just before we took the lead
+        images = _recalled(order) if row.draws_with is None else None
+        if images is not None:  # its last leader ended just before we took the lead
             inflight.leave(tenant_id, row.id)
-            return
+            return images
     row.save(force_insert=True)
     quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
     _take_credits(order, ledger.hold)
@@ -207,6 +218,7 @@ def _accept(order: Order) -> None:
         )
         quotas.check_queue(waiting, limits)
     events.status_changed(tenant_id, row.id, row.status)
+    return []
 
 
 def _follow_or_lead(order: Order) -> None:

@@ -4,6 +4,7 @@
 """
 
 from functools import partial
+from typing import ClassVar
 
 import dramatiq
 import structlog
@@ -14,9 +15,11 @@ from easel.broker import broker
 from easel.database import platform_role, rows
 from easel.storage import storage
 from generation import bell
+from generation.engine.backup import BackupEngine, Service
 from generation.engine.choose import build
-from generation.engine.protocol import Checkpoint
+from generation.engine.protocol import Checkpoint, Engine
 from generation.production import Production
+from generation.registry import BACKUP_POOL
 from generation.rounds import Rounds
 from generation.source import PostgresSource
 
@@ -26,14 +29,20 @@ log = structlog.get_logger(__name__)
 class Workshop(Middleware):
     """Opens production when the process boots and closes it when the process is asked to stop."""
 
-    production: Production | None = None
-    rounds: Rounds | None = None
+    productions: ClassVar[dict[str, Production]] = {}  # by pool
+    rounds: ClassVar[list[Rounds]] = []
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         engine = build(device=settings.DEVICE, threads=settings.TORCH_THREADS)
         engine.warm_up(checkpoints(settings.POOLS))
-        self.production = Production(source=PostgresSource(), engine=engine, storage=storage())
-        self.rounds = Rounds(self.production, settings.POOLS)
+        self._open(settings.POOLS, engine)
+        if settings.BACKUP["url"]:
+            self._open([BACKUP_POOL], BackupEngine(Service(**settings.BACKUP)))
+
+    def _open(self, pools: list[str], engine: Engine) -> None:
+        production = Production(source=PostgresSource(), engine=engine, storage=storage())
+        self.productions.update(dict.fromkeys(pools, production))
+        self.rounds.append(Rounds(production, pools))
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         ready = settings.VAR_DIR / "run" / "worker.ready"
@@ -41,16 +50,16 @@ class Workshop(Middleware):
         ready.touch()
         log.info("worker.ready", pools=settings.POOLS)
         # Whatever was queued while no worker was here has no bell any more.
-        for pool in settings.POOLS:
+        for pool in self.productions:
             bell.ring(pool)
-        if self.rounds is not None:
-            self.rounds.start()
+        for rounds in self.rounds:
+            rounds.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        if self.rounds is not None:
-            self.rounds.close()
-        if self.production is not None:
-            self.production.close(grace=settings.GRACE_SECONDS)
+        for rounds in self.rounds:
+            rounds.close()
+        for production in set(self.productions.values()):
+            production.close(grace=settings.GRACE_SECONDS)
 
 
 def checkpoints(pools: list[str]) -> list[Checkpoint]:
@@ -71,13 +80,13 @@ def checkpoints(pools: list[str]) -> list[Checkpoint]:
 
 def draw(pool: str) -> None:
     """Answer a bell."""
-    if workshop.production is not None:
-        workshop.production.drain(pool)
+    if pool in workshop.productions:
+        workshop.productions[pool].drain(pool)
 
 
 workshop = Workshop()
 broker().add_middleware(workshop)
-for name in settings.POOLS:
+for name in [*settings.POOLS, *([BACKUP_POOL] if settings.BACKUP["url"] else [])]:
     declare = dramatiq.actor(
         broker=broker(), actor_name=bell.ACTOR.format(pool=name), queue_name=bell.QUEUE.format(pool=name)
     )

@@ -1,6 +1,17 @@
 from django.urls import path
 
-from generation import api, cancel_api, catalogue, console, inputs_api, provenance_api, quotes, streams, tickets
+from generation import (
+    api,
+    cancel_api,
+    catalogue,
+    console,
+    inputs_api,
+    provenance_api,
+    quotes,
+    routes_api,
+    streams,
+    tickets,
+)
 from generation.data_policy_api import DataPolicyView
 from generation.media import media
 from generation.search import Search
@@ -8,6 +19,7 @@ from generation.search import Search
 urlpatterns = [
     *console.urlpatterns,
     *catalogue.urlpatterns,
+    *routes_api.urlpatterns,
     path("v1/generations", api.GenerationList.as_view(), name="generations"),
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
     path("v1/generations/<uuid:generation_id>/cancel", cancel_api.CancelOne.as_view(), name="generation-cancel"),

@@ -242,9 +242,10 @@ def _checked(target: Target, *, allow_private: bool, resolver: Resolver) -> str:
 def _exchange(call: _Call, address: str, *, deadline: float, max_bytes: int) -> Answer:
     target = call.target
     connection = HTTPConnection(target.host, target.port)
+    line: _Line | None = None
     try:
         # What http.client asks of a socket is sendall, makefile and close: `_Line` gives them a common deadline.
-        connection.sock = _Line(target, address, deadline)
+        connection.sock = line = _Line(target, address, deadline)
         fixed = {"Host": target.authority, "Connection": "close", "Accept-Encoding": "identity"}
         named = {"User-Agent": f"Easel/{__version__}", **call.headers, **fixed}
         connection.request(call.method, target.path, body=call.body or None, headers=named)
@@ -260,6 +261,8 @@ def _exchange(call: _Call, address: str, *, deadline: float, max_bytes: int) -> 
         raise Unreachable(f"{target.host} did not answer properly.") from error
     finally:
         connection.close()
+        if line is not None:
+            line.end()
 
 
 def _read(response: Any, at_most: int) -> bytes:
@@ -294,6 +297,10 @@ class _Line:
         return self._socket.recv_into(buffer)
 
     def close(self) -> None:
+        """http.client calls it as soon as it has read the head of an answer that ends the connection: the body is
+        still to come. `end` closes."""
+
+    def end(self) -> None:
         self._socket.close()
 
     def _left(self) -> float:

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from easel.database import platform_role
 from generation.checkpoint import CheckpointError
-from generation.registry import register_starter
+from generation.registry import register_backup, register_starter
 
 
 class Command(BaseCommand):
@@ -16,6 +16,7 @@ class Command(BaseCommand):
         try:
             with platform_role():
                 models = register_starter()
+                register_backup()
         except CheckpointError as error:
             raise CommandError(str(error)) from error
         for model in models:

@@ -226,6 +226,12 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EASEL_EMAIL_FROM", "easel@
 PROVENANCE = environment.flag("EASEL_PROVENANCE", default=True)
 
 # --- Generation -----------------------------------------------------------------------------------------
+BACKUP = {  # who draws while our own models cannot; empty: nobody
+    "kind": environment.text("EASEL_BACKUP_KIND", "openai"),  # or easel
+    "url": environment.text("EASEL_BACKUP_URL", "").rstrip("/"),
+    "key": environment.text("EASEL_BACKUP_KEY", ""),
+    "model": environment.text("EASEL_BACKUP_MODEL", ""),
+}
 POOLS = environment.words("EASEL_POOLS", "default")  # the pools a worker answers for
 LEASE_SECONDS = environment.number("EASEL_LEASE_SECONDS", 30)
 GRACE_SECONDS = environment.number("EASEL_GRACE_SECONDS", 5)  # what a stopping worker may still finish in

@@ -1,0 +1,176 @@
+"""Drawing by somebody else's service while our own models cannot: another Easel, or an endpoint in the form of OpenAI's
+Images API (`POST /v1/images/generations`). An operator names it in the settings; it is asked through `easel.outbound`.
+
+It behaves as an engine: a drawing in, pixels or a typed error out. It knows no steps, seeds or samplers of ours, which
+a warning says.
+"""
+
+import base64
+import binascii
+import io
+import json
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Semaphore
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from easel import outbound
+from easel.outbound import Answer, RefusedAddress, Unreachable
+from generation.engine.protocol import Admission, Checkpoint, Drawing, DrawingStopped, Drawn, EngineError
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+SECONDS: Final = 180.0
+AT_ONCE: Final = 4
+WARNING: Final = "Drawn by a backup service: steps, seed, sampler and guidance are its own."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """`kind` is "openai" or "easel"; `key` a bearer token, or for another Easel `key id:secret`."""
+
+    kind: str
+    url: str  # without a path
+    key: str
+    model: str
+
+
+class BackupEngine:
+    """Some drawings at once, each one call of the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._free = Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="backup")
+
+    def warm_up(self, checkpoints: list[Checkpoint]) -> None:
+        """There is nothing to load."""
+
+    def wait_for_slot(self, timeout: float) -> int:
+        if not self._free.acquire(timeout=timeout):
+            return 0
+        self._free.release()
+        return 1
+
+    def admit(self, admission: Admission) -> "Future[Drawn]":
+        self._free.acquire()
+        future = self._threads.submit(self._draw, admission)
+        future.add_done_callback(lambda done: self._free.release())
+        return future
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _draw(self, admission: Admission) -> Drawn:
+        if admission.stop.is_set():
+            raise DrawingStopped
+        drawing, started = admission.drawing, time.monotonic()
+        try:
+            data = (_from_easel if self._service.kind == "easel" else _from_openai)(self._service, drawing)
+        except (Unreachable, RefusedAddress) as error:
+            raise _failed(error.reason, permanent=isinstance(error, RefusedAddress)) from error
+        pixels = _pixels(data, drawing)
+        admission.on_step(drawing.steps, drawing.steps)
+        return Drawn(
+            pixels=pixels, steps_run=drawing.steps, seconds=time.monotonic() - started, warnings=[WARNING]
+        )  # fmt: skip
+
+
+def _from_openai(service: Service, drawing: Drawing) -> bytes:
+    body = {
+        "model": service.model,
+        "prompt": drawing.prompt,
+        "n": 1,
+        "size": f"{drawing.width}x{drawing.height}",
+        "response_format": "b64_json",
+    }
+    answer = _post(f"{service.url}/v1/images/generations", body, token=service.key)
+    try:
+        return base64.b64decode(json.loads(answer.body)["data"][0]["b64_json"], validate=True)
+    except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
+        raise _failed("Its answer holds no picture.") from error
+
+
+def _from_easel(service: Service, drawing: Drawing) -> bytes:
+    token = _token(service)
+    body: dict[str, Any] = {
+        "prompt": drawing.prompt,
+        "negative_prompt": drawing.negative_prompt,
+        "width": drawing.width,
+        "height": drawing.height,
+        "steps": drawing.steps,
+        "cfg_scale": drawing.cfg_scale,
+        "sampler": drawing.sampler,
+        "seed": drawing.seed,
+        "model": service.model or "auto",
+    }
+    made = _field(_post(f"{service.url}/v1/generations", body, token=token), "id")
+    deadline = time.monotonic() + SECONDS
+    headers = {"Authorization": f"Bearer {token}", "Accept": "image/*"}
+    while time.monotonic() < deadline:
+        answer = outbound.request(
+            "GET", f"{service.url}/v1/generations/result/{made}", headers=headers, timeout=30, max_bytes=MOST_BYTES,
+            allow_private=True,
+        )  # fmt: skip
+        if answer.status == 200 and answer.headers.get("content-type", "").startswith("image/"):
+            return answer.body
+        if answer.status != 202:
+            raise _refused(answer)
+        time.sleep(0.5)
+    raise _failed("It did not finish in time.")
+
+
+def _token(service: Service) -> str:
+    key_id, _, secret = service.key.partition(":")
+    form = urlencode({"grant_type": "client_credentials", "client_id": key_id, "client_secret": secret})
+    answer = outbound.request(
+        "POST", f"{service.url}/oauth/token", headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=form.encode(), timeout=30, allow_private=True,
+    )  # fmt: skip
+    if answer.status != 200:
+        raise _refused(answer)
+    return _field(answer, "access_token")
+
+
+def _post(url: str, body: dict[str, Any], *, token: str) -> Answer:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    answer = outbound.request(
+        "POST", url, headers=headers, body=json.dumps(body).encode(), timeout=SECONDS, max_bytes=MOST_BYTES,
+        allow_private=True,
+    )  # fmt: skip
+    if answer.status not in {200, 202}:
+        raise _refused(answer)
+    return answer
+
+
+def _field(answer: Answer, name: str) -> str:
+    try:
+        return str(json.loads(answer.body)[name])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _failed(f"Its answer has no {name}.") from error
+
+
+def _pixels(data: bytes, drawing: Drawing) -> Any:
+    """uint8 of shape (height, width, 3), at the size that was asked for."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            picture = opened.convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise _failed("What it sent is no picture.") from error
+    if picture.size != (drawing.width, drawing.height):
+        picture = picture.resize((drawing.width, drawing.height), Image.Resampling.LANCZOS)
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _refused(answer: Answer) -> EngineError:
+    """4xx says that this request will never do, 429 and 5xx that another attempt may."""
+    permanent = 400 <= answer.status < 500 and answer.status not in {408, 409, 429}
+    return _failed(f"It answered {answer.status}.", permanent=permanent)
+
+
+def _failed(reason: str, *, permanent: bool = False) -> EngineError:
+    return EngineError("model_unavailable", f"The backup service: {reason}", permanent=permanent)

@@ -1,0 +1,169 @@
+"""While a model and its fallback cannot draw, a backup service does: anybody's images endpoint, or another Easel."""
+
+import base64
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import override_settings
+from PIL import Image as PILImage
+
+from easel.database import changed, platform_role
+from generation.engine.backup import WARNING, BackupEngine, Service
+from generation.engine.protocol import Admission, Checkpoint, Drawing, EngineError
+from generation.models import Model
+from generation.registry import register_backup
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, ended, make_production
+from tests.generation.test_endings import money
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Somebody's images endpoint, and as much of another Easel as we call."""
+
+    asked: list[dict[str, Any]] = []
+    status = 200
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/oauth/token":
+            return self._json({"access_token": "elsewhere"}, 200)
+        self.asked.append(json.loads(body) | {"path": self.path, "token": self.headers["Authorization"]})
+        if type(self).status != 200:
+            return self._json({"error": {"message": "no"}}, type(self).status)
+        if self.path == "/v1/generations":
+            return self._json({"id": "17"}, 202)
+        return self._json({"data": [{"b64_json": base64.b64encode(picture()).decode()}]}, 200)
+
+    def do_GET(self) -> None:
+        assert self.path == "/v1/generations/result/17"
+        self._send(picture(), 200, "image/png")
+
+    def log_message(self, *words: Any) -> None:
+        pass
+
+    def _json(self, body: dict[str, Any], status: int) -> None:
+        self._send(json.dumps(body).encode(), status, "application/json")
+
+    def _send(self, body: bytes, status: int, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def picture() -> bytes:
+    file = io.BytesIO()
+    PILImage.new("RGB", (128, 128), (10, 200, 30)).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    Elsewhere.asked, Elsewhere.status = [], 200
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def drawing(**fields: Any) -> Drawing:
+    known: dict[str, Any] = {
+        "image_id": uuid4(), "checkpoint": Checkpoint(name="backup", source=""), "prompt": "a red apple",
+        "negative_prompt": "", "steps": 7, "width": 64, "height": 64, "cfg_scale": 7.0, "sampler": "Euler", "seed": 3,
+    }  # fmt: skip
+    return Drawing(**known | fields)
+
+
+def draw(service: Service) -> Any:
+    engine = BackupEngine(service)
+    try:
+        admission = Admission(drawing=drawing(), on_step=lambda done, total: None, stop=threading.Event())
+        return engine.admit(admission).result(timeout=30)
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "path", "token"),
+    [("openai", "sk-1", "/v1/images/generations", "Bearer sk-1"),
+     ("easel", "ek_live_1:es_2", "/v1/generations", "Bearer elsewhere")],
+)  # fmt: skip
+def test_a_picture_comes_from_elsewhere_at_the_size_that_was_asked_for(
+    elsewhere: str, kind: str, key: str, path: str, token: str
+) -> None:
+    drawn = draw(Service(kind=kind, url=elsewhere, key=key, model="big"))
+    assert drawn.pixels.shape == (64, 64, 3)
+    assert tuple(drawn.pixels[0, 0]) == (10, 200, 30)
+    assert drawn.warnings == [WARNING]
+    (asked,) = Elsewhere.asked
+    assert (asked["path"], asked["token"], asked["model"], asked["prompt"]) == (path, token, "big", "a red apple")
+
+
+@pytest.mark.parametrize(("status", "permanent"), [(400, True), (401, True), (429, False), (500, False), (503, False)])
+def test_a_refusal_knows_whether_another_attempt_helps(elsewhere: str, status: int, permanent: bool) -> None:
+    Elsewhere.status = status
+    with pytest.raises(EngineError) as raised:
+        draw(Service(kind="openai", url=elsewhere, key="", model=""))
+    assert (raised.value.code, raised.value.permanent) == ("model_unavailable", permanent)
+
+
+def test_a_service_that_is_away_may_be_back_later() -> None:
+    with pytest.raises(EngineError) as raised:
+        draw(Service(kind="openai", url=f"http://127.0.0.1:{closed_port()}", key="", model=""))
+    assert not raised.value.permanent
+
+
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def standing_in(url: str) -> Iterator[Model]:
+    """The backup service as operators set it, for one test."""
+    with override_settings(BACKUP={"kind": "openai", "url": url, "key": "", "model": "big"}), platform_role():
+        model = register_backup()
+        assert model is not None
+    try:
+        yield model
+    finally:
+        with override_settings(BACKUP={"kind": "", "url": "", "key": "", "model": ""}), platform_role():
+            register_backup()
+            changed("DELETE FROM generation_cachedresult WHERE model_id = %s", [model.id])
+
+
+def test_it_takes_over_when_nothing_of_ours_draws_and_the_answer_says_so(
+    ada: Customer, workshop: Workshop, elsewhere: str
+) -> None:
+    from generation import availability
+
+    with standing_in(elsewhere) as backup:
+        assert ada.client().post("/v1/generations", workshop.body(model="backup"), format="json").status_code == 400
+        for _ in range(5):
+            availability.report(workshop.model.id, uuid4(), label="model:test", ok=False)
+        answer = ada.client().post("/v1/generations", workshop.body(), format="json").json()
+        assert (answer["model"], answer["fallback_from"]) == ("backup", workshop.model.name)
+        refused = ada.client().post("/v1/generations", workshop.body(fallback=False), format="json")
+        assert refused.status_code == 503
+        production = make_production(BackupEngine(Service(kind="openai", url=elsewhere, key="", model="big")))
+        try:
+            production.drain(backup.pool.name)
+            generation = ended(UUID(answer["id"]))
+        finally:
+            production.close()
+    assert generation.status == "completed"
+    assert WARNING in generation.warnings
+    money(ada)
