@@ -128,7 +128,7 @@ def test_what_was_altered_on_the_way_is_refused(ada: Customer, bob: Customer, wo
         altered = bytearray(body)
         altered[position] ^= 1
         assert refused(wire, body=bytes(altered)) == "sealed_invalid", position
-    for short in (body[:-1], body[:57], body[:10], b""):
+    for short in (body[:-1], body[:57], body[:10], b"\1"):
         assert refused(wire, body=short) == "sealed_invalid"
     assert refused(wire, path="/v1/quotes") == "sealed_invalid"
     assert refused(wire, path="/v1/generations?x=1") == "sealed_invalid"
