@@ -383,6 +383,7 @@ def _pictures() -> dict[str, Any]:
                     "200": {"description": "The file.", "content": binary},
                     "206": {"description": "The range that was asked for.", "content": binary},
                     "302": {"description": "It is at the store."},
+                    "304": {"description": "It is the one that If-None-Match names."},
                     **{str(status): problem(status) for status in (400, 404, 416, 500, 503)},
                 },
             }

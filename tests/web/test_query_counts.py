@@ -17,7 +17,7 @@ MOST = {
     "/v1/events": 0,
     "/v1/generations": 3,
     "/v1/generations/result/{generation_id}": 3,
-    "/v1/generations/status/{generation_id}": 2,
+    "/v1/generations/status/{generation_id}": 5,  # of one that waits: its place in the queue is counted, too
     "/v1/generations/{generation_id}": 3,
     "/v1/generations/{generation_id}/events": 2,
     "/v1/keys": 2,
