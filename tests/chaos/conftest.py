@@ -44,6 +44,10 @@ class Client:
 
     def asked(self, **fields: Any) -> UUID:
         status, answer = self.ask(**fields)
+        for _ in range(8):  # after an outage each pooled connection is found dead once
+            if status != 503:
+                break
+            status, answer = self.ask(**fields)
         assert status == 202, (status, answer)
         return UUID(answer["id"])
 

@@ -107,7 +107,8 @@ def test_a_frozen_worker_is_fenced_off_when_it_wakes(client: Client) -> None:
     assert charges(client) == 1
     request_id = state(generation).request_id
     told_by = {path.stem for path in client.town.logs() if request_id in path.read_text(errors="replace")}
-    assert {"web", WORKERS[1]} <= told_by
+    assert "web" in told_by
+    assert told_by & set(WORKERS)
     assert told_by & set(CLOCKS), "whoever took the job back says whose it was"
 
 
