@@ -76,7 +76,7 @@ def forget_pool_times() -> int:
     )
 
 
-_steadiness = Steadiness("take_back_expired_leases")
+_steadiness = Steadiness()
 
 
 @duty("take_back_expired_leases", every=2.0)

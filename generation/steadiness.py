@@ -12,8 +12,7 @@ from easel import clock
 class Steadiness:
     """Of one clock process. Ask it at every run of the duty."""
 
-    def __init__(self, duty: str) -> None:
-        self._duty = duty
+    def __init__(self) -> None:
         self._seen: tuple[float, float] | None = None  # the database's time and ours, at the last run
         self._quiet_until = float("-inf")
 
@@ -25,8 +24,4 @@ class Steadiness:
             if abs(theirs - ours) > lease_seconds / 2:
                 self._quiet_until = now + lease_seconds
         self._seen = (database_now, now)
-        return (
-            now >= self._quiet_until
-            and up_seconds > lease_seconds
-            and clock.seconds_since_failure(self._duty) > lease_seconds
-        )
+        return now >= self._quiet_until and up_seconds > lease_seconds and clock.seconds_since_trouble() > lease_seconds

@@ -12,6 +12,7 @@ from typing import Final
 from zlib import crc32
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from prometheus_client import Counter, Gauge, Histogram
 
 from easel.database import connection, platform_role, rows
@@ -19,6 +20,7 @@ from easel.database import connection, platform_role, rows
 log = structlog.get_logger(__name__)
 
 LOCK_SPACE: Final = 0x0EA5E1
+PATIENCE_SECONDS: Final = 1.0  # a database that takes longer to answer a lock is in trouble
 RUNS = Counter("easel_clock_runs_total", "Runs of periodic duties", ["duty", "outcome"])
 LAST_RUN = Gauge("easel_clock_last_run_timestamp_seconds", "When a duty last ended well", ["duty"])
 PERIOD = Gauge("easel_clock_period_seconds", "How often a duty is due; silent for much longer, it is overdue", ["duty"])
@@ -36,7 +38,7 @@ class Duty:
 
 
 _duties: dict[str, Duty] = {}
-_failed_at: dict[str, float] = {}  # by the monotonic clock
+_trouble_at = float("-inf")  # by the monotonic clock: when the database last failed us, or kept us waiting
 
 
 def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[], int]]:
@@ -66,17 +68,22 @@ def run(stopping: Event) -> None:
 def perform(name: str) -> int:
     """Do one duty now, unless another clock is at it. Returns how many things it changed."""
     act = _duties[name].act
+    asked = time.monotonic()
     with platform_role():
         try:
-            if not rows("SELECT pg_try_advisory_lock(%s, %s)", _lock(name))[0][0]:
+            ((locked,),) = rows("SELECT pg_try_advisory_lock(%s, %s)", _lock(name))
+            if time.monotonic() - asked > PATIENCE_SECONDS:
+                _note_trouble()
+            if not locked:
                 RUNS.labels(name, "elsewhere").inc()
                 return 0
             with SECONDS.labels(name).time():
                 count = act()
             rows("SELECT pg_advisory_unlock(%s, %s)", _lock(name))
-        except Exception:  # a duty that fails must not take the others' clock with it
+        except Exception as error:  # a duty that fails must not take the others' clock with it
+            if isinstance(error, OperationalError | InterfaceError):
+                _note_trouble()
             RUNS.labels(name, "failed").inc()
-            _failed_at[name] = time.monotonic()
             log.exception("clock.duty_failed", duty=name)
             _end_session()
             return 0
@@ -87,9 +94,14 @@ def perform(name: str) -> int:
     return count
 
 
-def seconds_since_failure(name: str) -> float:
-    """How long ago this process last failed at a duty; infinite where it never did."""
-    return time.monotonic() - _failed_at.get(name, float("-inf"))
+def seconds_since_trouble() -> float:
+    """How long ago the database last failed a duty of this process, or kept it waiting; infinite where it never did."""
+    return time.monotonic() - _trouble_at
+
+
+def _note_trouble() -> None:
+    global _trouble_at  # noqa: PLW0603  one clock, one database
+    _trouble_at = time.monotonic()
 
 
 def _lock(name: str) -> list[int]:

@@ -16,7 +16,8 @@ class Clocks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ours, self.theirs = 1_000.0, 5_000_000.0
         monkeypatch.setattr(time, "monotonic", lambda: self.ours)
-        self.steadiness = Steadiness("a duty of this test")
+        monkeypatch.setattr(clock, "_trouble_at", float("-inf"))
+        self.steadiness = Steadiness()
 
     def after(self, seconds: float, *, jump: float = 0.0, up: float = 1e6) -> bool:
         self.ours += seconds
@@ -50,7 +51,9 @@ def test_a_young_postgres_is_not_trusted(clocks: Clocks) -> None:
     assert not clocks.after(2, up=10)
 
 
-def test_after_the_duty_failed_workers_get_one_lease_length(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(clock._failed_at, "a duty of this test", clocks.ours)
+def test_after_trouble_with_the_database_workers_get_one_lease_length(
+    clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "_trouble_at", clocks.ours)
     assert not clocks.after(2)
     assert clocks.after(LEASE)
