@@ -16,6 +16,7 @@ from tests.stack import set_up_django, start_stack, stop_stack
 NAMES = [
     "pick_up",
     "status_read",
+    "token",
     "submit",
     "streams",
     "engine",

@@ -92,12 +92,12 @@ def accept(invitation: Invitation, user: User, *, addresses: set[str], actor: Ac
 
 def change_role(tenant_id: UUID, member_id: UUID, *, role: str, by_role: str, actor: Actor) -> Member | None:
     """None where there is no such member."""
-    if role not in permissions.ROLES:
-        raise MembershipRefused("unknown_role", f"A role is one of {', '.join(permissions.ROLES)}.")
     with tenant_scope(tenant_id):
         member = _locked(member_id)
         if member is None:
             return None
+        if role not in permissions.ROLES:
+            raise MembershipRefused("unknown_role", f"A role is one of {', '.join(permissions.ROLES)}.")
         _check_touches(by_role, member.role, role)
         if member.role == permissions.OWNER != role:
             _check_not_last_owner()

@@ -1,6 +1,7 @@
 """Behind a TLS proxy: secure cookies and HSTS; every address and secret comes from the environment."""
 
 from easel.settings.base import *  # noqa: F403
+from easel.settings.secrets_check import refuse_defaults
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = True
@@ -12,3 +13,5 @@ SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
+
+refuse_defaults(globals())

@@ -1,0 +1,152 @@
+"""What every route needs, written down a second time: a forgotten route, scope or permission shows in the walks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from tenants import webhooks
+from tenants.models import WebhookDelivery
+from tests.cast import Customer
+
+if TYPE_CHECKING:
+    from tests.tenants.walks import World
+
+# The API: the scope of each method.
+SCOPES: dict[str, dict[str, str]] = {
+    "generations": {"POST": "generations:write", "GET": "generations:read"},
+    "generation": {"GET": "generations:read", "DELETE": "generations:write"},
+    "generation-cancel": {"POST": "generations:write"},
+    "generations-cancel": {"POST": "generations:write"},
+    "generation-status": {"GET": "generations:read"},
+    "generation-result": {"GET": "generations:read"},
+    "generation-tickets": {"POST": "generations:read"},
+    "generation-events": {"GET": "generations:read"},
+    "events": {"GET": "generations:read"},
+    "webhooks": {"GET": "webhooks:read", "POST": "webhooks:write"},
+    "webhook": {"GET": "webhooks:read", "PATCH": "webhooks:write", "DELETE": "webhooks:write"},
+    "webhook-rotation": {"POST": "webhooks:write"},
+    "webhook-test": {"POST": "webhooks:write"},
+    "webhook-deliveries": {"GET": "webhooks:read"},
+    "webhook-redelivery": {"POST": "webhooks:write"},
+    "webhook-default-secret": {"GET": "webhooks:write"},
+    "webhook-default-rotation": {"POST": "webhooks:write"},
+    "webhook-default-deliveries": {"GET": "webhooks:read"},
+    "quotes": {"POST": "generations:write"},
+    "models": {"GET": "generations:read"},
+    "model-sample": {"GET": "generations:read"},
+    "samplers": {"GET": "generations:read"},
+    "provenance": {"POST": "generations:read"},
+    "data-policy": {"GET": "account:read", "PATCH": "data:manage"},
+    "account": {"GET": "account:read"},
+    "usage": {"GET": "usage:read"},
+    "keys": {"GET": "keys:read", "POST": "keys:write"},
+    "key": {"GET": "keys:read", "PATCH": "keys:write", "DELETE": "keys:write"},
+    "key-rotation": {"POST": "keys:write"},
+    "audit": {"GET": "audit:read"},
+    "audit-export": {"GET": "audit:read"},
+    "audit-verification": {"GET": "audit:read"},
+}
+
+# The console: the permission of each method, and who has it.
+PAGES: dict[str, dict[str, str]] = {
+    "console": {"GET": "console.view"},
+    "models-page": {"GET": "console.view"},
+    "sample-page": {"GET": "console.view"},
+    "members": {"GET": "members.view"},
+    "invite-member": {"POST": "members.manage"},
+    "revoke-invitation": {"POST": "members.manage"},
+    "change-role": {"POST": "members.manage"},
+    "remove-member": {"POST": "members.manage"},
+    "leave-workspace": {"POST": "tenant.leave"},
+    "keys-page": {"GET": "keys.view", "POST": "keys.manage"},
+    "rotate-key": {"POST": "keys.manage"},
+    "revoke-key": {"POST": "keys.manage"},
+    "workspace-settings": {"GET": "tenant.change", "POST": "tenant.change"},
+    "audit-page": {"GET": "audit.read"},
+    "audit-export-page": {"GET": "audit.read"},
+}
+MAY: dict[str, set[str]] = {
+    "console.view": {"owner", "admin", "developer", "viewer"},
+    "pictures.make": {"owner", "admin", "developer"},
+    "keys.view": {"owner", "admin", "developer"},
+    "keys.manage": {"owner", "admin", "developer"},
+    "webhooks.manage": {"owner", "admin", "developer"},
+    "members.view": {"owner", "admin", "developer", "viewer"},
+    "members.manage": {"owner", "admin"},
+    "owners.manage": {"owner"},
+    "tenant.change": {"owner", "admin"},
+    "tenant.leave": {"owner", "admin", "developer", "viewer"},
+    "billing.view": {"owner", "admin"},
+    "audit.read": {"owner"},
+}
+
+_PERSON = "a person's own: allauth's, about whoever is signed in or signing in"
+# Routes that need neither, and why that is right.
+OTHER: dict[str, str] = {
+    "readyz": "for probes; says nothing of tenants",
+    "openapi": "the API's description: public, the same for all",
+    "docs": "the reference: public, the same for all",
+    "docs-error": "the reference: public, the same for all",
+    "home": "leads to the console",
+    "welcome": "a person's own: asks for a new workspace",
+    "workspaces": "a person's own: lists their memberships",
+    "switch-workspace": "a person's own: refuses what they are no member of",
+    "invitation": "the signed word in the address is the permission to look; accepting asks for the address",
+    "oauth-token": "takes the credentials themselves",
+    "oauth-revoke": "takes the credentials themselves",
+    "oauth-metadata": "public by RFC 8414",
+    "provenance-anchors": "public, as every root certificate is",
+    "media": "the signed word in the address is the permission",
+    **dict.fromkeys(
+        (
+            "account_login", "account_signup", "account_logout", "account_reauthenticate", "account_inactive",
+            "account_email", "account_email_verification_sent", "account_confirm_email", "account_reset_password",
+            "account_reset_password_done", "account_reset_password_from_key", "account_reset_password_from_key_done",
+            "account_change_password", "account_set_password", "mfa_index", "mfa_authenticate", "mfa_reauthenticate",
+            "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes",
+            "mfa_download_recovery_codes", "mfa_list_webauthn", "mfa_add_webauthn", "mfa_edit_webauthn",
+            "mfa_remove_webauthn", "mfa_login_webauthn", "mfa_reauthenticate_webauthn", "usersessions_list",
+        ),
+        _PERSON,
+    ),
+}  # fmt: skip
+
+
+def _endpoint(customer: Customer) -> UUID:
+    endpoint, _ = webhooks.create(customer.tenant, url="https://example.com/hook", kinds=["generation.completed"])
+    return endpoint.id
+
+
+def _delivery(customer: Customer) -> UUID:
+    """The last one in the world of a tenant whose endpoint hears of something."""
+    webhooks.emit(customer.id, "generation.completed", {"id": "x"}, subject="x")
+    delivery: WebhookDelivery = WebhookDelivery.objects.filter(tenant=customer.tenant).latest("id")
+    return delivery.id
+
+
+# One object of a tenant for each further parameter that a route's address can have; made under the platform role, in
+# this order.
+OBJECTS: dict[str, Callable[[Customer], UUID]] = {"endpoint_id": _endpoint, "delivery_id": _delivery}
+
+
+def BODIES(ada: World) -> Iterator[tuple[str, str, dict[str, Any], set[int]]]:  # noqa: N802  a table
+    """Bodies that name an object of Ada's, sent by Bob: route, method, body, the answers that are right."""
+    generation, model, image = ada.objects["generation_id"], ada.objects["name"], ada.objects["image_id"]
+    yield "generations", "POST", {"prompt": "x", "model": model}, {400, 404}
+    yield "generations", "POST", {"prompt": "x", "init_image": generation}, {400, 404}
+    yield "generations", "POST", {"prompt": "x", "init_image": image}, {400, 404}
+    yield "generations", "POST", {"prompt": "x", "quote": generation}, {400, 404}
+    yield "quotes", "POST", {"prompt": "x", "model": model}, {400, 404}
+    yield "generations-cancel", "POST", {"ids": [generation]}, {200, 202, 400, 404}
+    yield "generations-cancel", "POST", {"model": model}, {200, 202, 400, 404}
+    yield "generations-cancel", "POST", {}, {200, 202}
+    yield "keys", "POST", {"name": "x", "scopes": ["keys:read"], "id": ada.objects["public_id"]}, {400}
+    yield "keys", "POST", {"name": "x", "scopes": ["keys:read"], "tenant": str(ada.customer.id)}, {400}
+
+
+def CONSOLE_FORMS(ada: World) -> Iterator[tuple[str, dict[str, str], set[int]]]:  # noqa: N802
+    """Forms of the console that name an object of Ada's, sent by Bob."""
+    yield "switch-workspace", {"tenant": str(ada.customer.id)}, {404}
+    yield "workspace-settings", {"name": "x", "origins": "", "tenant": str(ada.customer.id)}, {302}
