@@ -33,6 +33,11 @@ SCOPES: dict[str, dict[str, str]] = {
     "webhook-default-secret": {"GET": "webhooks:write"},
     "webhook-default-rotation": {"POST": "webhooks:write"},
     "webhook-default-deliveries": {"GET": "webhooks:read"},
+    "generations-search": {"GET": "generations:read"},
+    "uploads": {"POST": "generations:write"},
+    "inputs": {"POST": "generations:write"},
+    "allowances": {"GET": "account:read"},
+    "allowance": {"PATCH": "account:write"},
     "quotes": {"POST": "generations:write"},
     "models": {"GET": "generations:read"},
     "model-sample": {"GET": "generations:read"},
@@ -128,7 +133,14 @@ def _delivery(customer: Customer) -> UUID:
 
 # One object of a tenant for each further parameter that a route's address can have; made under the platform role, in
 # this order.
-OBJECTS: dict[str, Callable[[Customer], UUID]] = {"endpoint_id": _endpoint, "delivery_id": _delivery}
+OBJECTS: dict[str, Callable[[Customer], UUID | str]] = {
+    "endpoint_id": _endpoint,
+    "delivery_id": _delivery,
+    "whose": lambda customer: str(customer.key.public_id),
+}
+
+# Bodies for methods that look at the body before they look for the object.
+ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {("allowance", "PATCH"): {"spend_cap": 5}}
 
 
 def BODIES(ada: World) -> Iterator[tuple[str, str, dict[str, Any], set[int]]]:  # noqa: N802  a table

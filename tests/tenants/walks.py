@@ -146,6 +146,8 @@ def state_of(tenant_id: UUID) -> dict[str, str]:
 
 def foreign_ids_in_addresses(ada: World, bob: World) -> Wrong:
     """Every route with an id in its path, asked for Ada's by Bob's token and by Bob himself: 404, nothing changed."""
+    from tests.tenants.routes_expected import ADDRESSED
+
     wrong: Wrong = []
     before = state_of(ada.customer.id)
     program, browser = program_of(bob.customer), browser_of(bob)
@@ -163,7 +165,7 @@ def foreign_ids_in_addresses(ada: World, bob: World) -> Wrong:
         wrong += [
             f"{method} {url}: {answer.status_code}"
             for method in route.needs or {}
-            if (answer := send(caller, method, url)).status_code != 404
+            if (answer := send(caller, method, url, ADDRESSED.get((route.name, method)))).status_code != 404
         ]
     return wrong + changed(before, state_of(ada.customer.id))
 
