@@ -14,6 +14,18 @@ DOWNSCALE = 8  # pixels of an edge to a latent
 
 def build(folder: Path, *, seed: int = 0) -> Path:
     """Write the folder, always the same for the same seed (some 400 kB, safetensors)."""
+    return _build(folder, seed=seed)
+
+
+def build_inpaint(folder: Path, *, seed: int = 0) -> Path:
+    """The same for a model whose UNet sees mask and masked picture beside the latents: 4 + 1 + 4 channels."""
+    _build(folder, seed=seed, channels=9)
+    index = folder / "model_index.json"
+    index.write_text(index.read_text().replace('"StableDiffusionPipeline"', '"StableDiffusionInpaintPipeline"'))
+    return folder
+
+
+def _build(folder: Path, *, seed: int, channels: int = 4) -> Path:
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -24,7 +36,7 @@ def build(folder: Path, *, seed: int = 0) -> Path:
             vocab_size=514,
             hidden_size=32,
             intermediate_size=64,
-            num_hidden_layers=1,
+            num_hidden_layers=2,
             num_attention_heads=2,
             max_position_embeddings=PROMPT_TOKENS,
             projection_dim=32,
@@ -37,6 +49,7 @@ def build(folder: Path, *, seed: int = 0) -> Path:
             text_encoder=CLIPTextModel(text_config).eval(),
             unet=UNet2DConditionModel(
                 sample_size=64 // DOWNSCALE,
+                in_channels=channels,
                 block_out_channels=(8, 16),
                 layers_per_block=1,
                 down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),

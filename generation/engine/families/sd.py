@@ -52,7 +52,10 @@ class StableDiffusion:
         return 1, int(self._pipeline.vae.config.latent_channels), height // self.scale, width // self.scale
 
     def encode(self, text: str, clip_skip: int) -> Text:
-        hidden = self._read(text, clip_skip)[0]
+        self._check_layers(clip_skip)
+        if clip_skip > 1:
+            return Text(self._read_less(text, clip_skip))
+        hidden, _ = self._pipeline.encode_prompt(text, self.device, 1, do_classifier_free_guidance=False)
         return Text(hidden[0])
 
     def encode_image(self, picture: Tensor, generator: torch.Generator) -> Tensor:
@@ -77,21 +80,23 @@ class StableDiffusion:
         decoded: Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
         return (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float().cpu()
 
-    def _read(self, text: str, clip_skip: int) -> Any:
-        """What `encode_prompt` answers. diffusers counts layers to skip, AUTOMATIC1111 layers from the end."""
+    def _check_layers(self, clip_skip: int) -> None:
         encoder = self._pipeline.text_encoder or self._pipeline.text_encoder_2
         layers = encoder.config.num_hidden_layers
         if clip_skip > layers:
             detail = f"The model's text encoder has {layers} layers."
             raise EngineError("clip_skip_too_large", detail, permanent=True)
-        skipped = clip_skip - 1 or None
-        return self._pipeline.encode_prompt(
-            text,
-            device=self.device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=False,
-            clip_skip=skipped,
-        )
+
+    def _read_less(self, text: str, clip_skip: int) -> Tensor:
+        """What `encode_prompt` means to do with `clip_skip`, and cannot with transformers 5, which moved the norm."""
+        tokenizer, encoder = self._pipeline.tokenizer, self._pipeline.text_encoder
+        ids = tokenizer(
+            text, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+        ).input_ids
+        layers = encoder(ids.to(self.device), output_hidden_states=True).hidden_states
+        norm = getattr(encoder, "text_model", encoder).final_layer_norm
+        hidden: Tensor = norm(layers[-clip_skip])[0]
+        return hidden.to(self.dtype)
 
 
 def _channels_beside(pipeline: Any) -> int:

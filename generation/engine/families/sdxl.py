@@ -26,7 +26,10 @@ class StableDiffusionXL(StableDiffusion):
         )
 
     def encode(self, text: str, clip_skip: int) -> Text:
-        hidden, _, pooled, _ = self._read(text, clip_skip)
+        self._check_layers(clip_skip)
+        hidden, _, pooled, _ = self._pipeline.encode_prompt(
+            text, device=self.device, do_classifier_free_guidance=False, clip_skip=clip_skip - 1 or None
+        )
         return Text(hidden[0], pooled[0])
 
     def predict(self, latents: Tensor, timesteps: Tensor, texts: list[Text]) -> Tensor:
