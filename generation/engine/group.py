@@ -90,6 +90,8 @@ def _step_alone(guest: Guest, prediction: Tensor) -> Exception | None:
     sampling = slot_of(guest).sampling
     try:
         sampling.step(prediction)
+        if slot_of(guest).watch.good_enough(sampling):
+            sampling.stop_here()
         guest.after_step(sampling.done, sampling.calls)
     except Exception as error:  # noqa: BLE001  handed on; the others' steps go on
         # A model call shrinks until it fits; a step cannot be made twice, but another attempt at it all can succeed.

@@ -16,6 +16,7 @@ from generation.engine.protocol import (
     EngineError,
     Preview,
 )
+from generation.engine.quality import Watch
 from generation.engine.sampling import Sampling
 
 
@@ -45,6 +46,7 @@ class Slot:
     prompt: Text
     negative: Text | None  # None where guidance is off
     guidance: float
+    watch: Watch
 
 
 class Guest:
@@ -80,6 +82,11 @@ class Guest:
     @property
     def steps_run(self) -> int:
         return self.slot.sampling.steps_done if self.slot is not None else self.drawing.planned_steps
+
+    @property
+    def quality_score(self) -> float | None:
+        score = self.slot.watch.score if self.slot is not None else None
+        return None if score is None else round(score, 4)
 
     @property
     def seconds(self) -> float:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,25 +18,31 @@ log = logging.getLogger(__name__)
 
 
 class Herald:
-    def __init__(self) -> None:
+    """`engine` is what draws here, for the receipts."""
+
+    def __init__(self, engine: dict[str, str]) -> None:
+        self._engine = engine
         self._thread = ThreadPoolExecutor(1, "herald")
 
     def present(self, guest: Guest, image: NDArray[np.float32]) -> None:
         """A decoded picture (h, w, 3), still to be brought to the size that was asked for."""
         seconds = guest.seconds
-        drawing, steps_run = guest.drawing, guest.steps_run
-        self._thread.submit(
-            self._conclude,
-            guest,
-            lambda: Drawn(pixels=finish(image, drawing), steps_run=steps_run, seconds=seconds, warnings=guest.warnings),
-        )
+        drawing, steps_run, score = guest.drawing, guest.steps_run, guest.quality_score
+
+        def conclude() -> Drawn:
+            return Drawn(
+                pixels=finish(image, drawing), steps_run=steps_run, seconds=seconds, warnings=guest.warnings,
+                quality_score=score, engine=self._engine,
+            )  # fmt: skip
+
+        self._thread.submit(self._conclude, guest, conclude)
 
     def show(self, sketch: Sketch, image: NDArray[np.float32] | Exception) -> None:
         """What an image looks like now, to whoever asked to see it."""
         self._thread.submit(self._show, sketch, image)
 
     def hand_over(self, guest: Guest, drawn: Drawn) -> None:
-        self._thread.submit(guest.future.set_result, drawn)
+        self._thread.submit(guest.future.set_result, replace(drawn, engine=self._engine))
 
     def regret(self, guest: Guest, error: Exception) -> None:
         self._thread.submit(lambda: guest.future.set_exception(explain(guest.drawing, error)))

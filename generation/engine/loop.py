@@ -22,6 +22,7 @@ from generation.engine.herald import Herald
 from generation.engine.preview import Sketch
 from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Drawn
 from generation.engine.studio import Studio
+from generation.engine.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class LoopEngine:
         chosen = choose_device(device)
         most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
         self._studio = Studio(chosen, models_held=models_held, most_slots=most)
-        self._door, self._herald = Door(most=most), Herald()
+        self._door, self._herald = Door(most=most), Herald(versions(chosen))
         self._groups: deque[Group] = deque()
         self._finished: deque[Guest] = deque()
         self._sketches: deque[Sketch] = deque()

@@ -20,7 +20,7 @@ class Sampling:
         self._scheduler, self._origin = scheduler, origin
         self._timesteps = scheduler.timesteps[begin:]
         self._dice = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        self._steps = steps - origin.skipped
+        self._steps, self._stopped = steps - origin.skipped, False
         self._said: tuple[Tensor, Tensor] | None = None
         self.latents = self._beginning()
         self.calls = len(self._timesteps)  # of the model, which can be more than steps
@@ -28,7 +28,7 @@ class Sampling:
 
     @property
     def finished(self) -> bool:
-        return self.done >= self.calls
+        return self._stopped or self.done >= self.calls
 
     @property
     def steps_done(self) -> int:
@@ -55,6 +55,12 @@ class Sampling:
         self._said = (self.model_input(), prediction)
         self.latents = self._scheduler.step(prediction, timestep, self.latents, return_dict=False, **self._dice)[0]
         self.done += 1
+        self._put_back()
+
+    def stop_here(self) -> None:
+        """Take the model's last word for the finished latents: a step that goes all the way."""
+        self.latents = self.clean()
+        self._stopped = True
         self._put_back()
 
     def clean(self) -> Tensor:

@@ -20,6 +20,7 @@ from generation.engine.origin import origin_of
 from generation.engine.picture import drawn_size, warnings
 from generation.engine.preview import PREVIEW_EDGE, shrink
 from generation.engine.protocol import Checkpoint, Drawing, Drawn
+from generation.engine.quality import Watch
 from generation.engine.residency import Residency
 from generation.engine.samplers import scheduler_of
 from generation.engine.sampling import Sampling
@@ -136,6 +137,9 @@ class Studio:
             # As diffusers has it: no guidance up to 1, and no layers skipped for what is to be kept out.
             negative=read(drawing.negative_prompt, 1) if drawing.cfg_scale > 1 else None,
             guidance=drawing.cfg_scale,
+            watch=Watch(
+                target=drawing.quality_target, min_steps=drawing.min_steps, planned_steps=drawing.planned_steps
+            ),
         )
 
     def _family(self, checkpoint: Checkpoint) -> Family:
