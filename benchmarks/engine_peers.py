@@ -1,0 +1,204 @@
+"""The engine beside serving frameworks: LitServe and Ray Serve, both batching by equal parameters, under one load.
+
+`python -m benchmarks.engine_peers [equal] [mixed] [poisson]` writes one line of JSON a measurement.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Condition, Event, Thread
+from typing import Any
+from uuid import uuid4
+
+from benchmarks import loads
+from benchmarks.peers.install import install
+from generation.engine.loop import LoopEngine
+from generation.engine.protocol import Admission, Checkpoint, Drawing, Drawn
+
+THREADS = int(os.environ.get("EASEL_TORCH_THREADS", "0")) or os.cpu_count() or 1
+IMAGES = int(os.environ.get("BENCH_IMAGES", "48"))
+PEERS = {"litserve": "litserve_server.py", "ray serve": "ray_server.py"}
+ROOT = Path(__file__).resolve().parents[1]
+STARTER = ROOT / "starter" / "weights"
+
+
+def main(parts: list[str]) -> None:
+    ways = [*PEERS, "engine"]
+    best = 0.0
+    for way in ways:
+        with served(way) as (draw, pid):
+            for name, load in (("equal", loads.equal), ("mixed", loads.mixed)):
+                if name in parts:
+                    outcome = told(way, name, pid, lambda load=load: loads.at_once(load(IMAGES), draw))
+                    if name == "mixed" and way != "engine":
+                        best = max(best, outcome.rate)
+    if "poisson" not in parts:
+        return
+    best = float(os.environ.get("BENCH_BEST", "0")) or best
+    for way in ways:
+        with served(way) as (draw, pid):
+            for share in (0.5, 0.8, 1.2):
+                told(
+                    way, f"poisson {share:.0%} of {best:.2f}/s", pid,
+                    lambda share=share: loads.poisson(loads.mixed(IMAGES), draw, rate=share * best),
+                )  # fmt: skip
+
+
+def told(way: str, load: str, pid: int | None, run: Any) -> loads.Outcome:
+    before = cpu_of(pid)
+    outcome: loads.Outcome = run()
+    used = cpu_of(pid) - before if pid else outcome.generator_cpu
+    figures = {
+        "way": way, "load": load, "images": outcome.images, "images/s": round(outcome.rate, 3),
+        "p50": round(outcome.percentile(0.5), 2), "p95": round(outcome.percentile(0.95), 2),
+        "p95 short": round(outcome.percentile(0.95, short=True), 2), "images/cpu s": round(outcome.images / used, 3),
+        "generator cpu s": round(outcome.generator_cpu, 2) if pid else "with the engine's",
+    }  # fmt: skip
+    print(json.dumps(figures), flush=True)
+    return outcome
+
+
+@contextlib.contextmanager
+def served(way: str) -> Iterator[tuple[loads.Draw, int | None]]:
+    """A way to draw, warmed up; with the server's process, or None for the engine in this one."""
+    with _engine() if way == "engine" else _peer(PEERS[way]) as (draw, pid):
+        loads.at_once(loads.equal(4), draw)
+        yield draw, pid
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[tuple[loads.Draw, None]]:
+    checkpoint = Checkpoint(name="starter", source=str(STARTER))
+    engine = LoopEngine(device="cpu", threads=THREADS)
+    engine.warm_up([checkpoint])
+    desk = Desk(engine)
+
+    def draw(request: loads.Request) -> object:
+        wanted = Drawing(image_id=uuid4(), checkpoint=checkpoint, negative_prompt="", **request)
+        return desk.ask(wanted).result()
+
+    yield draw, None
+    desk.close()
+    engine.close()
+
+
+class Desk:
+    """First come, first served, in front of the engine's places: what production's queue does."""
+
+    def __init__(self, engine: LoopEngine) -> None:
+        self._engine, self._open = engine, True
+        self._waiting: list[tuple[Drawing, Future[Future[Drawn]]]] = []
+        self._changed = Condition()
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def ask(self, drawing: Drawing) -> "Future[Drawn]":
+        admitted: Future[Future[Drawn]] = Future()
+        with self._changed:
+            self._waiting.append((drawing, admitted))
+            self._changed.notify()
+        return admitted.result()
+
+    def close(self) -> None:
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or not self._open)
+                if not self._waiting:
+                    return
+                drawing, admitted = self._waiting.pop(0)
+            while not self._engine.wait_for_slot(timeout=1):
+                pass
+            admission = Admission(drawing=drawing, on_step=lambda done, total: None, stop=Event())
+            admitted.set_result(self._engine.admit(admission))
+
+
+@contextlib.contextmanager
+def _peer(script: str) -> Iterator[tuple[loads.Draw, int]]:
+    port = _free_port()
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    server = subprocess.Popen(
+        [str(install()), "-m", f"benchmarks.peers.{script.removesuffix('.py')}", str(port), str(THREADS)],
+        env=environment, cwd=ROOT, stdout=sys.stderr, stderr=sys.stderr, start_new_session=True,
+    )  # fmt: skip
+
+    def draw(request: loads.Request) -> object:
+        connection = HTTPConnection("127.0.0.1", port, timeout=600)
+        connection.request("POST", "/draw", json.dumps(request), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f"{script}: {answer.status} {body[:200]!r}")
+        return json.loads(body)
+
+    try:
+        _wait_for(lambda: draw(loads.equal(1)[0]), server)
+        yield draw, server.pid
+    finally:
+        for pid in reversed(_tree(server.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 15)
+        server.wait(30)
+
+
+def _wait_for(works: Any, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            works()
+        except (OSError, RuntimeError) as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the server did not start") from error
+            time.sleep(0.5)
+        else:
+            return
+
+
+def cpu_of(pid: int | None) -> float:
+    """Seconds of processor used by a process and all below it that live."""
+    if pid is None:
+        return 0.0
+    ticks = 0
+    for each in _tree(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _tree(pid: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["equal", "mixed", "poisson"])
