@@ -39,26 +39,7 @@ class GenerationList(APIView):
 
     def post(self, request: Request) -> Response:
         """Accept a generation: 202 with its id, or the problem that kept it from being accepted."""
-        principal = principal_of(request)
-        form = GenerationRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        idempotency = IdempotencyKey.read(
-            request.headers.get("Idempotency-Key"),
-            method="POST", path=request.path, body=request.data, key=principal.data_key,
-        )  # fmt: skip
-        headers = {}
-        try:
-            accepted = submission.submit(
-                form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
-            )
-            generation, images = accepted.generation, accepted.images
-        except Replayed as replay:
-            generation, images = _load(principal, replay.generation_id)
-            headers["Idempotent-Replayed"] = "true"
-        body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request))
-        headers["Location"] = body["links"]["self"]
-        response = Response(body, status=_status_code(generation), headers=headers)
-        return _held(response, request, generation.id, lambda: _whole(request, generation.id))
+        return accept(request, request.data)
 
 
 class GenerationDetail(APIView):
@@ -162,6 +143,30 @@ def _whole(request: Request, generation_id: UUID) -> Response:
     principal = principal_of(request)
     generation, images = _load(principal, generation_id)
     return Response(rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request)))
+
+
+def accept(request: Request, asked: Any) -> Response:
+    """Submit the fields of a generation for whoever calls: 202 with its id, or 200 with the pictures at once."""
+    principal = principal_of(request)
+    form = GenerationRequest(data=asked)
+    form.is_valid(raise_exception=True)
+    idempotency = IdempotencyKey.read(
+        request.headers.get("Idempotency-Key"),
+        method="POST", path=request.path, body=request.data, key=principal.data_key,
+    )  # fmt: skip
+    headers = {}
+    try:
+        accepted = submission.submit(
+            form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
+        )
+        generation, images = accepted.generation, accepted.images
+    except Replayed as replay:
+        generation, images = _load(principal, replay.generation_id)
+        headers["Idempotent-Replayed"] = "true"
+    body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request))
+    headers["Location"] = body["links"]["self"]
+    response = Response(body, status=_status_code(generation), headers=headers)
+    return _held(response, request, generation.id, lambda: _whole(request, generation.id))
 
 
 def base_url(request: Request) -> str:

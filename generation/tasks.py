@@ -33,7 +33,8 @@ class Workshop(Middleware):
     rounds: ClassVar[list[Rounds]] = []
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        engine = build(device=settings.DEVICE, threads=settings.TORCH_THREADS)
+        notes = settings.VAR_DIR / "run" / "slots.json"
+        engine = build(device=settings.DEVICE, threads=settings.TORCH_THREADS, notes=notes)
         engine.warm_up(checkpoints(settings.POOLS))
         self._open(settings.POOLS, engine)
         if settings.BACKUP["url"]:

@@ -1,11 +1,13 @@
 """Which engine a worker runs. Light until it is called: torch comes with the engine."""
 
+from pathlib import Path
+
 from generation.engine.protocol import Engine
 
 
-def build(*, device: str = "auto", threads: int = 0, models_held: int = 2) -> Engine:
+def build(*, device: str = "auto", threads: int = 0, models_held: int = 2, notes: Path | None = None) -> Engine:
     """`device`: auto, cpu or cuda:N. `threads`: of the processor, 0 for torch's own choice. `models_held`:
-    how many checkpoints may be in memory at a time."""
+    how many checkpoints may be in memory at a time. `notes`: the file that keeps how many slots were measured."""
     from generation.engine.loop import LoopEngine
 
-    return LoopEngine(device=device, threads=threads, models_held=models_held)
+    return LoopEngine(device=device, threads=threads, models_held=models_held, notes=notes)

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from concurrent.futures import CancelledError, Future
 from functools import partial
+from pathlib import Path
 from threading import Thread
 
 import torch
@@ -31,12 +32,21 @@ DECODED_PIXELS = 512 * 512  # in one turn: decoding more at a time would keep th
 
 
 class LoopEngine:
-    """`most_slots` bounds what warm-up may measure; 0 leaves it to the device."""
+    """`most_slots` bounds what warm-up may measure; 0 leaves it to the device. `notes` is the file that keeps what was
+    measured."""
 
-    def __init__(self, *, device: str = "auto", threads: int = 0, models_held: int = 2, most_slots: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        models_held: int = 2,
+        most_slots: int = 0,
+        notes: Path | None = None,
+    ) -> None:
         chosen = choose_device(device)
         most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
-        self._studio = Studio(chosen, models_held=models_held, most_slots=most)
+        self._studio = Studio(chosen, models_held=models_held, most_slots=most, notes=notes)
         self._door, self._herald = Door(most=most), Herald(versions(chosen))
         self._groups: deque[Group] = deque()
         self._finished: deque[Guest] = deque()

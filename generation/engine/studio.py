@@ -3,6 +3,7 @@
 import logging
 import time
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +17,7 @@ from generation.engine.device import Device, free_memory
 from generation.engine.families import Family, family_of
 from generation.engine.guest import GroupKey, Guest, Slot
 from generation.engine.loading import Model, load
+from generation.engine.notes import SlotNotes
 from generation.engine.origin import origin_of
 from generation.engine.picture import drawn_size, warnings
 from generation.engine.preview import PREVIEW_EDGE, shrink
@@ -34,10 +36,11 @@ WARM_UP_EDGE = 512
 class Studio:
     """Belongs to the engine's thread."""
 
-    def __init__(self, device: Device, *, models_held: int, most_slots: int) -> None:
+    def __init__(self, device: Device, *, models_held: int, most_slots: int, notes: Path | None = None) -> None:
         self.models = Residency(partial(load, device=device), most=models_held)
         self.capacity = Capacity(most=most_slots)
         self._most_slots = most_slots
+        self._notes = SlotNotes(notes, device=device.name)
         self._texts = Texts()
 
     def prepare(self, guests: list[Guest]) -> list[GroupKey]:
@@ -125,7 +128,11 @@ class Studio:
         def seconds_of(slots: int) -> float:
             return _seconds(partial(self.predict, key, [slot] * slots))
 
-        self.capacity.learn(key.checkpoint, slots=measure(seconds_of, self._most_slots), area=key.area)
+        slots = self._notes.recall(key.checkpoint, area=key.area)
+        if slots is None:
+            slots = measure(seconds_of, self._most_slots)
+            self._notes.note(key.checkpoint, area=key.area, slots=slots)
+        self.capacity.learn(key.checkpoint, slots=slots, area=key.area)
 
     def _slot(self, model: Model, family: Family, drawing: Drawing) -> Slot:
         read = partial(self._texts.get, model.checkpoint, encode=family.encode)

@@ -1,11 +1,13 @@
 """How many slots are worth having is measured, and memory has the last word."""
 
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
 
 from generation.engine.capacity import Capacity, measure
+from generation.engine.notes import SlotNotes
 from generation.engine.protocol import Checkpoint
 
 RED, GREEN = Checkpoint(name="red", source="red"), Checkpoint(name="green", source="green")
@@ -105,3 +107,22 @@ def test_slots_that_memory_took_grow_back_one_by_one_and_more_slowly_each_time()
     assert capacity.slots(RED, 64) == 3
     now[0] += 10_000
     assert capacity.slots(RED, 64) == 8  # never more than was measured
+
+
+def test_what_was_measured_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "slots.json"
+    SlotNotes(file, device="cpu").note(RED, area=64, slots=7)
+    again = SlotNotes(file, device="cpu")
+    assert again.recall(RED, area=64) == 7
+    assert again.recall(RED, area=128) is None
+    assert again.recall(GREEN, area=64) is None
+
+
+@pytest.mark.parametrize("spoiled", ["", "{", "[]", '{"a": 1}'])
+def test_notes_that_cannot_be_read_are_made_anew(tmp_path: Path, spoiled: str) -> None:
+    file = tmp_path / "slots.json"
+    file.write_text(spoiled)
+    notes = SlotNotes(file, device="cpu")
+    assert notes.recall(RED, area=64) is None
+    notes.note(RED, area=64, slots=3)
+    assert notes.recall(RED, area=64) == 3
