@@ -23,6 +23,10 @@ from generation import (
     quotes,
     routes_api,
     search,
+    derived_api,
+    inputs_api,
+    provenance_api,
+    quotes,
     streams,
     tickets,
 )
@@ -292,6 +296,18 @@ describe(
 describe(
     cancel_api.CancelMany, "post", takes=cancel_api.CancelRequest, answers={200: CancellationAnswer},
     summary="Stop many", name="cancelGenerations", tag="generations",
+)  # fmt: skip
+describe(
+    derived_api.Variations, "post", takes=derived_api.VariationsRequest,
+    answers={202: OpenApiResponse(GenerationAnswer, description="Accepted."), 200: GenerationAnswer},
+    summary="Pictures like one of yours", also=(402, 404, 409, 422), parameters=[KEY], name="varyImage",
+    tag="generations",
+)  # fmt: skip
+describe(
+    derived_api.Upscale, "post", takes=derived_api.UpscaleRequest,
+    answers={202: OpenApiResponse(GenerationAnswer, description="Accepted."), 200: GenerationAnswer},
+    summary="The same picture, larger", also=(402, 404, 409, 422), parameters=[KEY], name="upscaleImage",
+    tag="generations",
 )  # fmt: skip
 describe(
     tickets.TicketList, "post", answers={201: TicketAnswer}, summary="A stream ticket for a browser",

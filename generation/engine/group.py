@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from easel import metrics
 from generation.engine.device import free_memory, is_out_of_memory
 from generation.engine.failures import together
 from generation.engine.guest import GroupKey, Guest, Slot
@@ -31,10 +32,16 @@ class Group:
         seated = self.guests[: studio.slots(self.key)]
         for guest in seated:
             guest.begin()
-        farewells = self._call(studio, seated) if self.key.whole else self._step(studio, seated)
+        name = self.key.checkpoint.name
+        metrics.ENGINE_SLOTS.labels(name).set(studio.slots(self.key))
+        metrics.ENGINE_BUSY_SLOTS.labels(name).set(len(seated))
+        with metrics.ENGINE_STEP_SECONDS.labels(name).time():
+            farewells = list(self._call(studio, seated) if self.key.whole else self._step(studio, seated))
         for guest, farewell in farewells:
             self.guests.remove(guest)
             yield guest, farewell
+        if not self.guests:
+            metrics.ENGINE_BUSY_SLOTS.labels(name).set(0)
 
     def leave_if(self, wants: Callable[[Guest], bool]) -> list[Guest]:
         leaving = [guest for guest in self.guests if wants(guest)]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from easel import metrics
 from generation.engine.failures import explain
 from generation.engine.guest import Guest
 from generation.engine.picture import finish
@@ -42,10 +43,10 @@ class Herald:
         self._thread.submit(self._show, sketch, image)
 
     def hand_over(self, guest: Guest, drawn: Drawn) -> None:
-        self._thread.submit(guest.future.set_result, replace(drawn, engine=self._engine))
+        self._thread.submit(self._tell, guest, replace(drawn, engine=self._engine))
 
     def regret(self, guest: Guest, error: Exception) -> None:
-        self._thread.submit(lambda: guest.future.set_exception(explain(guest.drawing, error)))
+        self._thread.submit(self._refuse, guest, error)
 
     def close(self) -> None:
         """Returns when everybody has been told."""
@@ -65,6 +66,21 @@ class Herald:
         try:
             drawn = conclude()
         except Exception as error:  # noqa: BLE001  handed on: without it the future would never end
-            guest.future.set_exception(explain(guest.drawing, error))
+            self._refuse(guest, error)
         else:
-            guest.future.set_result(drawn)
+            self._tell(guest, drawn)
+
+    @staticmethod
+    def _tell(guest: Guest, drawn: Drawn) -> None:
+        model = guest.drawing.checkpoint.name
+        metrics.ENGINE_IMAGES.labels("drawn").inc()
+        metrics.ENGINE_DRAW_SECONDS.labels(model).observe(drawn.seconds)
+        if drawn.quality_score is not None:
+            metrics.QUALITY_SCORE.labels(model).observe(drawn.quality_score)
+        guest.future.set_result(drawn)
+
+    @staticmethod
+    def _refuse(guest: Guest, error: Exception) -> None:
+        explained = explain(guest.drawing, error)
+        metrics.ENGINE_IMAGES.labels(explained.code).inc()
+        guest.future.set_exception(explained)

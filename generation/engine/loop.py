@@ -17,6 +17,7 @@ import torch
 from generation.engine.device import choose_device, prepare_thread
 from generation.engine.door import Door
 from generation.engine.failures import together
+from generation.engine.gauges import DeviceWatch
 from generation.engine.group import Farewell, Group, develop, glance
 from generation.engine.guest import GroupKey, Guest
 from generation.engine.herald import Herald
@@ -52,6 +53,7 @@ class LoopEngine:
         self._finished: deque[Guest] = deque()
         self._sketches: deque[Sketch] = deque()
         self._most_finished = most
+        self._watch = DeviceWatch(chosen.name)
         self._thread = Thread(target=self._run, args=(threads,), name="engine", daemon=True)
         self._thread.start()
 
@@ -76,6 +78,7 @@ class LoopEngine:
     def close(self) -> None:
         self._door.close()
         self._thread.join()
+        self._watch.close()
         self._herald.close()
 
     # --- in the engine's thread ---------------------------------------------------------------------------

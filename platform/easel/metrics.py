@@ -80,3 +80,32 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     known = method if method in _METHODS else "OTHER"
     REQUESTS.labels(known, route, str(status)).inc()
     REQUEST_SECONDS.labels(known, route).observe(seconds)
+
+
+# --- The engine, in a worker. `model` is a model's name.
+ENGINE_SLOTS = Gauge("easel_engine_slots", "Images that one call of a model may hold.", ["model"])
+ENGINE_BUSY_SLOTS = Gauge("easel_engine_busy_slots", "Images in the last call of a model.", ["model"])
+ENGINE_STEP_SECONDS = Histogram(
+    "easel_engine_step_seconds",
+    "One step of one group: the model's call, and each image's own step.",
+    ["model"],
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+ENGINE_DRAW_SECONDS = Histogram(
+    "easel_engine_draw_seconds",
+    "One image, from its first step to decoded pixels.",
+    ["model"],
+    buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100),
+)
+ENGINE_IMAGES = Counter("easel_engine_images", "Images that left the engine: drawn, or an error's code.", ["outcome"])
+QUALITY_SCORE = Histogram(
+    "easel_quality_score",
+    "How settled finished images were.",
+    ["model"],
+    buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1),
+)
+DEVICE_UTILIZATION = Gauge(
+    "easel_device_utilization_ratio", "Of a GPU, by NVML; of a processor, this process's share.", ["device"]
+)
+DEVICE_MEMORY = Gauge("easel_device_memory_bytes", "Memory of the device.", ["device", "kind"])
+DEVICE_TEMPERATURE = Gauge("easel_device_temperature_celsius", "Of a GPU, by NVML.", ["device"])
