@@ -21,7 +21,7 @@ SECONDS: Final = 600.0
 
 def draw(model: Model) -> str:
     """The key of the stored picture. Raises CheckpointError where none came out."""
-    engine = build(device=settings.DEVICE, threads=settings.TORCH_THREADS)
+    engine = build(**settings.ENGINE)
     try:
         drawn = engine.admit(Admission(drawing=_drawing(model), on_step=lambda done, total: None, stop=Event()))
         picture = drawn.result(timeout=SECONDS)

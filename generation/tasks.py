@@ -34,7 +34,7 @@ class Workshop(Middleware):
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         notes = settings.VAR_DIR / "run" / "slots.json"
-        engine = build(device=settings.DEVICE, threads=settings.TORCH_THREADS, notes=notes)
+        engine = build(**settings.ENGINE, notes=notes)
         engine.warm_up(checkpoints(settings.POOLS))
         self._open(settings.POOLS, engine)
         if settings.BACKUP["url"]:

@@ -5,9 +5,27 @@ from pathlib import Path
 from generation.engine.protocol import Engine
 
 
-def build(*, device: str = "auto", threads: int = 0, models_held: int = 2, notes: Path | None = None) -> Engine:
-    """`device`: auto, cpu or cuda:N. `threads`: of the processor, 0 for torch's own choice. `models_held`:
-    how many checkpoints may be in memory at a time. `notes`: the file that keeps how many slots were measured."""
+def build(
+    *,
+    device: str = "auto",
+    threads: int = 0,
+    models_held: int = 2,
+    notes: Path | None = None,
+    memory: int = 0,
+    dtype: str = "auto",
+    compiler: str = "",
+) -> Engine:
+    """`device`: auto, cpu or cuda:N. `threads`: of the processor, 0 for torch's own choice. `models_held`: how many
+    checkpoints may be in memory at a time, `memory`: how many bytes of them (0: any). `notes`: the file that keeps how
+    many slots were measured. `dtype`: auto, float16, bfloat16 or float32. `compiler`: a backend of torch.compile."""
     from generation.engine.loop import LoopEngine
 
-    return LoopEngine(device=device, threads=threads, models_held=models_held, notes=notes)
+    return LoopEngine(
+        device=device,
+        threads=threads,
+        models_held=models_held,
+        notes=notes,
+        memory=memory,
+        dtype=dtype,
+        compiler=compiler,
+    )

@@ -10,15 +10,22 @@ import torch
 class Device:
     name: str  # "cpu", "cuda:0"
     dtype: torch.dtype
+    compiler: str = ""  # a backend of torch.compile, "" for none
 
 
-def choose_device(name: str) -> Device:
-    """`name` is auto, cpu, cuda or cuda:N. Half precision on a GPU; a processor is slower with it."""
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def choose_device(name: str, *, dtype: str = "auto", compiler: str = "") -> Device:
+    """`name` is auto, cpu, cuda or cuda:N. `dtype` auto is half precision on a GPU; a processor is slower with it."""
     gpu = torch.cuda.is_available()
     chosen = torch.device(("cuda" if gpu else "cpu") if name == "auto" else name)
     if chosen.type == "cuda" and not gpu:
         raise ValueError(f"EASEL_DEVICE is {name!r}, but torch {torch.__version__} sees no GPU on this machine.")
-    return Device(str(chosen), torch.float16 if chosen.type == "cuda" else torch.float32)
+    usual = torch.float16 if chosen.type == "cuda" else torch.float32
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ValueError(f"EASEL_DTYPE is {dtype!r}; auto, {', '.join(DTYPES)} are possible.")
+    return Device(str(chosen), DTYPES.get(dtype, usual), compiler)
 
 
 def prepare_thread(threads: int) -> None:

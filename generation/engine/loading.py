@@ -66,6 +66,12 @@ def load(checkpoint: Checkpoint, device: Device) -> Model:
     return model
 
 
+def weigh(checkpoint: Checkpoint) -> int:
+    """Bytes of its weights on disk, which is about what it takes in memory; 0 for what is not here yet."""
+    folder = Path(checkpoint.source).expanduser()
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if folder.is_dir() else 0
+
+
 def fetch_from_hub(checkpoint: Checkpoint) -> str:
     """The folder of the hub's cache that holds it, downloaded where it is not there yet."""
     folder = diffusers.DiffusionPipeline.download(
@@ -119,4 +125,6 @@ def _pipeline(checkpoint: Checkpoint, folder: Path, device: Device) -> Any:
             f"Model {checkpoint.name} cannot be served: {type(pipeline).__name__} takes no {missing[0]}."
         )
     pipeline.set_progress_bar_config(disable=True)
+    if device.compiler and hasattr(pipeline, "unet"):
+        pipeline.unet.compile(backend=device.compiler, dynamic=False)  # at its first call of each size
     return pipeline

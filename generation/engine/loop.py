@@ -34,7 +34,7 @@ DECODED_PIXELS = 512 * 512  # in one turn: decoding more at a time would keep th
 
 class LoopEngine:
     """`most_slots` bounds what warm-up may measure; 0 leaves it to the device. `notes` is the file that keeps what was
-    measured."""
+    measured, `memory` how many bytes the models held may take together (0: any)."""
 
     def __init__(
         self,
@@ -44,10 +44,13 @@ class LoopEngine:
         models_held: int = 2,
         most_slots: int = 0,
         notes: Path | None = None,
+        memory: int = 0,
+        dtype: str = "auto",
+        compiler: str = "",
     ) -> None:
-        chosen = choose_device(device)
+        chosen = choose_device(device, dtype=dtype, compiler=compiler)
         most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
-        self._studio = Studio(chosen, models_held=models_held, most_slots=most, notes=notes)
+        self._studio = Studio(chosen, models_held=models_held, most_slots=most, notes=notes, memory=memory)
         self._door, self._herald = Door(most=most), Herald(versions(chosen))
         self._groups: deque[Group] = deque()
         self._finished: deque[Guest] = deque()
@@ -211,7 +214,7 @@ class LoopEngine:
 
     def _has_room_for_model_of(self, guest: Guest) -> bool:
         in_use = self._models_in_use()
-        return guest.drawing.checkpoint in in_use or len(in_use) < self._studio.models.most
+        return self._studio.models.has_room(guest.drawing.checkpoint, in_use)
 
     def _models_in_use(self) -> set[Checkpoint]:
         drawn = [*self._finished, *(sketch.guest for sketch in self._sketches)]

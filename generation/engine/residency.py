@@ -1,7 +1,7 @@
 """Which models are held in memory: the most recently used, within a bound."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from generation.engine.device import free_memory
 from generation.engine.loading import Model
@@ -11,20 +11,33 @@ from generation.engine.protocol import Checkpoint
 class Residency:
     """Not thread-safe: it belongs to the engine's thread."""
 
-    def __init__(self, load: Callable[[Checkpoint], Model], *, most: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[Checkpoint], Model],
+        *,
+        most: int,
+        budget: int = 0,
+        weigh: Callable[[Checkpoint], int] = lambda checkpoint: 0,
+    ) -> None:
+        """At most `most` models of together at most `budget` bytes (0: any); a single one may be larger than that."""
         if most < 1:
             raise ValueError(f"An engine holds at least one model, not {most}.")
         self.most = most
-        self._load = load
+        self._load, self._budget, self._weigh = load, budget, weigh
         self._models: OrderedDict[Checkpoint, Model] = OrderedDict()
 
     def model(self, checkpoint: Checkpoint) -> Model:
         """Loaded, if need be in the place of the one that was not used for longest."""
         if checkpoint not in self._models:
-            self._leave(self.most - 1)  # before loading: both may not fit
+            self._leave(self._most_beside(checkpoint))  # before loading: both may not fit
             self._models[checkpoint] = self._load(checkpoint)
         self._models.move_to_end(checkpoint)
         return self._models[checkpoint]
+
+    def has_room(self, checkpoint: Checkpoint, in_use: Collection[Checkpoint]) -> bool:
+        """Whether it may be held beside those that are being drawn with."""
+        together = {checkpoint, *in_use}
+        return len(together) <= self.most and (len(together) == 1 or self._fits(together))
 
     def prefer(self, checkpoints: Iterable[Checkpoint]) -> None:
         """These are in use: of those held, let others leave first."""
@@ -40,6 +53,17 @@ class Residency:
 
     def clear(self) -> None:
         self._leave(0)
+
+    def _most_beside(self, checkpoint: Checkpoint) -> int:
+        """How many of those held, the most recently used ones, may stay beside it."""
+        held = list(self._models)
+        for gone in range(max(0, len(held) + 1 - self.most), len(held)):
+            if self._fits({checkpoint, *held[gone:]}):
+                return len(held) - gone
+        return 0
+
+    def _fits(self, together: Iterable[Checkpoint]) -> bool:
+        return not self._budget or sum(self._weigh(each) for each in together) <= self._budget
 
     def _leave(self, count: int) -> None:
         if len(self._models) > count:

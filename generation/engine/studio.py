@@ -16,7 +16,7 @@ from generation.engine.capacity import Capacity, measure
 from generation.engine.device import Device, free_memory
 from generation.engine.families import Family, family_of
 from generation.engine.guest import GroupKey, Guest, Slot
-from generation.engine.loading import Model, load
+from generation.engine.loading import Model, load, weigh
 from generation.engine.notes import SlotNotes
 from generation.engine.origin import origin_of
 from generation.engine.picture import drawn_size, warnings
@@ -36,10 +36,13 @@ WARM_UP_EDGE = 512
 class Studio:
     """Belongs to the engine's thread."""
 
-    def __init__(self, device: Device, *, models_held: int, most_slots: int, notes: Path | None = None) -> None:
-        self.models = Residency(partial(load, device=device), most=models_held)
+    def __init__(
+        self, device: Device, *, models_held: int, most_slots: int, notes: Path | None = None, memory: int = 0
+    ) -> None:
+        self.models = Residency(partial(load, device=device), most=models_held, budget=memory, weigh=weigh)
         self.capacity = Capacity(most=most_slots)
         self._most_slots = most_slots
+        self._buckets = bool(device.compiler)
         self._notes = SlotNotes(notes, device=device.name)
         self._texts = Texts()
 
@@ -51,6 +54,12 @@ class Studio:
 
     def predict(self, key: GroupKey, slots: list[Slot]) -> list[Tensor]:
         """One model call for all; a prediction (1, c, h, w) for each, its guidance applied."""
+        asked = len(slots)
+        if self._buckets:  # a compiled model is compiled for each size of a call: let there be few
+            slots = slots + slots[-1:] * ((1 << (asked - 1).bit_length()) - asked)
+        return self._predict(key, slots)[:asked]
+
+    def _predict(self, key: GroupKey, slots: list[Slot]) -> list[Tensor]:
         family = self._family(key.checkpoint)
         latents = torch.cat([_seen(slot.sampling) for slot in slots])
         timesteps = torch.tensor([slot.sampling.timestep for slot in slots], device=latents.device)

@@ -70,3 +70,35 @@ def test_all_memory_can_go_to_one(shelf: Shelf) -> None:
 def test_an_engine_holds_at_least_one() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Residency(Shelf().load, most=0)
+
+
+WEIGHTS = {RED: 4, GREEN: 3, BLUE: 6}
+
+
+def test_models_are_held_within_a_budget(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=3, budget=9, weigh=WEIGHTS.__getitem__)
+    for checkpoint in (RED, GREEN, RED, GREEN):
+        models.model(checkpoint)
+    assert shelf.loaded == ["red", "green"]  # 7 of 9
+    models.model(BLUE)  # with green 9, with red 10: red leaves
+    models.model(GREEN)
+    assert shelf.loaded == ["red", "green", "blue"]
+    models.model(RED)
+    assert shelf.loaded == ["red", "green", "blue", "red"]
+
+
+def test_who_is_being_drawn_with_counts_against_the_budget(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=3, budget=9, weigh=WEIGHTS.__getitem__)
+    assert models.has_room(BLUE, {GREEN})
+    assert not models.has_room(BLUE, {RED})
+    assert models.has_room(RED, {RED, GREEN})
+    assert not Residency(shelf.load, most=1).has_room(RED, {GREEN})
+
+
+def test_a_model_larger_than_the_budget_is_held_alone(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=3, budget=5, weigh=WEIGHTS.__getitem__)
+    models.model(RED)
+    models.model(BLUE)
+    assert models.has_room(BLUE, ())
+    models.model(RED)
+    assert shelf.loaded == ["red", "blue", "red"]

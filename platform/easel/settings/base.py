@@ -1,6 +1,7 @@
 """Settings of every Easel process, read from the environment (docs/configuration.md lists each variable)."""
 
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 
@@ -246,7 +247,6 @@ BREAKER_OPEN_SECONDS = environment.number("EASEL_BREAKER_OPEN_SECONDS", 15)
 BREAKER_PROBE_SECONDS = environment.number("EASEL_BREAKER_PROBE_SECONDS", 120)
 SLOW_DRAWING_SECONDS = environment.number("EASEL_SLOW_DRAWING_SECONDS", 600)
 REROUTE_SECONDS = environment.number("EASEL_REROUTE_SECONDS", 30)  # a job waits so long for its own model
-TORCH_THREADS = environment.number("EASEL_TORCH_THREADS", 0)  # 0: torch decides
 STARTER_FOLDER = Path(environment.text("EASEL_STARTER", str(BASE_DIR / "starter" / "weights")))
 # Token requests a minute, from one address and for one API key. They fail closed, so they are counted generously.
 TOKENS_PER_MINUTE = {
@@ -262,7 +262,14 @@ SIGN_INS_PER_MINUTE = {
 OPENING_PLAN = environment.text("EASEL_OPENING_PLAN", "free")
 DEMO_PLAN = environment.text("EASEL_DEMO_PLAN", "business")
 OPENING_CREDITS = environment.number("EASEL_OPENING_CREDITS", 10_000)
-DEVICE = environment.text("EASEL_DEVICE", "auto")  # auto · cpu · cuda:N
+ENGINE: dict[str, Any] = {
+    "device": environment.text("EASEL_DEVICE", "auto"),  # auto · cpu · cuda:N
+    "threads": environment.number("EASEL_TORCH_THREADS", 0),  # 0: torch decides
+    "models_held": environment.number("EASEL_MODELS_HELD", 4),
+    "memory": environment.number("EASEL_MODEL_MEMORY_MB", 0) * 2**20,  # 0: any
+    "dtype": environment.text("EASEL_DTYPE", "auto"),  # auto · float16 · bfloat16 · float32
+    "compiler": environment.text("EASEL_COMPILE", ""),  # a backend of torch.compile
+}
 
 # --- Watching -------------------------------------------------------------------------------------------
 # Every kind of process has a port of its own for Prometheus; 0: none. It answers whoever reaches it: keep it internal.
