@@ -10,18 +10,18 @@ USUAL_SHARE: Final = 0.5  # of the steps, before which nobody looks unless told 
 
 
 class Scorer(Protocol):
-    """From 0 to 1. `now` and `before` are predicted clean latents (1, c, h, w), one model call apart of `calls` in all.
-    A scorer that looks at the picture itself (aesthetics, agreement with the prompt) can take this one's place, where
-    what it costs is less than the steps it saves."""
+    """From 0 to 1. `now` and `before` are predicted clean latents (1, c, h, w), one model call apart. A scorer that
+    looks at the picture itself (aesthetics, agreement with the prompt) can take this one's place, where what it costs
+    is less than the steps it saves."""
 
-    def __call__(self, now: Tensor, before: Tensor, *, calls: int) -> float: ...
+    def __call__(self, now: Tensor, before: Tensor) -> float: ...
 
 
-def settled(now: Tensor, before: Tensor, *, calls: int) -> float:
-    """How little the image still changes: 1 is not at all, 0.5 is by as much as itself in a whole schedule. It says
-    that more steps would draw the same; not that the picture is beautiful, nor that it shows what was asked for."""
-    change = (now - before).norm() / now.norm().clamp_min(1e-6)
-    return 1 / (1 + float(change) * calls)
+def settled(now: Tensor, before: Tensor) -> float:
+    """How little the last call changed: 1 is nothing, 0.9 a tenth of the image. It says that more steps would draw
+    nearly the same; not that the picture is beautiful, nor that it shows what was asked for."""
+    change = float((now - before).norm() / now.norm().clamp_min(1e-6))
+    return max(0.0, 1 - change) if change == change else change  # noqa: PLR0124  NaN stays what it is
 
 
 class Watch:
@@ -39,7 +39,7 @@ class Watch:
             return False
         now = sampling.clean()
         if self._before is not None:
-            score = self._scorer(now, self._before, calls=sampling.calls)
+            score = self._scorer(now, self._before)
             self.score = score if score == score else None  # noqa: PLR0124  a picture of NaN has none
         self._before = now
         if self._target is None or self.score is None or sampling.steps_done < self._min_steps:

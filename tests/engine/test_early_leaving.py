@@ -18,8 +18,9 @@ WISHES = {"prompt": "a red apple", "width": 256, "height": 256, "cfg_scale": 4.0
 
 def test_what_changes_less_scores_more() -> None:
     now = torch.ones(1, 4, 8, 8)
-    assert settled(now, now, calls=10) == 1
-    assert settled(now, now * 0.99, calls=10) > settled(now, now * 0.9, calls=10) > settled(now, -now, calls=10) > 0
+    assert settled(now, now) == 1
+    assert settled(now, now * 0.9) == pytest.approx(0.9)
+    assert settled(now, now * 0.99) > settled(now, now * 0.9) > settled(now, -now) == 0
 
 
 def test_a_low_target_ends_at_min_steps(engine: LoopEngine, checkpoint: Checkpoint) -> None:
@@ -43,10 +44,10 @@ def test_steps_run_are_steps_whatever_the_sampler_calls(
 
 def test_an_image_that_leaves_early_is_nearly_the_whole_one(engine: LoopEngine) -> None:
     whole = draw(engine, STARTER, steps=30, **WISHES)
-    early = draw(engine, STARTER, steps=30, quality_target=0.6, **WISHES)
-    assert 15 <= early.steps_run < 30
+    early = draw(engine, STARTER, steps=30, quality_target=0.9, min_steps=24, **WISHES)
+    assert 24 <= early.steps_run < 30
     difference = abs(whole.pixels.astype(float) - early.pixels.astype(float)).mean()
-    assert difference < 6  # of 255
+    assert difference < 10  # of 255
 
 
 def test_leaving_early_changes_nothing_for_the_others(engine: LoopEngine, checkpoint: Checkpoint) -> None:
