@@ -6,7 +6,7 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test soak check style types imports migrations openapi bench chaos starter deploytools install install-dev
+.PHONY: help up down status reset test soak check style types imports migrations openapi bench chaos starter deploytools site install install-dev
 .NOTPARALLEL:
 
 help: ## This list
@@ -65,6 +65,9 @@ starter: install-dev ## Train the starter model anew (hours; ARGS=--short: minut
 
 deploytools: install-dev ## helm, hadolint and docker-compose into build/, to check deploy/
 	@exec $(PY) deploy/tools.py
+
+site: install-dev ## The documents as a site, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 install:
 	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian, Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; }
