@@ -5,6 +5,7 @@ from typing import Final
 import structlog
 
 from billing import alerts, ledger, plans, reconciliation
+from easel import metrics
 from easel.clock import duty
 from easel.database import changed, rows
 
@@ -42,6 +43,12 @@ def expire_lots() -> int:
 @duty("raise_alerts", every=60.0)
 def raise_alerts() -> int:
     return alerts.raise_due()
+
+
+@duty("measure_holds", every=30.0)
+def measure_holds() -> int:
+    metrics.HOLDS_CREDITS.set(float(rows("SELECT coalesce(sum(held), 0) FROM billing_wallet")[0][0]))
+    return 0
 
 
 @duty("forget_tallies", every=86_400.0)

@@ -70,6 +70,16 @@ class Assignment:
             self._outstanding -= 1
             return self._outstanding == 0
 
+    def figures(self) -> dict[str, str | float | None]:
+        """For the log line of the ending: which version drew, how long the images took, and how good they look."""
+        scores = [each.quality_score for each in self.deliveries if each.quality_score is not None]
+        return {
+            "model": self.job.model_name,
+            "model_version": (self.job.model_digest or self.job.model_revision)[:12],
+            "generation_time": round(max((each.seconds for each in self.deliveries), default=0.0), 3),
+            "quality_score": round(sum(scores) / len(scores), 4) if scores else None,
+        }
+
     def failed(self, error: Exception) -> bool:
         """An image came to nothing. One that another attempt could mend stops the siblings: all are drawn anew."""
         with self._lock:

@@ -66,5 +66,7 @@ def follow(ending: Ending) -> None:
 
 def _count(ending: Ending) -> None:
     metrics.ENDINGS.labels(ending.status, ending.error_code).inc()
+    if ending.status == "completed":
+        metrics.IMAGES_DELIVERED.inc(ending.images)
     if ending.seconds is not None:
         metrics.GENERATION_SECONDS.labels(ending.pool).observe(ending.seconds)

@@ -109,7 +109,7 @@ class Finishing:
             if not held:
                 metrics.LATE_RESULTS.inc()
                 self._source.discard(job)
-            log.info("production.ended", generation=str(job.generation_id), dropped=not held)
+            log.info("production.ended", generation=str(job.generation_id), dropped=not held, **assignment.figures())
         except Exception:
             log.exception("production.ending_failed", generation=str(job.generation_id))
         finally:

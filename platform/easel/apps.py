@@ -6,7 +6,7 @@ class EaselConfig(AppConfig):
     verbose_name = "Easel"
 
     def ready(self) -> None:
-        from easel import breaker, health  # noqa: F401  the breaker registers a duty of the clock
+        from easel import breaker, disk, health  # noqa: F401  breaker and disk register duties of the clock
         from easel.routes import ROUTES
 
         ROUTES.add("/healthz", health.alive, audiences=frozenset({"web", "staff"}))

@@ -75,6 +75,14 @@ WEBHOOK_OLDEST_SECONDS = Gauge(
 )
 WEBHOOKS_DISABLED = Counter("easel_webhooks_disabled", "Endpoints that were disabled, by cause.", ["cause"])
 
+# --- Trust and money
+IMAGES_DELIVERED = Counter("easel_images_delivered", "Images that were released to their customers.")
+COMPLAINTS = Counter("easel_complaints", "Complaints about images that were delivered.")
+HOLDS_CREDITS = Gauge("easel_holds_credits", "Credits that all wallets together hold for unfinished work.")
+
+# --- The machine
+DISK_FREE_RATIO = Gauge("easel_disk_free_ratio", "Free part of the disk with the data folder, from 0 to 1.")
+
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     known = method if method in _METHODS else "OTHER"
