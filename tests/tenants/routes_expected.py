@@ -34,6 +34,8 @@ SCOPES: dict[str, dict[str, str]] = {
     "webhook-default-rotation": {"POST": "webhooks:write"},
     "webhook-default-deliveries": {"GET": "webhooks:read"},
     "generations-search": {"GET": "generations:read"},
+    "routes": {"GET": "generations:read"},
+    "route": {"PUT": "generations:write", "DELETE": "generations:write"},
     "uploads": {"POST": "generations:write"},
     "inputs": {"POST": "generations:write"},
     "allowances": {"GET": "account:read"},
