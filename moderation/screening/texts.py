@@ -62,9 +62,16 @@ class Heads:
         self._bias: NDArray[np.float32] = arrays["bias"]  # [labels]
         self._mean: NDArray[np.float32] = arrays["mean"]  # [384]
         self._scale: NDArray[np.float32] = arrays["scale"]  # [384]
+        self._points: NDArray[np.float32] = arrays["thresholds"]  # [labels]
 
     def scores(self, embeddings: NDArray[np.float32]) -> list[dict[str, float]]:
-        """`embeddings` is [n, 384]; a probability per category and row."""
+        """`embeddings` is [n, 384]; a score per category and row. 0.5 is the category's operating point: probabilities
+        below and above it are stretched over the halves."""
         logits = ((embeddings - self._mean) / self._scale) @ self._weights.T + self._bias
         probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -40, 40)))
-        return [dict(zip(self.labels, map(float, row), strict=True)) for row in probabilities]
+        below, above = (
+            0.5 * probabilities / self._points,
+            0.5 + 0.5 * (probabilities - self._points) / (1 - self._points),
+        )
+        scores = np.where(probabilities < self._points, below, above)
+        return [dict(zip(self.labels, map(float, row), strict=True)) for row in scores]

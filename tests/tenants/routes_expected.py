@@ -41,6 +41,8 @@ SCOPES: dict[str, dict[str, str]] = {
     "allowances": {"GET": "account:read"},
     "allowance": {"PATCH": "account:write"},
     "quotes": {"POST": "generations:write"},
+    "image-variations": {"POST": "generations:write"},
+    "image-upscale": {"POST": "generations:write"},
     "models": {"GET": "generations:read"},
     "model-sample": {"GET": "generations:read"},
     "samplers": {"GET": "generations:read"},

@@ -1,0 +1,53 @@
+"""`python -m benchmarks.screening`: what judging a prompt costs one core, new and repeated.
+
+Processor time of this process with one thread, so that other work on the machine does not count. The way over the
+loopback and the database is not in it.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from moderation.data.make import load
+from moderation.screening.memory import Memory, digest
+from moderation.screening.texts import Embedder, Heads
+from moderation.text.keywords import lexicon
+from moderation.text.reading import read, readable
+
+PROMPTS = 200
+
+
+def milliseconds(act: Callable[[str], object], texts: list[str]) -> float:
+    """The median over the texts."""
+    spent = []
+    for text in texts:
+        start = time.process_time()
+        act(text)
+        spent.append(time.process_time() - start)
+    return statistics.median(spent) * 1000
+
+
+def main() -> None:
+    embedder, heads, remembered = Embedder(), Heads(), Memory[object](PROMPTS * 2)
+    texts = [each["text"] for each in load("test")][:: 1760 // PROMPTS][:PROMPTS]
+
+    def judged(text: str) -> object:
+        lexicon().find(text)
+        key = digest(readable(text).encode())
+        known = remembered.get(key)
+        if known is None:
+            known = heads.scores(embedder.embed([readable(text)]))
+            remembered.put(key, known)
+        return known
+
+    judged("to load everything")
+    read.cache_clear()
+    print(f"new prompt       {milliseconds(judged, texts):6.2f} ms of one core, median of {len(texts)}")
+    print(f"repeated prompt  {milliseconds(judged, texts):6.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

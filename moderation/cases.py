@@ -1,0 +1,310 @@
+"""What waits for a person: opened by the layers and by customers, claimed by one moderator at a time, decided, and,
+unless undone within ten seconds, applied.
+
+What a decision does to images and money is the business of the app above: it registers a `Subjects`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from prometheus_client import Counter, Histogram
+
+from easel.crypto import DataKey, open_data_key, open_sealed, seal
+from easel.database import atomic, changed, rows
+from easel.identifiers import new_id
+from moderation.categories import CATEGORIES, MINORS
+from moderation.findings import Finding
+from moderation.images import signed, telling
+from moderation.models import Case
+from tenants import audit
+
+log = structlog.get_logger(__name__)
+
+CLAIM_SECONDS: Final = 300
+UNDO_SECONDS: Final = 10
+REASONS: Final = {
+    "policy": "Against the policy",
+    "harmless": "Harmless: a false alarm",
+    "context": "Allowed in its context",
+    "art-medicine-news": "Art, medicine or news",
+    "identity": "Shows a real person",
+    "rights": "Somebody's rights",
+    "unsure": "In doubt",
+}
+OPENED = Counter("easel_moderation_cases_opened", "Cases, by kind.", ["kind"])
+DECIDED = Counter("easel_moderation_cases_decided", "Applied decisions, by kind.", ["kind", "decision"])
+AGE = Histogram(
+    "easel_moderation_decision_seconds", "From opening a case to deciding it.",
+    buckets=(10, 60, 300, 900, 3600, 14400, 86400, 259200),
+)  # fmt: skip
+_chance = SystemRandom()
+
+
+class Subjects(Protocol):
+    """What a case is about, by the app that owns it. All under the platform role; `decided` in the transaction that
+    applies the decision."""
+
+    def prompts(self, case: Case) -> tuple[str, str]:
+        """The prompt and the negative prompt in clear; empty once erased."""
+
+    def picture(self, case: Case) -> bytes | None:
+        """The image's file, None where there is none (any more)."""
+
+    def decided(self, case: Case, *, approved: bool) -> None:
+        """Release, refund, take down."""
+
+    def last_prompts(self, count: int) -> Iterator[str]:
+        """The newest prompts of all tenants, in clear, to try a rule out. Those that concern minors are left out."""
+
+
+_subjects: list[Subjects] = []
+
+
+def register(subjects: Subjects) -> None:
+    """The one who knows what cases are about."""
+    _subjects[:] = [subjects]
+
+
+def subjects() -> Subjects:
+    return _subjects[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A new case. `finding` says why, for those that a layer opened."""
+
+    tenant_id: UUID
+    generation_id: UUID
+    kind: str
+    image_id: UUID | None = None
+    image_index: int | None = None
+    finding: Finding | None = None
+    phash: str = ""
+    text_sealed: bytes = b""
+
+
+_OPEN: Final = """
+INSERT INTO moderation_case (id, tenant_id, kind, status, generation_id, image_id, image_index, category, layer, score,
+    rule, phash, severity, escalated, text_sealed, notes, not_for, claimed_by, decision, reason, decided_by)
+VALUES (%s, %s, %s, 'open', %s, %s, %s, %s, %s, %s, %s, %s, %s, false, %s, '[]', '', '', '', '', '')
+ON CONFLICT DO NOTHING
+"""
+
+
+def open_case(opening: Opening, *, case_id: UUID | None = None) -> bool:
+    """In the caller's transaction. False where this appeal or this held image has its case already."""
+    found = opening.finding
+    category = found.category if found else ""
+    severity = CATEGORIES[category].severity if category in CATEGORIES else 2
+    made = changed(
+        _OPEN,
+        [case_id or new_id(), opening.tenant_id, opening.kind, opening.generation_id, opening.image_id,
+         opening.image_index, category, found.layer if found else "", found.score if found else 0.0,
+         (found.rule if found else "")[:120], opening.phash, severity, opening.text_sealed],
+    )  # fmt: skip
+    if made:
+        OPENED.labels(opening.kind).inc()
+        audit.record(
+            f"moderation.{opening.kind}",
+            tenant_id=opening.tenant_id,
+            object_kind="generation",
+            object_id=opening.generation_id,
+            details={"category": category},
+        )
+    return bool(made)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A moderator's filter; empty fields ask nothing."""
+
+    layer: str = ""
+    category: str = ""
+    kind: str = ""
+    tenant: str = ""
+    least_score: float = 0.0
+    older_than_minutes: int = 0
+    escalated: bool = False
+
+
+# SKIP LOCKED: two moderators who ask at the same moment get different cases, and neither waits.
+_CLAIM: Final = """
+UPDATE moderation_case SET claimed_by = %(who)s, claimed_until = now() + make_interval(secs => %(seconds)s)
+WHERE id IN (
+    SELECT id FROM moderation_case
+    WHERE status = 'open' AND not_for <> %(who)s
+        AND (claimed_until IS NULL OR claimed_until < now() OR claimed_by = %(who)s)
+        AND (%(layer)s = '' OR layer = %(layer)s) AND (%(category)s = '' OR category = %(category)s)
+        AND (%(kind)s = '' OR kind = %(kind)s) AND (%(tenant)s = '' OR tenant_id::text = %(tenant)s)
+        AND score >= %(least_score)s AND created_at <= now() - make_interval(mins => %(older)s)
+        AND (escalated OR NOT %(escalated)s)
+    ORDER BY (claimed_by = %(who)s AND claimed_until >= now()) DESC, escalated DESC, severity DESC, created_at, id
+    LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING id
+"""
+
+
+def claim(who: str, wanted: Wanted, *, limit: int) -> list[Case]:
+    """Up to `limit` cases that are this moderator's alone for CLAIM_SECONDS, those already theirs first."""
+    parameters = {
+        "who": who, "seconds": CLAIM_SECONDS, "limit": limit, "layer": wanted.layer, "category": wanted.category,
+        "kind": wanted.kind, "tenant": wanted.tenant, "least_score": wanted.least_score,
+        "older": wanted.older_than_minutes, "escalated": wanted.escalated,
+    }  # fmt: skip
+    claimed = [case_id for (case_id,) in rows(_CLAIM, parameters)]
+    found = Case.objects.filter(id__in=claimed).select_related("tenant")
+    return list(found.order_by("-escalated", "-severity", "created_at", "id"))
+
+
+def release_claims(who: str) -> int:
+    """Give back what a moderator has not decided."""
+    return changed(
+        "UPDATE moderation_case SET claimed_by = '', claimed_until = NULL WHERE status = 'open' AND claimed_by = %s",
+        [who],
+    )
+
+
+_DECIDE: Final = """
+UPDATE moderation_case SET status = 'decided', decision = %(decision)s, reason = %(reason)s, decided_by = %(who)s,
+    decided_at = now()
+WHERE id = %(id)s AND status = 'open' AND not_for <> %(who)s AND claimed_by = %(who)s RETURNING 1
+"""
+_ALIKE: Final = """
+UPDATE moderation_case SET status = 'decided', decision = %(decision)s, reason = %(reason)s, decided_by = %(who)s,
+    decided_at = now()
+WHERE id IN (
+    SELECT id FROM moderation_case WHERE status = 'open' AND phash = %(phash)s AND id <> %(id)s AND kind = 'held'
+        AND not_for <> %(who)s AND (claimed_until IS NULL OR claimed_until < now() OR claimed_by = %(who)s)
+    FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING id
+"""
+
+
+def decide(case_id: UUID, *, who: str, approved: bool, reason: str, alike: bool = False) -> list[UUID]:
+    """Decide a claimed case, with `alike` also every open one of an equal picture. The ids that were decided; empty
+    where the case is not this moderator's (any more)."""
+    parameters: dict[str, Any] = {
+        "id": case_id, "who": who, "decision": "approve" if approved else "reject", "reason": reason,
+    }  # fmt: skip
+    with atomic():
+        if not rows(_DECIDE, parameters):
+            return []
+        decided = [case_id]
+        ((phash,),) = rows("SELECT phash FROM moderation_case WHERE id = %s", [case_id])
+        if alike and telling(phash):
+            decided += [other for (other,) in rows(_ALIKE, {**parameters, "phash": phash})]
+    return decided
+
+
+def undo(case_ids: Sequence[UUID], *, who: str) -> int:
+    """Take decisions back that are not applied yet; the cases are this moderator's again."""
+    return changed(
+        "UPDATE moderation_case SET status = 'open', decision = '', reason = '', decided_by = '', decided_at = NULL, "
+        "claimed_by = %s, claimed_until = now() + make_interval(secs => %s) "
+        "WHERE id = ANY(%s) AND status = 'decided' AND decided_by = %s",
+        [who, CLAIM_SECONDS, list(case_ids), who],
+    )
+
+
+def escalate(case_id: UUID, *, who: str) -> bool:
+    """For somebody else, before all others."""
+    return bool(
+        changed(
+            "UPDATE moderation_case SET escalated = true, not_for = %s, claimed_by = '', claimed_until = NULL "
+            "WHERE id = %s AND status = 'open' AND claimed_by = %s",
+            [who, case_id, who],
+        )
+    )
+
+
+def note(case_id: UUID, text: str, *, who: str) -> bool:
+    sql = (
+        "UPDATE moderation_case SET notes = notes || jsonb_build_array(jsonb_build_object('by', %s::text, 'at', "
+        "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'text', %s::text)) WHERE id = %s"
+    )
+    return bool(changed(sql, [who, text[:1000], case_id]))
+
+
+def apply_due(*, seconds: float = UNDO_SECONDS, limit: int = 200) -> int:
+    """Apply what was decided longer ago than it can be undone. Each in a transaction of its own."""
+    due = rows(
+        "SELECT id FROM moderation_case WHERE status = 'decided' AND decided_at <= now() - make_interval(secs => %s) "
+        "ORDER BY decided_at LIMIT %s",
+        [seconds, limit],
+    )
+    return sum(_apply(case_id) for (case_id,) in due)
+
+
+def _apply(case_id: UUID) -> int:
+    with atomic():
+        if not changed("UPDATE moderation_case SET status = 'applied' WHERE id = %s AND status = 'decided'", [case_id]):
+            return 0  # another clock was first, or it was undone
+        case = Case.objects.get(id=case_id)
+        approved = case.decision == "approve"
+        if case.kind != Case.Kind.SECOND:
+            subjects().decided(case, approved=approved)
+            _remember(case, approved=approved)
+            _sample(case)
+        audit.record(
+            "moderation.decided",
+            tenant_id=case.tenant_id,
+            object_kind="case",
+            object_id=case.id,
+            details={"kind": case.kind, "decision": case.decision, "reason": case.reason, "category": case.category},
+            actor=audit.Actor(kind="staff", name=case.decided_by),
+        )
+    DECIDED.labels(case.kind, case.decision).inc()
+    if case.decided_at is not None:
+        AGE.observe((case.decided_at - case.created_at).total_seconds())
+    return 1
+
+
+def _remember(case: Case, *, approved: bool) -> None:
+    """A rejected picture's like is not reviewed twice; one that is approved on appeal no longer stands for others."""
+    if not telling(case.phash) or case.kind == Case.Kind.COMPLAINT:
+        return
+    if approved:
+        changed("DELETE FROM moderation_rejectedhash WHERE phash = %s", [signed(case.phash)])
+    else:
+        changed(
+            "INSERT INTO moderation_rejectedhash (id, phash, category) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            [new_id(), signed(case.phash), case.category],
+        )
+
+
+def _sample(case: Case) -> None:
+    """Some decided cases are shown to somebody else, who does not know of the first decision."""
+    if case.category == MINORS or _chance.random() * 100 >= settings.SECOND_OPINION_PERCENT:
+        return
+    Case.objects.create(
+        tenant_id=case.tenant_id, kind=Case.Kind.SECOND, generation_id=case.generation_id, image_id=case.image_id,
+        image_index=case.image_index, category=case.category, layer=case.layer, score=case.score, rule=case.rule,
+        phash="", severity=0, opinion_on=case.id, not_for=case.decided_by,
+    )  # fmt: skip
+
+
+def expected_seconds() -> int:
+    """How long a case waits for its decision lately: the median of the last hundred, an hour without any."""
+    found = rows(
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - created_at)) FROM ("
+        "SELECT decided_at, created_at FROM moderation_case WHERE decided_at IS NOT NULL "
+        "ORDER BY decided_at DESC LIMIT 100) AS lately"
+    )
+    return max(60, int(found[0][0] or 3600))
+
+
+def seal_text(text: str, *, case_id: UUID, data_key: DataKey) -> bytes:
+    return seal(text.encode("utf-8", "replace"), key=data_key, context=b"moderation.case.text:" + case_id.bytes)
+
+
+def text_of(case: Case) -> str:
+    """What was appealed or complained, in clear."""
+    if not bytes(case.text_sealed):
+        return ""
+    key = open_data_key(case.tenant.data_key, case.tenant.data_key_version)
+    return open_sealed(case.text_sealed, key=key, context=b"moderation.case.text:" + case.id.bytes).decode()

@@ -1,0 +1,1 @@
+"""The trained heads (heads.npz), as `python -m moderation.train` wrote them."""

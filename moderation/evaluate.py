@@ -1,0 +1,88 @@
+"""`python -m moderation.evaluate`: reads the test sets with the layers as they run, and prints the tables of
+docs/moderation.md, with exact (Clopper-Pearson) 95 % intervals."""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scipy.stats import beta
+
+from moderation.data.make import load
+from moderation.screening.texts import Heads
+from moderation.text.keywords import lexicon
+from moderation.text.reading import readable
+from moderation.train import CATEGORIES, embedded
+
+HELPING = {"minor", "sexual hint", "covering"}
+
+
+@dataclass(frozen=True)
+class Read:
+    """A prompt, and which layers flagged it."""
+
+    record: dict[str, str]
+    terms: bool
+    classifier: bool
+
+    @property
+    def flagged(self) -> bool:
+        return self.terms or self.classifier
+
+    @property
+    def harmless(self) -> bool:
+        return self.record["label"].startswith("none/")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--cache", type=Path, help="keep embeddings in this file")
+    cache = arguments.parse_args().cache
+    heads = Heads()
+    print(f"heads {heads.version}\n")
+    test = read("test", heads, cache)
+    table("Test", test, lambda each: f"{each.record['language']} {'hard negatives' if each.harmless else 'positives'}")
+    table("By category", test, lambda each: f"{each.record['language']} {each.record['label']}")
+    adversarial = read("adversarial", heads, cache)
+    table("Adversarial", adversarial, lambda each: each.record["language"])
+    table("By trick", adversarial, lambda each: f"{each.record['language']} {each.record['trick']}")
+
+
+def read(part: str, heads: Heads, cache: Path | None) -> list[Read]:
+    records = load(part)
+    scores = heads.scores(embedded([readable(each["text"]) for each in records], cache).astype("float32"))
+    return [
+        Read(each, terms_of(each["text"]), max(found[name] for name in (*CATEGORIES, "harm")) >= 0.5)
+        for each, found in zip(records, scores, strict=True)
+    ]
+
+
+def terms_of(text: str) -> bool:
+    groups = {hit.group for hit in lexicon().find(text)}
+    return bool(groups - HELPING) or {"minor", "sexual hint"} <= groups
+
+
+def table(title: str, reads: Sequence[Read], key: Callable[[Read], str]) -> None:
+    groups: dict[str, list[Read]] = defaultdict(list)
+    for each in reads:
+        groups[key(each)].append(each)
+    print(f"{title}\n\n| | n | flagged | share | 95 % interval | by terms alone | by the classifier alone |")
+    print("|---|---|---|---|---|---|---|")
+    for name, found in sorted(groups.items()):
+        hits, n = sum(each.flagged for each in found), len(found)
+        low, high = interval(hits, n)
+        terms, classifier = sum(each.terms for each in found), sum(each.classifier for each in found)
+        print(f"| {name} | {n} | {hits} | {hits / n:.1%} | {low:.1%}-{high:.1%} | {terms} | {classifier} |")
+    print()
+
+
+def interval(hits: int, n: int) -> tuple[float, float]:
+    """Clopper and Pearson, "The use of confidence or fiducial limits", 1934."""
+    low = float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+    return low, high
+
+
+if __name__ == "__main__":
+    main()

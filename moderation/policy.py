@@ -1,0 +1,118 @@
+"""Which score leads to which action: the platform's policy as the floor, a tenant's and a key's wishes on top."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final, cast
+from uuid import UUID
+
+from easel.database import rows
+from moderation.categories import CATEGORIES, MINORS, Action, worst
+
+REMEMBER_SECONDS: Final = 3.0
+FLAGGED: Final = 0.5  # scores are scaled so that a classifier's own operating point is here; a term scores 1
+NEVER: Final = 2.0
+BLOCK: Final = {"text_review": 0.5, "text_block": 0.9, "image_review": 0.6, "image_block": 0.9}
+DEFAULT: Final[Mapping[str, Mapping[str, float]]] = {
+    "sexual": {"text_review": 0.5, "text_block": 0.8, "image_review": 0.6, "image_block": 0.9},
+    MINORS: {"text_review": 0.5, "text_block": 0.5, "image_review": 0.3, "image_block": 0.3},
+    "violence": {"text_review": 0.5, "text_block": 0.8, "image_review": 0.6, "image_block": 0.9},
+    "hate": BLOCK,
+    "self-harm": BLOCK,
+    "illegal": BLOCK,
+    "public-figures": {"text_review": 0.5, "text_block": NEVER, "image_review": 0.6, "image_block": NEVER},
+    "private-persons": {"text_review": 0.5, "text_block": 0.9, "image_review": 0.6, "image_block": NEVER},
+    "political": {"text_review": NEVER, "text_block": NEVER, "image_review": NEVER, "image_block": NEVER},
+    "spam": {"text_review": 0.5, "text_block": NEVER, "image_review": 0.6, "image_block": NEVER},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """The policy for one tenant's key. `stricter` maps categories to the tenant's own action where one is flagged."""
+
+    version: int
+    shadow: bool
+    thresholds: Mapping[str, Mapping[str, float]]
+    stricter: Mapping[str, Action]
+    terms: tuple[str, ...] = ()
+    visible_mark: bool = False
+
+    def text(self, category: str, score: float) -> Action:
+        return self._judge(category, score, "text")
+
+    def image(self, category: str, score: float) -> Action:
+        return self._judge(category, score, "image")
+
+    def _judge(self, category: str, score: float, kind: str) -> Action:
+        bounds = self.thresholds.get(category, BLOCK)
+        own: Action = "block" if score >= bounds[f"{kind}_block"] else "allow"
+        if score >= bounds[f"{kind}_review"]:
+            own = worst(own, "review")
+        if category == MINORS and own != "allow":
+            own = "block"
+        return worst(own, self.stricter.get(category, "allow")) if score >= FLAGGED else own
+
+
+def effective(tenant_id: UUID, key_id: UUID | None) -> Effective:
+    """What counts now. Needs the tenant's scope or the platform role."""
+    return _remembered((tenant_id, key_id), lambda: _read(tenant_id, key_id))
+
+
+def platform() -> tuple[int, bool, Mapping[str, Mapping[str, float]]]:
+    """The newest version, whether it only records, and its thresholds."""
+    found = rows("SELECT version, shadow, categories FROM moderation_policy ORDER BY version DESC LIMIT 1")
+    if not found:
+        return 1, False, DEFAULT
+    version, shadow, categories = found[0]
+    return version, shadow, {**DEFAULT, **_loaded(categories)}
+
+
+def forget() -> None:
+    """A policy was changed in this process."""
+    with _lock:
+        _known.clear()
+
+
+_OWN: Final = """
+SELECT key_id, categories, terms, visible_mark FROM moderation_tenantpolicy
+WHERE tenant_id = %s AND (key_id IS NULL OR key_id = %s)
+"""
+
+
+def _read(tenant_id: UUID, key_id: UUID | None) -> Effective:
+    version, shadow, thresholds = platform()
+    stricter: dict[str, Action] = {}
+    terms: list[str] = []
+    mark = False
+    for _, categories, own_terms, visible in rows(_OWN, [tenant_id, key_id]):
+        for category, action in _loaded(categories).items():
+            if category in CATEGORIES:
+                stricter[category] = worst(stricter.get(category, "allow"), cast(Action, action))
+        terms.extend(_loaded(own_terms))
+        mark = mark or visible
+    return Effective(version, shadow, thresholds, stricter, tuple(dict.fromkeys(terms)), mark)
+
+
+def _loaded(value: Any) -> Any:
+    """JSON columns come as text where Django's model layer is left out."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_known: dict[Any, tuple[float, Effective]] = {}
+_lock = Lock()
+
+
+def _remembered(key: Any, read: Any) -> Effective:
+    with _lock:
+        known = _known.get(key)
+    if known is not None and time.monotonic() - known[0] < REMEMBER_SECONDS:
+        return known[1]
+    found: Effective = read()
+    with _lock:
+        if len(_known) > 10_000:
+            _known.clear()
+        _known[key] = (time.monotonic(), found)
+    return found

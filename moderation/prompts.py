@@ -1,0 +1,122 @@
+"""The layer before drawing: terms, then the classifier, over a prompt and its negative prompt."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from easel.crypto import DataKey, fingerprint
+from easel.database import rows
+from moderation import policy, rules
+from moderation.categories import CATEGORIES, MINORS, UNSCREENED
+from moderation.findings import Finding, Judgment, strongest
+from moderation.policy import FLAGGED, Effective
+from moderation.screening.client import ScreeningDown, TextReading, read_texts
+from moderation.text.keywords import Hit, Keywords, lexicon
+from moderation.text.reading import readable
+from tenants.scope import tenant_scope
+
+MINOR, HINT, COVERING = "minor", "sexual hint", "covering"  # the lexicon's helping groups
+CERTAIN: Final = 0.9  # from here the classifier alone, without any word for a minor, is believed
+SUSPICION: Final = 0.25  # a sexual score that, beside words for a minor, is enough
+
+
+def screen(prompt: str, negative_prompt: str, *, tenant_id: UUID, key_id: UUID | None, data_key: DataKey) -> Judgment:
+    """What the text layers say. Never raises ScreeningDown: what cannot be judged is for review.
+
+    Not to be called inside a transaction: it asks another process.
+    """
+    with tenant_scope(tenant_id):
+        effective = policy.effective(tenant_id, key_id)
+        cleared = passed(prompt, tenant_id=tenant_id, data_key=data_key)
+    judgment = judge(prompt, negative_prompt, effective)
+    if cleared and judgment.category != MINORS:
+        return Judgment((), effective.version, effective.shadow)
+    return judgment
+
+
+def judge(prompt: str, negative_prompt: str, effective: Effective) -> Judgment:
+    hits = hits_in(prompt, effective.terms)
+    findings = [*_terms(hits, effective), *_negative(negative_prompt, effective)]
+    try:
+        (reading,) = read_texts([readable(prompt)])
+    except ScreeningDown:
+        findings.append(Finding(layer="classifier", category=UNSCREENED, score=0.0, action="review"))
+    else:
+        findings += _classified(reading, hits, effective)
+    return Judgment(tuple(strongest(findings)), effective.version, effective.shadow)
+
+
+def hits_in(prompt: str, terms: tuple[str, ...] = ()) -> list[Hit]:
+    """Easel's terms, staff's rules and the tenant's own."""
+    found = [*lexicon().find(prompt), *rules.live().find(prompt)]
+    allowed = rules.allowed(prompt)
+    found = [hit for hit in found if not any(start <= hit.start and hit.end <= end for start, end in allowed)]
+    return [*found, *(_own(terms).find(prompt) if terms else [])]
+
+
+def _terms(hits: Iterable[Hit], effective: Effective) -> Iterable[Finding]:
+    hits = list(hits)
+    groups = {hit.group for hit in hits}
+    for hit in hits:
+        if hit.group in CATEGORIES:
+            yield Finding(
+                layer="keywords", category=hit.group, score=1.0, rule=hit.term, action=effective.text(hit.group, 1.0)
+            )
+        elif hit.group == "own":
+            yield Finding(layer="keywords", category="own", score=1.0, rule=hit.term, action="block")
+    if MINOR in groups and groups & {"sexual", HINT}:
+        rule = " + ".join(sorted({hit.term for hit in hits if hit.group in {MINOR, HINT, "sexual"}}))
+        yield Finding(layer="keywords", category=MINORS, score=1.0, rule=rule, action=effective.text(MINORS, 1.0))
+
+
+def _negative(negative_prompt: str, effective: Effective) -> Iterable[Finding]:
+    """What somebody does not want is usually what they should not get. Two things are not: minors in sexual terms,
+    wherever they stand, and clothes that are wished away."""
+    if not negative_prompt.strip():
+        return
+    hits = hits_in(negative_prompt)
+    for hit in hits:
+        if hit.group == MINORS:
+            yield Finding(layer="keywords", category=MINORS, score=1.0, rule=hit.term, action="block")
+        elif hit.group == COVERING:
+            rule = f"negative prompt: {hit.term}"
+            yield Finding(
+                layer="keywords", category="sexual", score=FLAGGED, rule=rule, action=effective.text("sexual", FLAGGED)
+            )
+
+
+def _classified(reading: TextReading, hits: Iterable[Hit], effective: Effective) -> Iterable[Finding]:
+    scores = dict(reading.scores)
+    young = any(hit.group in {MINOR, MINORS} for hit in hits)
+    if not young and scores.get(MINORS, 0.0) < CERTAIN:  # explicit words about adults sound alike: it is sexual
+        scores["sexual"] = max(scores.get("sexual", 0.0), scores.pop(MINORS, 0.0))
+    if young and scores.get("sexual", 0.0) >= SUSPICION:
+        scores[MINORS] = max(scores.get(MINORS, 0.0), FLAGGED)
+    flagged = [category for category in CATEGORIES if scores.get(category, 0.0) >= FLAGGED]
+    if not flagged and scores.get("harm", 0.0) >= FLAGGED:  # surely something: the likeliest category has it
+        likeliest = max(CATEGORIES, key=lambda category: scores.get(category, 0.0))
+        scores[likeliest] = max(scores[likeliest], scores["harm"])
+    for category in CATEGORIES:
+        score = scores.get(category, 0.0)
+        action = effective.text(category, score)
+        if action != "allow" or score >= FLAGGED:
+            yield Finding(
+                layer="classifier", category=category, score=score, action=action, rule="classifier",
+                model_version=reading.version,
+            )  # fmt: skip
+
+
+def passed(prompt: str, *, tenant_id: UUID, data_key: DataKey) -> bool:
+    """Whether an appeal has cleared this very prompt."""
+    sql = "SELECT 1 FROM moderation_pass WHERE tenant_id = %s AND digest = %s"
+    return bool(rows(sql, [tenant_id, digest(prompt, data_key)]))
+
+
+def digest(prompt: str, data_key: DataKey) -> bytes:
+    return fingerprint(data_key, b"moderation.pass:" + readable(prompt).encode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=256)
+def _own(terms: tuple[str, ...]) -> Keywords:
+    return Keywords({"own": terms})

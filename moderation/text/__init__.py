@@ -1,0 +1,1 @@
+"""The first layer: what a prompt says, whatever it is written in."""
