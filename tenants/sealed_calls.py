@@ -50,7 +50,7 @@ class SealedParser(BaseParser):
         good_until = int(timestamp) + WINDOW_SECONDS + 1
         if not replay.spend(principal.key, f"sealed:{opened.nonce.hex()}", good_until=good_until):
             raise Problem("sealed_replayed", "This sealed request was received before. Seal each attempt anew.")
-        request._request.sealed_request = opened  # type: ignore[attr-defined]
+        request._request.sealed_request = opened
         return StrictJSONParser().parse(io.BytesIO(plaintext), "application/json", parser_context)
 
 

@@ -113,7 +113,7 @@ def _database(
         _section("post-data", dump.name)
     for function in functions:
         # The manifest is authenticated, and the name is as Postgres itself wrote it.
-        connection.execute(sql.SQL("ALTER FUNCTION {} OWNER TO {}").format(sql.SQL(function), platform))  # type: ignore[arg-type]
+        connection.execute(sql.SQL("ALTER FUNCTION {} OWNER TO {}").format(sql.SQL(function), platform))
     connection.execute(sql.SQL("REVOKE CREATE ON SCHEMA public FROM {}").format(platform))
     return int(without_key)
 
