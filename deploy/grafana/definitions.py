@@ -126,7 +126,7 @@ QUEUE = Dashboard(
                     "Utilization",
                     "percentunit",
                     {"{{instance}} {{device}}": "easel_device_utilization_ratio"},
-                    "On a processor: the process's share of its cores.",
+                    "On a processor: the busy part of the process's threads.",
                     limit=0.9,
                 ),
                 Panel(

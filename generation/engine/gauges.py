@@ -16,7 +16,8 @@ SECONDS = 5.0
 
 
 class DeviceWatch:
-    """`device` is cpu or cuda:N. A GPU is asked through NVML; a processor's utilization is this process's share."""
+    """`device` is cpu or cuda:N. A GPU is asked through NVML; a processor's utilization is this
+    process's share of the threads that it may use."""
 
     def __init__(self, device: str) -> None:
         self._device, self._closing = device, Event()
@@ -41,7 +42,7 @@ class DeviceWatch:
         now = (time.monotonic(), time.process_time())
         elapsed, used = (later - earlier for later, earlier in zip(now, self._since, strict=True))
         self._since = now
-        share = used / (elapsed * (os.cpu_count() or 1)) if elapsed > 0 else 0.0
+        share = used / (elapsed * torch.get_num_threads()) if elapsed > 0 else 0.0
         metrics.DEVICE_UTILIZATION.labels(self._device).set(min(1.0, share))
         page = os.sysconf("SC_PAGE_SIZE")
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * page

@@ -113,7 +113,9 @@ QUALITY_SCORE = Histogram(
     buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1),
 )
 DEVICE_UTILIZATION = Gauge(
-    "easel_device_utilization_ratio", "Of a GPU, by NVML; of a processor, this process's share.", ["device"]
+    "easel_device_utilization_ratio",
+    "Of a GPU, by NVML; of a processor, of our threads.",
+    ["device"],
 )
 DEVICE_MEMORY = Gauge("easel_device_memory_bytes", "Memory of the device.", ["device", "kind"])
 DEVICE_TEMPERATURE = Gauge("easel_device_temperature_celsius", "Of a GPU, by NVML.", ["device"])

@@ -33,7 +33,7 @@ HEALTHY: Final[Series] = {
     'easel_ledger_differences{check="wallets"}': "0x400",
     'easel_breaker_open{name="storage"}': "0x400",
     "easel_webhook_oldest_seconds": "2x400",
-    'easel_disk_free_ratio{instance="clock"}': "0.5x400",
+    'easel_disk_free_ratio{process="clock",instance="clock"}': "0.5x400",
 }
 
 # Alert → what is different where it fires, and how long that takes at most.
@@ -62,7 +62,7 @@ BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
     "EaselLedgerDifference": ({'easel_ledger_differences{check="wallets"}': "1x400"}, "5m"),
     "EaselBreakerOpen": ({'easel_breaker_open{name="storage"}': "1x400"}, "5m"),
     "EaselWebhooksLate": ({"easel_webhook_oldest_seconds": "1000x400"}, "10m"),
-    "EaselDiskNearlyFull": ({'easel_disk_free_ratio{instance="clock"}': "0.05x400"}, "10m"),
+    "EaselDiskNearlyFull": ({'easel_disk_free_ratio{process="clock",instance="clock"}': "0.05x400"}, "10m"),
 }
 
 # Unusual, but nobody's trouble.
