@@ -8,7 +8,8 @@ from typing import Any, Final
 from easel.crypto import open_data_key, seal_data_key
 from easel.key_providers import KeyProvider
 
-_SEALED: Final = re.compile(r"([0-9]{1,5}):([A-Za-z0-9+/]+=*):([A-Za-z0-9+/]+=*)", re.ASCII)
+# A nonce, a tag and 32 bytes of key make the shortest of these; an ordinary text with colons is none.
+_SEALED: Final = re.compile(r"([0-9]{1,5}):([A-Za-z0-9+/]{64,}=*):([A-Za-z0-9+/]{36,}=*)", re.ASCII)
 
 
 def sealed_anew(data: dict[str, Any], *, newest: int, holder: KeyProvider | None = None) -> dict[str, Any] | None:

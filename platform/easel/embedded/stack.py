@@ -75,6 +75,7 @@ class Stack:
 
     def _tell_prometheus(self) -> None:
         """Where each kind of process can be scraped, as Prometheus' file_sd_configs read it."""
+        (self.var.run / "metrics-web").mkdir(mode=0o700, exist_ok=True)  # also for a web that others start
         targets = [
             {"targets": [f"127.0.0.1:{self._ports[metrics_port(process)]}"], "labels": {"process": process}}
             for process in EXPORTING
