@@ -205,7 +205,6 @@ MODERATION = Dashboard(
                     "short",
                     {"{{category}}": 'sum by (category) (increase(easel_verdicts_total{action="block"}[1h]))'},
                 ),
-                Panel("Screening", "s", quantiles("easel_screening_seconds", "kind")),
             ],
         ),
     ],

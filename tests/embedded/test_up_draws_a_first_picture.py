@@ -21,7 +21,7 @@ from tests import tiny
 from tests.embedded.small_services import alive, kill, until
 from tests.embedded.test_the_services import listening_addresses
 
-SERVICES = {"postgres", "broker", "cache", "s3", "web", "staff", "worker", "clock"}
+SERVICES = {"postgres", "broker", "cache", "s3", "screening", "web", "staff", "worker", "clock"}
 
 
 class Installation:

@@ -71,7 +71,7 @@ def test_ten_mixed_jobs_of_two_customers_are_drawn_in_company_as_they_are_alone(
 
     for at, (owner, generation) in enumerate(zip(owners, together, strict=True)):
         assert ended(generation).seed == 100 + at
-        alone = workshop.submit(owner, **wishes(at))
+        alone = workshop.submit(owner, **wishes(at), reuse=False)
         production.drain(workshop.pool)
         ended(alone)
         for ours, theirs in zip(pictures(owner, generation), pictures(owner, alone), strict=True):

@@ -87,7 +87,7 @@ def test_everything_comes_back_in_an_empty_place_and_a_picture_can_be_drawn(
         [sys.executable, "-m", "tests.rights.restored_place"],
         env=environment | {
             "RESTORED_KEY": ada.key.public_id, "RESTORED_SECRET": ada.secret, "RESTORED_MODEL": workshop.model.name,
-            "RESTORED_PROMPT": "a new picture",
+            "RESTORED_PROMPT": "a new picture", "RESTORED_TENANTS": f"{ada.id},{bob.id}",
         },
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -104,11 +104,11 @@ def test_everything_comes_back_in_an_empty_place_and_a_picture_can_be_drawn(
     with platform_role():
         wallets = rows("SELECT tenant_id::text, available, held FROM billing_wallet WHERE tenant_id = ANY(%s)",
                        [[ada.id, bob.id]])  # fmt: skip
-        counted = rows("SELECT count(*) FROM generation_generation WHERE length(prompt_sealed) > 0")
+        counted = rows("SELECT count(*) FROM generation_generation WHERE tenant_id = ANY(%s)", [[ada.id, bob.id]])
     assert {tenant: found["wallets"][tenant] for tenant, _, _ in wallets} == {
         tenant: [available, held] for tenant, available, held in wallets
     }
-    assert len(found["generations"]) >= counted[0][0]
+    assert len(found["generations"]) == counted[0][0] == 2
     again = subprocess.run(command, env=environment, input=platform_key, capture_output=True, text=True, check=False)
     assert again.returncode != 0
     assert "empty" in again.stderr

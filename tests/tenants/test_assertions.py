@@ -67,7 +67,7 @@ BAD: dict[str, dict[str, Any]] = {
     "expired": {"exp": 1},
     "without an end": {"exp": None},
     "too long": {"exp": soon(7200)},
-    "not yet": {"nbf": soon(300)},
+    "not yet": {"nbf": soon(86_400)},
 }
 
 

@@ -16,6 +16,7 @@ from tenants.authentication import HasScope
 from tenants.console import Visitor, console_page
 from tenants.scope import TenantManager
 from tests.cast import Customer
+from tests.contract import OffContract
 from tests.tenants import sql_walk, walks
 from tests.tenants.walks import World
 
@@ -93,7 +94,11 @@ def test_a_permission_line_changed(
 )
 def test_a_routes_scope_taken_away(view: Any, scopes: dict[str, str], own: World, monkeypatch: Any) -> None:
     monkeypatch.setattr(view, "scopes", scopes)
-    assert walks.scopes_of_routes(own) != []
+    try:
+        noticed: object = walks.scopes_of_routes(own)
+    except OffContract as off:  # a method without a scope answers 405: the API's description notices that first
+        noticed = off
+    assert noticed
 
 
 def test_a_check_of_scopes_that_lets_everybody_through(own: World, monkeypatch: pytest.MonkeyPatch) -> None:

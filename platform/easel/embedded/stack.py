@@ -82,8 +82,6 @@ class Stack:
         ]
         screening = f"127.0.0.1:{self._ports['screening']}"  # tells its metrics on the port it answers on
         targets.append({"targets": [screening], "labels": {"process": "screening"}})
-        screening = f"127.0.0.1:{self._ports['screening']}"  # its one port has its metrics, too
-        targets.append({"targets": [screening], "labels": {"process": "screening"}})
         (self.var.config / "metrics.json").write_text(json.dumps(targets, indent=2) + "\n")
 
     @property
