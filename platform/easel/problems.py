@@ -148,7 +148,8 @@ class AnswerProblems:
         if "\0" in request.path:
             return page(request, as_problem(Http404()))  # no name has one, and Postgres cannot even look for it
         if "%00" in request.META.get("QUERY_STRING", ""):
-            return page(request, invalid("", "invalid", "A parameter holds no U+0000."))
+            field = next((name for name, value in request.GET.items() if "\0" in value), "")
+            return page(request, invalid(field, "invalid", "A parameter holds no U+0000."))
         answered = self.get_response(request)
         if answered.status_code == 405 and wants_json(request) and answered.get("Content-Type") != MEDIA_TYPE:
             return response(_not_allowed(str(request.method), answered.get("Allow", "")))

@@ -182,7 +182,7 @@ def test_without_any_usage_the_totals_are_zero(ada: Customer) -> None:
         ("from=2026-03-02&to=2026-03-01", "from", "bad_period"),
         ("from=2025-01-01&to=2026-03-01", "from", "bad_period"),
         ("since=2026-03-01", "since", "unknown_field"),
-        ("from=%00", "", "invalid"),  # refused before any view sees it
+        ("from=%00", "from", "invalid"),  # refused before any view sees it
     ],
 )
 def test_a_bad_question_is_told_what_is_wrong(ada: Customer, query: str, field: str, code: str) -> None:
