@@ -60,7 +60,7 @@ def test_what_was_erased_is_on_no_page(ada: Customer, workshop: Workshop) -> Non
         ({"cursor": "nonsense"}, "cursor", "invalid_cursor"),
         ({"cursor": "ü"}, "cursor", "invalid_cursor"),
         ({"status": "done"}, "status", "invalid_choice"),
-        ({"model": "a\0b"}, "", "invalid"),
+        ({"model": "a\0b"}, "model", "invalid"),
         ({"colour": "red"}, "colour", "unknown_field"),
     ],
 )
