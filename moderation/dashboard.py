@@ -18,7 +18,7 @@ from moderation.cases import REASONS, Wanted
 from moderation.categories import CATEGORIES, MINORS
 from moderation.models import Case
 from moderation.prompts import hits_in
-from moderation.staff import moderator_of, moderator_page, second_factor
+from moderation.staff import moderator_of, moderator_page
 from tenants import audit
 
 BATCH: Final = 10
@@ -170,7 +170,6 @@ def _answer(done: bool, **fields: Any) -> JsonResponse:
 
 urlpatterns = [
     path("moderation/", queue, name="moderation-queue"),
-    path("moderation/second-factor", second_factor, name="moderation-second-factor"),
     path("moderation/batch", batch, name="moderation-batch"),
     path("moderation/undo", undo, name="moderation-undo"),
     path("moderation/statistics", numbers, name="moderation-statistics"),

@@ -1,7 +1,10 @@
-"""The staff's side, on a port of an internal network: Django's admin, and nothing of the customers' API."""
+"""The staff's side, on a port of an internal network: Django's admin, and nothing of the customers' API.
+
+`tenants.staff_door` lets nobody past its sign-in without a second factor.
+"""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from easel import health
@@ -13,8 +16,9 @@ handler404 = "easel.problems.not_found"
 handler500 = "easel.problems.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("readyz", health.ready),
-    path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/login/", guarded_sign_in(admin.site.login)),
+    path("readyz", health.ready, name="readyz"),
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="staff-home"),
+    path("", include("tenants.staff_door")),
+    path("admin/login/", guarded_sign_in(admin.site.login), name="staff-sign-in"),
     path("admin/", admin.site.urls),
 ]

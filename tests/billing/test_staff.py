@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from django.db import DatabaseError
-from django.test import Client, override_settings
+from django.test import Client
 
 from billing import ledger, plans, staff
 from billing.models import NOBODY, Allowance, Hold, PlanVersion, Subscription, Wallet
@@ -14,10 +14,11 @@ from easel.identifiers import new_id
 from tenants import audit
 from tenants.audit import Actor
 from tenants.lifecycle import create_tenant
-from tenants.models import AuditRecord, User
+from tenants.models import AuditRecord
 from tenants.scope import tenant_scope
 from tests.billing.purses import Purse, purse, tenant_with
 from tests.cast import Customer
+from tests.staff import at_the_staff_port, let_in, staff_person
 
 GRACE = Actor(kind="staff", name="grace@easel.local", address="192.0.2.7")
 
@@ -150,11 +151,8 @@ def test_a_tenant_reads_its_own_trail_and_no_other() -> None:
 
 @pytest.fixture
 def admin() -> Iterator[Client]:
-    person = User.objects.create_superuser(f"staff-{new_id().hex}@easel.local", "correct horse battery")
-    client = Client()
-    with override_settings(ROOT_URLCONF="easel.staff_urls"):
-        client.force_login(person)
-        yield client
+    with at_the_staff_port():
+        yield let_in(staff_person())
 
 
 def act(admin: Client, page: str, action: str, row: object, **fields: object) -> str:

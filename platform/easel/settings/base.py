@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "tenants.staff_door.StaffDoor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "tenants.sealed_calls.SealAnswers",  # innermost: nothing but the view sees the answer in clear
@@ -280,7 +281,7 @@ METRICS_BIND = environment.text("EASEL_METRICS_BIND", "127.0.0.1")
 SCREENING_URL = environment.text("EASEL_SCREENING_URL", "")
 SCREENING_SECRET = environment.text("EASEL_SCREENING_SECRET", "")
 SCREENING_SECONDS = environment.number("EASEL_SCREENING_SECONDS", 10)  # patience with one answer
-STAFF_SECOND_FACTOR = environment.flag("EASEL_STAFF_SECOND_FACTOR", default=True)  # moderators need a code
+STAFF_SECOND_FACTOR = environment.flag("EASEL_STAFF_SECOND_FACTOR", default=True)  # all staff need a code
 SECOND_OPINION_PERCENT = environment.number("EASEL_SECOND_OPINION_PERCENT", 5)  # of decided cases
 
 LANGUAGE_CODE = "en-us"
