@@ -8,6 +8,7 @@ class GenerationConfig(AppConfig):
         from billing import plans
         from generation import (  # noqa: F401  the clock's duties register themselves
             duties,
+            entries,
             flows,
             inputs,
             queue_watch,
@@ -15,6 +16,8 @@ class GenerationConfig(AppConfig):
             retention,
             rights,
         )
+        from tenants import navigation
 
+        navigation.add(*entries.ENTRIES)
         plans.on_changed(flows.apply_limits)
         rights.register()

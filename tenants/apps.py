@@ -6,7 +6,8 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from easel import hub
-        from tenants import delivery, founding, keys, replay, sealed_columns  # noqa: F401  register their duties
+        from tenants import delivery, entries, founding, keys, navigation, replay, sealed_columns  # noqa: F401  register their duties
 
+        navigation.add(*entries.ENTRIES)
         hub.on_check(keys.refused)
         sealed_columns.register_own()

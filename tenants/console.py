@@ -44,6 +44,10 @@ class Visitor:
     tenant: Tenant
     permissions: frozenset[str]
 
+    @property
+    def role_name(self) -> str:
+        return str(Member.Role(self.role).label)
+
 
 class NoTenant(Http404):
     """Signed in, and a member of nothing."""
@@ -84,6 +88,7 @@ def _page(view: View, needed: Mapping[str, str]) -> View:
             return redirect("mfa_index")
         if not permissions.may(visitor.role, permission):
             raise Problem("role_not_allowed", f"The role {visitor.role} may not do this. Ask an owner.")
+        request.visitor = visitor  # type: ignore[attr-defined]  # for the frame around the page: tenants.navigation
         with acting(actor_of(request, visitor.user)):
             return view(request, visitor, **arguments)
 

@@ -7,6 +7,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
 
 from easel.identifiers import new_id
 from tenants.scope import TenantManager, current_person, current_tenant
@@ -91,10 +92,10 @@ class Member(TenantRow):
     """A person in a tenant."""
 
     class Role(models.TextChoices):
-        OWNER = "owner"
-        ADMIN = "admin"
-        DEVELOPER = "developer"
-        VIEWER = "viewer"
+        OWNER = "owner", _("Owner")
+        ADMIN = "admin", _("Admin")
+        DEVELOPER = "developer", _("Developer")
+        VIEWER = "viewer", _("Viewer")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role.choices)
@@ -116,8 +117,8 @@ class APIKey(TenantRow):
     """
 
     class Mode(models.TextChoices):
-        LIVE = "live"
-        TEST = "test"
+        LIVE = "live", _("Live")
+        TEST = "test", _("Test")
 
     public_id = models.CharField(max_length=40, unique=True, editable=False)
     name = models.CharField(max_length=100)

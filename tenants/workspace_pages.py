@@ -9,10 +9,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.i18n import set_language
 
 from tenants import audit, founding, membership
 from tenants.accounts import INVITED, confirmed_addresses, has_second_factor
@@ -60,6 +61,22 @@ def workspaces(request: HttpRequest) -> HttpResponse:
     user = person(request)
     context = {"memberships": memberships(user), "waiting": founding.waiting(user)}
     return render(request, "console/workspaces.html", context)
+
+
+@login_required
+@require_GET
+def ready(request: HttpRequest) -> HttpResponse:
+    """Asked by the waiting page: leads on once the workspace is there."""
+    if founding.waiting(person(request)):
+        return HttpResponse(status=204)
+    return HttpResponse(status=204, headers={"HX-Redirect": reverse("console")})
+
+
+@login_required
+@require_GET
+def menu(request: HttpRequest) -> HttpResponse:
+    """The list inside the frame's switcher, fetched when it is opened: pages do not pay for it."""
+    return render(request, "console/workspaces_menu.html", {"memberships": memberships(person(request))})
 
 
 @login_required
@@ -148,6 +165,9 @@ urlpatterns = [
     path("", home, name="home"),
     path("console/welcome", welcome, name="welcome"),
     path("console/workspaces", workspaces, name="workspaces"),
+    path("console/language", set_language, name="set_language"),
+    path("console/welcome/ready", ready, name="workspace-ready"),
+    path("console/workspaces/menu", menu, name="workspaces-menu"),
     path("console/workspaces/switch", switch, name="switch-workspace"),
     path("console/invitations/<str:word>", invitation, name="invitation"),
     path("console/settings", settings_page, name="workspace-settings"),

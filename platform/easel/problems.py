@@ -13,6 +13,7 @@ from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.utils.html import escape
 from rest_framework import exceptions as drf
 
@@ -189,16 +190,35 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem as JSON for programs, as a small page without any template for people."""
+    """The problem as JSON for programs, as a page for people."""
     if wants_json(request):
         return response(problem)
     metrics.PROBLEMS.labels(problem.code).inc()
+    try:
+        text = render_to_string("errors/problem.html", _words(problem), request)
+    except Exception:  # the page of an error must not be the next error: what is wrong may be the templates
+        logger.exception("the page of an error was not rendered", **{"error.code": problem.code})
+        text = _bare(problem)
+    return HttpResponse(text, status=problem.status, headers=problem.headers)
+
+
+def _words(problem: Problem) -> dict[str, Any]:
+    return {
+        "title": KINDS[problem.code].title,
+        "detail": problem.detail,
+        "status": problem.status,
+        "code": problem.code,
+        "errors": problem.errors,
+        "request_id": current_request_id(),
+    }
+
+
+def _bare(problem: Problem) -> str:
     title, detail = escape(KINDS[problem.code].title), escape(problem.detail)
-    text = (
+    return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f"<h1>{title}</h1><p>{detail}</p><p><small>{escape(current_request_id())}</small></p></html>"
     )
-    return HttpResponse(text, status=problem.status, headers=problem.headers)
 
 
 # --- What other people's exceptions mean here -------------------------------------------------------------

@@ -6,3 +6,4 @@ LOGGING = {"level": "WARNING", "form": "console", "process": PROCESS}  # noqa: F
 
 # whitenoise looks at the source folder: nothing is collected for a test
 STATIC_ROOT = BASE_DIR / "static"  # noqa: F405
+WHITENOISE_USE_FINDERS = True  # and at those of packages, where they are

@@ -1,0 +1,12 @@
+"""The console's pages about pictures and models."""
+
+from typing import Final
+
+from django.utils.translation import gettext_lazy as _
+
+from tenants.navigation import Entry
+
+ENTRIES: Final = (
+    Entry("create", 10, "console", _("Home"), "house"),
+    Entry("create", 90, "models-page", _("Models"), "layers"),
+)

@@ -1,0 +1,34 @@
+// `data-copy="#id"` copies that element's text (or value), `data-copy-text` the text itself.
+import { toast } from "./toasts.js";
+
+function textOf(button) {
+  if (button.dataset.copyText !== undefined) return button.dataset.copyText;
+  const source = document.querySelector(button.dataset.copy);
+  return source.value ?? source.textContent;
+}
+
+async function put(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // Browsers give the clipboard to secure pages only; this is what is left for plain HTTP in a local network.
+  const area = Object.assign(document.createElement("textarea"), { value: text });
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("The browser did not copy.");
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy], [data-copy-text]");
+  if (!button) return;
+  try {
+    await put(textOf(button));
+  } catch (error) {
+    console.warn("copying", error);
+    toast(document.body.dataset.failedText, "error");
+    return;
+  }
+  button.dataset.copied = "";
+  toast(document.body.dataset.copiedText, "success");
+  setTimeout(() => delete button.dataset.copied, 2000);
+});

@@ -1,0 +1,43 @@
+"""`{% part "name" … %}` and `{% box "name" … %}…{% endbox %}`: the console's components, one template each in
+`templates/console/parts/`. A part sees what it is given and nothing else of the page."""
+
+from typing import Any
+
+from django import template
+from django.template import Context
+from django.template.loader import get_template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+SHARED = ("request", "csrf_token", "visitor")
+
+
+@register.simple_tag(takes_context=True)
+def part(context: Context, name: str, **given: Any) -> SafeString:
+    return _render(context, name, given)
+
+
+@register.simple_block_tag(takes_context=True)
+def box(context: Context, content: str, name: str, **given: Any) -> SafeString:
+    """`content` is what stands between the tags, rendered in the page's own context."""
+    return _render(context, name, {**given, "content": content})
+
+
+@register.simple_tag
+def icon(name: str, size: str = "") -> SafeString:
+    """`size`: s, l, or empty. Decoration: whoever uses it says the same in words."""
+    classes = f"icon icon-{size}" if size else "icon"
+    return format_html(
+        '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        classes,
+        static("console/icons.svg"),
+        name,
+    )
+
+
+def _render(context: Context, name: str, given: dict[str, Any]) -> SafeString:
+    shared = {key: context[key] for key in SHARED if key in context}
+    return mark_safe(get_template(f"console/parts/{name}.html").template.render(Context({**shared, **given})))  # noqa: S308  # type: ignore[attr-defined]
