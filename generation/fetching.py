@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pictures
 
+from easel.crypto import CryptoError
 from easel.storage import ObjectMissing, Storage, StorageError, StorageUnavailable
+from generation import sealed_images
 from generation.engine.protocol import EngineError, Pixels
-from generation.source import Job
+from generation.source import GivenObject, Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +27,18 @@ def fetch(job: Job, storage: Storage) -> GivenPixels:
     return GivenPixels(init_image=_pixels(job.init_image, storage), mask=_pixels(job.mask, storage))
 
 
-def _pixels(object_key: str, storage: Storage) -> Pixels | None:
-    if not object_key:
+def _pixels(given: GivenObject | None, storage: Storage) -> Pixels | None:
+    if given is None:
         return None
     try:
-        with Pictures.open(io.BytesIO(storage.get(object_key))) as picture:
+        file = b"".join(sealed_images.contents(storage, given.object_key, given.seal))
+        with Pictures.open(io.BytesIO(file)) as picture:
             return np.asarray(picture.convert("RGB"))
     except ObjectMissing as error:
         raise EngineError("input_missing", "A given picture is not in storage any more.", permanent=True) from error
     except StorageUnavailable:
         raise
+    except CryptoError as error:
+        raise EngineError("input_damaged", "A given picture was altered in storage.", permanent=True) from error
     except StorageError as error:
         raise EngineError("input_unreadable", f"A given picture could not be read: {error}", permanent=False) from error

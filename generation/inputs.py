@@ -1,7 +1,8 @@
 """Pictures that customers give us to start from, kept under the tenant's prefix.
 
-`store` is the one door, however the bytes came; what is kept is `easel.uploads`' own PNG of the pixels. Equal pictures
-of a tenant are kept once. The clock removes those that nothing has used for a day; a generation keeps its own.
+`store` is the one door, however the bytes came; what is kept is `easel.uploads`' own PNG of the pixels, encrypted if
+the tenant asks for that. Equal pictures of a tenant are kept once. The clock removes those that nothing has used for a
+day; a generation keeps its own.
 """
 
 import hashlib
@@ -16,10 +17,13 @@ from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
 from easel.problems import Problem, invalid
+from easel.sealed_file import SealedFile
 from easel.storage import ObjectMissing, StorageUnavailable, storage
-from generation import media
+from generation import media, sealed_images
 from generation.models import Image
+from generation.sealed_images import OPAQUE
 from generation.spec import InputReference
+from tenants import data_policy
 from tenants.scope import tenant_scope
 
 log = structlog.get_logger(__name__)
@@ -31,8 +35,8 @@ _USE: Final = """
 UPDATE generation_input SET used_at = now() WHERE tenant_id = %s AND {column} = %s RETURNING id, sha256, width, height
 """
 _ADD: Final = """
-INSERT INTO generation_input (id, tenant_id, sha256, object_key, width, height, bytes)
-VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, sha256) DO NOTHING
+INSERT INTO generation_input (id, tenant_id, sha256, object_key, width, height, bytes, key_sealed)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, sha256) DO NOTHING
 """
 _INTEND: Final = "INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)"
 _ADOPT: Final = "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = %s"
@@ -68,10 +72,12 @@ def store(data: bytes, *, tenant_id: UUID) -> InputReference:
     object_key = f"t/{tenant_id}/i/{input_id}.png"
     with tenant_scope(tenant_id):
         changed(_INTEND, [new_id(), tenant_id, object_key])
-    storage().put(object_key, upload.png, "image/png")
+        wish = data_policy.policy_of(tenant_id)
+    used = SealedFile.new(len(upload.png)) if wish.seal_images else None
+    storage().put(object_key, used.seal(upload.png) if used else upload.png, OPAQUE if used else "image/png")
     with tenant_scope(tenant_id):
         added = [input_id, tenant_id, digest, object_key, upload.width, upload.height, len(upload.png)]
-        if changed(_ADD, added):
+        if changed(_ADD, [*added, sealed_images.closed(tenant_id, object_key, used)]):
             changed(_ADOPT, [tenant_id, object_key])  # otherwise a twin was faster, and the clock removes ours
     return _use(tenant_id, "sha256", digest) or store(data, tenant_id=tenant_id)
 

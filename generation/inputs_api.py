@@ -20,6 +20,7 @@ from easel.identifiers import new_id
 from easel.problems import Problem, StrictJSONParser, invalid
 from easel.storage import ObjectMissing, storage
 from generation import inputs
+from tenants import data_policy
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
 
@@ -93,6 +94,11 @@ class UploadList(APIView):
         """Where to send a file, past us, straight to the store. What nobody names within the hour is removed."""
         tenant_id, upload_id = principal_of(request).tenant_id, new_id()
         object_key = _upload_key(tenant_id, upload_id)
+        with tenant_scope(tenant_id):
+            sealed = data_policy.policy_of(tenant_id).seal_images
+        if sealed:
+            said = "Pictures of this account rest encrypted, which the store cannot do. Send them to POST /v1/inputs."
+            raise Problem("not_found", said)
         form = storage().presigned_post(object_key, most_bytes=settings.UPLOAD_MAX_BYTES, seconds=UPLOAD_SECONDS)
         if form is None:
             raise Problem("not_found", "The store has no public address here. Send the file to POST /v1/inputs.")

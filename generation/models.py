@@ -299,8 +299,9 @@ class Input(TenantRow):
     """A picture a customer gave us to start from, decoded and written anew (`generation.inputs`). The clock removes it
     when nothing has used it for a while."""
 
-    sha256 = models.CharField(max_length=64, help_text="Of the file as it is kept")
+    sha256 = models.CharField(max_length=64, help_text="Of the file that was kept, in clear")
     object_key = models.CharField(max_length=200)
+    key_sealed = models.BinaryField(null=True, editable=False, help_text="How the object is encrypted; null: it is not")
     width = models.PositiveSmallIntegerField()
     height = models.PositiveSmallIntegerField()
     bytes = models.PositiveIntegerField()

@@ -16,9 +16,9 @@ from easel.sealed_file import SealedFile
 from generation import provenance
 from generation.authority import Signatory, signatory
 from generation.pictures import Encoded
+from generation.sealed_images import OPAQUE
 from generation.source import Job
 
-OPAQUE: Final = "application/octet-stream"
 REMEMBER_SECONDS: Final = 600.0  # after that a new certificate is noticed
 
 

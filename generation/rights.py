@@ -7,7 +7,7 @@ from uuid import UUID
 from easel.database import rows
 from easel.storage import storage
 from generation import cancel, sealed_images
-from generation.models import Image
+from generation.models import Image, Input
 from tenants import keys, lifecycle
 from tenants.sealed_columns import SealedColumn, sealed_column
 
@@ -23,9 +23,8 @@ def register() -> None:
     lifecycle.read_objects_with(read_object)
     for column in ("prompt", "negative_prompt"):
         sealed_column(SealedColumn("generation_generation", f"{column}_sealed", f"generation.{column}:".encode()))
-    sealed_column(
-        SealedColumn("generation_image", "key_sealed", sealed_images.CONTEXT, bound_to="object_key", secret=True)
-    )
+    for table in ("generation_image", "generation_input"):
+        sealed_column(SealedColumn(table, "key_sealed", sealed_images.CONTEXT, bound_to="object_key", secret=True))
 
 
 def stop_everything(tenant_id: UUID) -> None:
@@ -47,6 +46,7 @@ def stop_everything(tenant_id: UUID) -> None:
 
 
 def read_object(tenant_id: UUID, object_key: str) -> bytes:
-    image = Image.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
+    drawn = Image.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
+    image = drawn or Input.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
     used = None if image is None else sealed_images.opened(image, keys.data_key_of(tenant_id))
     return b"".join(sealed_images.contents(storage(), object_key, used))

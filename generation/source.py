@@ -53,8 +53,8 @@ class Job:
     seed: int
     n: int
     format: Format
-    init_image: str  # keys of objects in storage, "" where nothing was given
-    mask: str
+    init_image: "GivenObject | None"
+    mask: "GivenObject | None"
     strength: float | None
     clip_skip: int
     quality_target: float | None
@@ -76,6 +76,14 @@ class Job:
     def planned_steps(self) -> int:
         """Of each image, at most."""
         return planned_steps(self.steps, self.strength)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenObject:
+    """A given picture in storage, and how it was encrypted, if it was."""
+
+    object_key: str
+    seal: SealedFile | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +155,8 @@ WHERE g.id = (
 ) AND m.id = g.model_id AND t.id = g.tenant_id
 RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sealed, g.steps, g.width, g.height,
     g.cfg_scale, g.sampler, g.seed, g.n, g.format,
-    coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.init_image_id), ''),
-    coalesce((SELECT object_key FROM generation_input i WHERE i.id = g.mask_id), ''),
+    (SELECT ARRAY[convert_to(object_key, 'UTF8'), key_sealed] FROM generation_input i WHERE i.id = g.init_image_id),
+    (SELECT ARRAY[convert_to(object_key, 'UTF8'), key_sealed] FROM generation_input i WHERE i.id = g.mask_id),
     g.strength, g.clip_skip, g.quality_target, g.min_steps, g.work, g.quote, m.name, m.source, m.revision, m.digest,
     m.native_size, m.prompt_prefix, m.id,
     CASE WHEN m.tenant_id IS NULL THEN 'model:' || m.name ELSE 'model' END, t.data_key, t.data_key_version,
@@ -451,10 +459,18 @@ def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID
     return Job(
         lease_id=lease_id, generation_id=id_, tenant_id=tenant_id, pool_id=pool_id, pool=pool, request_id=request_id,
         attempts=attempts, prompt=prompt, negative_prompt=negative_prompt, steps=steps, width=width, height=height,
-        cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_, init_image=init_image, mask=mask,
+        cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n, format=format_,
+        init_image=_given(init_image, key), mask=_given(mask, key),
         strength=strength, clip_skip=clip_skip, quality_target=quality_target, min_steps=min_steps, work=work,
         quote=quote, model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
         model_native_size=native_size, model_prompt_prefix=prefix, model_id=model_id, model_label=model_label,
         waited_seconds=waited,
         policy=data_policy.read(policy),
     )  # fmt: skip
+
+
+def _given(found: list[bytes] | None, key: DataKey) -> GivenObject | None:
+    if found is None:
+        return None
+    object_key = found[0].decode()
+    return GivenObject(object_key, sealed_images.unpacked(object_key, found[1], key))
