@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -9,14 +10,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
 
+from easel.embedded.first_picture import PROMPT
 from easel.embedded.leash import recorded
 from easel.embedded.ports import is_free
 from easel.embedded.var import ROOT, Var
+from easel.key_providers import new_word
 from tests import tiny
 from tests.embedded.small_services import alive, kill, until
 from tests.embedded.test_the_services import listening_addresses
@@ -37,13 +42,13 @@ class Installation:
             "PORT": str(self.port),
         }
 
-    def run(self, verb: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, told: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            self.command(verb),
+            self.command(*words),
             env={**self._environment, **environment},
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            input=told,
             timeout=300,
             check=False,
         )
@@ -53,8 +58,8 @@ class Installation:
             self.command(verb), env=self._environment, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
 
-    def command(self, verb: str) -> list[str]:
-        return [sys.executable, "-m", "easel.embedded", verb]
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "easel.embedded", *words]
 
     def pid(self, name: str) -> int:
         return recorded(self.var)[name][0].pid
@@ -124,6 +129,48 @@ def answers(port: int) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def test_a_backup_comes_back_in_an_empty_folder_and_draws_there(up: Installation, tmp_path: Path) -> None:
+    saved = up.run("manage", "backup", str(tmp_path / "backups"))
+    assert saved.returncode == 0, saved.stderr
+    escrow = tmp_path / "custody.escrow"
+    shutil.copy(up.var.config / "keys.escrow", escrow)
+    key = json.loads((up.var.config / "credentials.json").read_text())["platform_keys"]
+
+    there = Installation(tmp_path)
+    words = ("restore", str(tmp_path / "backups"), "--escrow", str(escrow))
+    assert "does not open the backup" in there.run(*words, told=new_word(1)).stderr
+    restored = there.run(*words, told=key)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert "To start it: make up" in restored.stdout
+    try:
+        started = there.run("up", DETACH="1")  # draws its first picture, for the tenant that came back
+        assert started.returncode == 0, started.stdout + started.stderr
+        newest, first = generations(json.loads(there.var.demo.read_text()))
+        assert picture_of(first) == up.var.first_picture.read_bytes()
+        assert picture_of(newest) == there.var.first_picture.read_bytes()
+        assert first["prompt"] == newest["prompt"] == PROMPT
+        wrong = there.run(*words, told=key)
+        assert wrong.returncode != 0, "not over a running Easel"
+    finally:
+        there.run("down")
+
+
+def generations(demo: dict[str, str]) -> list[dict[str, Any]]:
+    """Of the demo tenant, newest first."""
+    form = {"grant_type": "client_credentials", "client_id": demo["api_key"], "client_secret": demo["api_secret"]}
+    with urlopen(demo["access_token_url"], urlencode(form).encode()) as answer:
+        token = json.load(answer)["access_token"]
+    asked = Request(f"{demo['base_url']}/v1/generations", headers={"Authorization": f"Bearer {token}"})
+    with urlopen(asked) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["data"]
+    return found
+
+
+def picture_of(generation: dict[str, Any]) -> bytes:
+    with urlopen(generation["images"][0]["url"]) as answer:
+        return bytes(answer.read())
 
 
 def test_down_leaves_no_process_and_a_second_start_keeps_the_picture_and_stops_by_ctrl_c(up: Installation) -> None:
