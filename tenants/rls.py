@@ -13,6 +13,13 @@ OWN = "nullif(current_setting('app.tenant', true), '')::uuid"
 PERSON = "nullif(current_setting('app.person', true), '')::uuid"
 ALL = "SELECT, INSERT, UPDATE, DELETE"
 
+REFUSE_GAIN = """
+CREATE OR REPLACE FUNCTION refuse_gain() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the web cannot change % so', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$
+"""
+
 
 class TenantTable(RunSQL):
     """`visible` is an SQL condition for rows the customer web may read beside the tenant's own; `references` maps a
@@ -78,6 +85,18 @@ class AppendOnly(RunSQL):
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
         ]
         super().__init__([*statements], reverse_sql=RunSQL.noop)
+
+
+class RefusedChange(RunSQL):
+    """The customer web may not change a row of the table so that `condition`, SQL over OLD and NEW, becomes true. Where
+    it does not, this costs no call."""
+
+    def __init__(self, table: str, condition: str) -> None:
+        statement = (
+            f"CREATE TRIGGER refused_change BEFORE UPDATE ON {table} FOR EACH ROW "
+            f"WHEN (current_user = 'easel_app' AND ({condition})) EXECUTE FUNCTION refuse_gain()"
+        )
+        super().__init__([REFUSE_GAIN, statement], reverse_sql=RunSQL.noop)
 
 
 class PlatformSQL(RunSQL):

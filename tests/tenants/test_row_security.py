@@ -44,12 +44,12 @@ GLOBAL = {
 RESTRICTED = {
     "billing_alert": "SELECT",
     "billing_entry": "INSERT SELECT",
-    "billing_hold": "INSERT SELECT UPDATE",
-    "billing_lot": "INSERT SELECT UPDATE",
+    "billing_hold": "INSERT SELECT",  # and UPDATE of some columns, as the two below
+    "billing_lot": "SELECT",
     "billing_subscription": "SELECT",
     "billing_tally": "INSERT SELECT UPDATE",
     "billing_usage": "INSERT SELECT UPDATE",
-    "billing_wallet": "INSERT SELECT UPDATE",
+    "billing_wallet": "SELECT",
     "generation_modelaccess": "SELECT",
     "moderation_case": "INSERT SELECT",
     "moderation_pass": "SELECT",
@@ -62,6 +62,13 @@ RESTRICTED = {
     "tenants_tenant": "SELECT",  # and UPDATE of some columns
     "tenants_webhookevent": "INSERT SELECT",
 }
+# Columns that the web may change in tables that it may not change otherwise.
+COLUMNS = {
+    "tenants_tenant": ("name", "slug", "requires_two_factor", "allowed_origins"),
+    "billing_wallet": ("available", "held"),
+    "billing_lot": ("available", "pinned", "charged"),
+    "billing_hold": ("remaining", "charged", "status", "ended_at"),
+}
 TENANT = "(NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid"
 PERSON = "(NULLIF(current_setting('app.person'::text, true), ''::text))::uuid"
 COLUMN = {"tenants_tenant": "id"}  # which column is the tenant, where it is not tenant_id
@@ -69,7 +76,15 @@ ALSO_VISIBLE = {
     "tenants_member": f"(user_id = {PERSON})",
     "generation_model": f"((tenant_id IS NULL) OR (tenant_id = {TENANT}))",
 }
-# References from a tenant's row that cannot hold the tenant, and why.
+# What further narrows a policy.
+NARROWED = {
+    "billing_entry": (
+        "RESTRICTIVE", "{easel_app}", "INSERT", None,
+        "(((kind)::text = ANY ((ARRAY['hold'::character varying, 'charge'::character varying, "
+        "'release'::character varying])::text[])) AND ((available_delta + held_delta) <= 0))",
+    ),
+}  # fmt: skip
+# References from a tenant's row that cannot hold the tenant, and why. A trigger compares the two instead.
 WITHOUT_TENANT = {
     ("generation_generation", "model_id"): "a model of everybody has no tenant",
     ("generation_cachedresult", "model_id"): "a model of everybody has no tenant",
@@ -155,7 +170,7 @@ VEILED = {
     "tenants_user": guarded_by("((NOT is_staff) AND (NOT is_superuser))"),
     "tenants_founding": guarded_by(f"(user_id = {PERSON})"),
     "django_session": {
-        ("PERMISSIVE", "{easel_app,easel_platform}", "ALL", "(made_by = CURRENT_USER)", "(made_by = CURRENT_USER)")
+        ("PERMISSIVE", "{easel_app,easel_platform}", "ALL", "(made_by = CURRENT_USER)", "(made_by = CURRENT_USER)"),
     },
 }
 
@@ -170,6 +185,8 @@ def unprotected() -> dict[str, object]:
         expected = set(VEILED.get(name, own))
         if name in ALSO_VISIBLE:
             expected.add(("PERMISSIVE", "{easel_app}", "SELECT", ALSO_VISIBLE[name], None))
+        if name in NARROWED:
+            expected.add(NARROWED[name])
         if security != (True, True) or policies(name) != expected:
             wrong[name] = (security, policies(name) ^ expected)
     return wrong
@@ -223,8 +240,7 @@ def test_single_columns_are_granted_only_here() -> None:
         "WHERE relnamespace = 'public'::regnamespace)"
     )
     assert set(granted) == {
-        ("tenants_tenant", column, "easel_app", "UPDATE")
-        for column in ("name", "slug", "requires_two_factor", "allowed_origins")
+        (table, column, "easel_app", "UPDATE") for table, names in COLUMNS.items() for column in names
     }
 
 
@@ -265,6 +281,15 @@ def declared_references() -> set[tuple[str, str]]:
 
 def test_a_reference_between_tenants_tables_holds_the_tenant() -> None:
     assert references_across_tenants() == WITHOUT_TENANT.keys()
+
+
+def test_each_of_the_others_is_compared_by_a_trigger() -> None:
+    found = catalogue(
+        "SELECT tgrelid::regclass::text, split_part(encode(tgargs, 'escape'), chr(92), 1), tgname FROM pg_trigger "
+        "JOIN pg_proc p ON p.oid = tgfoid WHERE proname = 'refuse_foreign_model' AND tgenabled = 'O'"
+    )
+    for when in ("own_model_added", "own_model_named"):
+        assert {(table, column) for table, column, name in found if name == when} == WITHOUT_TENANT.keys()
 
 
 def test_the_walk_notices_a_reference_without_the_tenant() -> None:

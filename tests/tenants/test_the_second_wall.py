@@ -7,6 +7,7 @@ import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError, IntegrityError, ProgrammingError
 
+from billing import ledger
 from billing.models import Entry
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
@@ -118,6 +119,63 @@ def test_the_web_cannot_rewrite_what_happened_to_its_money(sql: str, ada: Custom
         changed(sql)
     with tenant_scope(ada.id):
         assert Entry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE billing_wallet SET available = available + 1",
+        "UPDATE billing_wallet SET available = available + 1, held = held",
+        "UPDATE billing_lot SET available = available + 1, charged = charged - 1",
+        "UPDATE billing_lot SET amount = amount + 1, available = available + 1",
+        "UPDATE billing_lot SET expires_at = NULL",
+        "UPDATE billing_hold SET charged = charged - 1",
+        "UPDATE billing_hold SET remaining = remaining + 1",
+        "UPDATE billing_hold SET refunded = 0",
+        "INSERT INTO billing_lot SELECT * FROM billing_lot",
+        "INSERT INTO billing_wallet SELECT * FROM billing_wallet",
+        "DELETE FROM billing_wallet",
+        "INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, operation_id, reason) "
+        "SELECT gen_random_uuid(), tenant_id, 'grant', 1, 0, 'x', '' FROM billing_wallet",
+        "INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, operation_id, reason) "
+        "SELECT gen_random_uuid(), tenant_id, 'release', 1, 0, 'x', '' FROM billing_wallet",
+    ],
+)
+def test_the_web_cannot_make_credits(sql: str, ada: Customer) -> None:
+    """Code that runs in the web process can spend the tenant's credits, and make none."""
+    with tenant_scope(ada.id):
+        ledger.hold(ada.id, owner := new_id(), 10)
+        ledger.settle(ada.id, owner, charge=4)
+        ledger.hold(ada.id, new_id(), 3)
+    with (
+        pytest.raises(ProgrammingError, match=r"permission denied|row-level security|cannot change"),
+        tenant_scope(ada.id),
+    ):
+        changed(sql)
+
+
+def test_a_generation_cannot_name_another_tenants_own_model(ada: Customer, bob: Customer) -> None:
+    generation_id = generation_of(ada)
+    with platform_role():
+        own = Model.objects.get(name=f"wall-{ada.id.hex}")
+        pool = Pool.objects.get(name=own.name)
+        theirs = Model.objects.create(
+            tenant=bob.tenant, pool=pool, name=f"{own.name}-bob", title="", source="", enabled=True
+        )
+        everybodys = Model.objects.create(pool=pool, name=f"{own.name}-all", title="", source="", enabled=False)
+
+    def name(model: Model) -> None:
+        changed("UPDATE generation_generation SET model_id = %s WHERE id = %s", [model.id, generation_id])
+
+    with tenant_scope(ada.id):
+        name(everybodys)
+        name(own)
+    with pytest.raises(IntegrityError, match="no model of its tenant"), tenant_scope(ada.id):
+        name(theirs)
+    with platform_role(), pytest.raises(IntegrityError, match="no model of its tenant"), atomic():
+        name(theirs)
+    with pytest.raises(IntegrityError, match="no model of its tenant"), tenant_scope(ada.id):
+        changed("UPDATE generation_model SET fallback_id = %s WHERE id = %s", [theirs.id, own.id])
 
 
 @pytest.mark.parametrize("column", ["frozen_at = NULL", "data_key = ''", "data_key_version = 2", "id = id"])
