@@ -31,6 +31,11 @@ def settled_credits(quote: int, *, n: int, steps: int, stored: Iterable[int], ab
     return min(quote, finished + begun)
 
 
+def refunded_credits(quote: int, *, n: int, steps: int, run: int) -> int:
+    """What is given back for one of `n` images that was stored and paid for after `run` of `steps` steps."""
+    return max(1, _share(quote // n, run, steps, up=True))
+
+
 def cached_credits(quote: int, *, percent: int) -> int:
     """The price of an answer from the cache: a share of the quote, rounded up. Nothing at 0 percent."""
     return -(-quote * percent // 100)

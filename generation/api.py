@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from easel.database import rows
 from easel.problems import Problem
 from easel.requests import current_request_id
-from generation import erasure, media, position, progress, rendering, submission, waiting
+from generation import erasure, media, position, progress, refusals, rendering, submission, waiting
 from generation.idempotency import IdempotencyKey, Replayed
 from generation.models import Generation, Image
 from generation.paging import Query
@@ -34,7 +34,10 @@ class GenerationList(APIView):
         with tenant_scope(principal.tenant_id):
             page = query.page()
         key, root = principal.data_key, base_url(request)
-        data = [rendering.whole(each, page.images[each.id], key=key, base_url=root) for each in page.generations]
+        data = [
+            rendering.whole(each, page.images[each.id], key=key, base_url=root, held=page.held[each.id])
+            for each in page.generations
+        ]
         return Response({"object": "list", "data": data, "next_cursor": page.next_cursor})
 
     def post(self, request: Request) -> Response:
@@ -115,7 +118,7 @@ class GenerationResult(APIView):
 
     @staticmethod
     def _result(request: Request, generation_id: UUID) -> Response:
-        generation, images = _load(principal_of(request), generation_id)
+        generation, images, _ = _load(principal_of(request), generation_id)
         body = rendering.result(generation, images, base_url=base_url(request))
         if generation.status in rendering.UNFINISHED:
             return Response(body, status=202, headers={"Retry-After": POLL_SECONDS}, content_type="application/json")
@@ -141,8 +144,9 @@ def _unfinished(response: Response) -> bool:
 
 def _whole(request: Request, generation_id: UUID) -> Response:
     principal = principal_of(request)
-    generation, images = _load(principal, generation_id)
-    return Response(rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request)))
+    generation, images, held = _load(principal, generation_id)
+    body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request), held=held)
+    return Response(body)
 
 
 def accept(request: Request, asked: Any) -> Response:
@@ -159,11 +163,14 @@ def accept(request: Request, asked: Any) -> Response:
         accepted = submission.submit(
             form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
         )
-        generation, images = accepted.generation, accepted.images
+        generation, images, held = accepted.generation, accepted.images, list[Image]()
     except Replayed as replay:
-        generation, images = _load(principal, replay.generation_id)
+        generation, images, held = _load(principal, replay.generation_id)
         headers["Idempotent-Replayed"] = "true"
-    body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request))
+        if (refused := refusals.problem(generation)) is not None:
+            refused.headers.update(headers)
+            raise refused from None
+    body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request), held=held)
     headers["Location"] = body["links"]["self"]
     response = Response(body, status=_status_code(generation), headers=headers)
     return _held(response, request, generation.id, lambda: _whole(request, generation.id))
@@ -174,15 +181,20 @@ def base_url(request: Request) -> str:
     return str(settings.BASE_URL).rstrip("/") or f"{request.scheme}://{request.get_host()}"
 
 
-def _load(principal: Principal, generation_id: UUID) -> tuple[Generation, list[Image]]:
+def _load(principal: Principal, generation_id: UUID) -> tuple[Generation, list[Image], list[Image]]:
+    """A generation, its released images, and those that wait for staff."""
     with tenant_scope(principal.tenant_id):
         generation = Generation.objects.select_related("model").filter(id=generation_id, erased_at=None).first()
         if generation is None:
             raise _not_found()
         if generation.status in rendering.UNFINISHED:
-            return generation, []
-        released = Image.objects.filter(generation_id=generation_id, released_at__isnull=False)
-        return generation, list(released.order_by("index"))
+            return generation, [], []
+        images = list(Image.objects.filter(generation_id=generation_id, rejected_at=None).order_by("index"))
+    return (
+        generation,
+        [image for image in images if image.released_at is not None],
+        [image for image in images if image.released_at is None],
+    )
 
 
 def _picked(images: list[Image], index: str) -> Image:

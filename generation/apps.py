@@ -7,17 +7,23 @@ class GenerationConfig(AppConfig):
     def ready(self) -> None:
         from billing import plans
         from generation import (  # noqa: F401  the clock's duties register themselves
+            decisions,
             duties,
             entries,
             flows,
             inputs,
             queue_watch,
             rehearsal,
+            rejudging,
             retention,
             rights,
+            sharing,
         )
+        from moderation import images
         from tenants import navigation
 
         navigation.add(*entries.ENTRIES)
         plans.on_changed(flows.apply_limits)
         rights.register()
+        decisions.register()
+        sharing.on_reuse(images.reused)

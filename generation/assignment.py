@@ -4,9 +4,20 @@ import time
 from collections.abc import Iterator
 from threading import Event, Lock
 
-from generation.engine.protocol import Checkpoint, Drawing, DrawingStopped, EngineError
+from generation.engine.protocol import Checkpoint, Drawing, DrawingStopped, EngineError, StopSign
 from generation.fetching import GivenPixels
-from generation.source import Delivery, Job
+from generation.jobs import Delivery, Job
+from moderation.findings import Judgment
+
+
+class EitherSign:
+    """Set as soon as one of the two is."""
+
+    def __init__(self, one: StopSign, other: StopSign) -> None:
+        self._one, self._other = one, other
+
+    def is_set(self) -> bool:
+        return self._one.is_set() or self._other.is_set()
 
 
 class Assignment:
@@ -21,8 +32,44 @@ class Assignment:
         self._deliveries: list[Delivery] = []
         self._errors: list[Exception] = []
         self._steps: dict[int, tuple[int, int]] = {}  # model calls of each image: done, in all
+        self._refused: dict[int, Event] = {index: Event() for index in range(job.n)}
+        self._seen: dict[int, Judgment] = {}  # what was said of previews
         self._began = time.monotonic()
         self._lock = Lock()
+
+    def sign(self, index: int) -> StopSign:
+        """What stops this image: the job's own sign, or moderation's for it alone."""
+        return EitherSign(self.stop, self._refused[index])
+
+    def look(self, index: int, judgment: Judgment, *, refuse: bool) -> None:
+        """Note what was said of an image on its way; one that is refused leaves its slot at the next step."""
+        self._seen[index] = judgment
+        if refuse:
+            self._refused[index].set()
+
+    def is_home(self, index: int) -> bool:
+        with self._lock:
+            return any(delivery.index == index for delivery in self._deliveries)
+
+    def seen(self, index: int) -> Judgment | None:
+        return self._seen.get(index)
+
+    def refused(self, index: int) -> Delivery | None:
+        """An image that moderation stopped on its way, None for every other."""
+        if not self._refused[index].is_set():
+            return None
+        with self._lock:
+            done, total = self._steps.get(index, (0, 1))
+        steps_run = self.job.planned_steps * done // total
+        return self.refusal(index, self._seen[index], steps_run=steps_run, seconds=0.0)
+
+    def refusal(self, index: int, judgment: Judgment, *, steps_run: int, seconds: float) -> Delivery:
+        """An image that is stored nowhere, with what was said of it."""
+        job = self.job
+        return Delivery(
+            index=index, seed=job.seed + index, width=job.width, height=job.height, content_type="", bytes=0, sha256="",
+            object_key="", steps_run=steps_run, seconds=seconds, judgment=judgment,
+        )  # fmt: skip
 
     def drawings(self, given: GivenPixels) -> Iterator[tuple[int, Drawing]]:
         """`given` are the pictures that the job starts from."""

@@ -33,7 +33,8 @@ class Ending:
     complete: bool = False
     drawn: float = 0.0
     credits: int = 0
-    images: int = 0
+    images: int = 0  # that are stored and paid for
+    released: int | None = None  # of these; None: all
     error_code: str = ""
     seconds: float | None = None  # since its acceptance
 
@@ -66,7 +67,7 @@ def follow(ending: Ending) -> None:
 
 def _count(ending: Ending) -> None:
     metrics.ENDINGS.labels(ending.status, ending.error_code).inc()
-    if ending.status == "completed":
-        metrics.IMAGES_DELIVERED.inc(ending.images)
+    if ending.status in {"completed", "in_review"}:
+        metrics.IMAGES_DELIVERED.inc(ending.images if ending.released is None else ending.released)
     if ending.seconds is not None:
         metrics.GENERATION_SECONDS.labels(ending.pool).observe(ending.seconds)

@@ -1,8 +1,8 @@
 """Deleting a generation: its words, its images and what the customer attached. The row stays for the books, hidden.
 A picture that was given for it goes with the last generation that uses it, at the clock's next round after a day.
 
-What is unfinished is stopped first. A running one has no words from then on; its worker still holds them, and when it
-comes home its objects are doomed instead of adopted.
+What is unfinished is stopped first; what waits for staff waits no more. A running one has no words from then on; its
+worker still holds them, and when it comes home its objects are doomed instead of adopted.
 """
 
 from typing import Final
@@ -13,7 +13,9 @@ from generation import cache, cancel
 from tenants.scope import tenant_scope
 
 _ERASE: Final = """
-UPDATE generation_generation SET erased_at = now(), prompt_sealed = ''::bytea, negative_prompt_sealed = ''::bytea,
+UPDATE generation_generation SET erased_at = now(), unscreened = false,
+    status = CASE WHEN status = 'in_review' THEN 'canceled' ELSE status END,
+    prompt_sealed = ''::bytea, negative_prompt_sealed = ''::bytea,
     metadata = '{}', warnings = '{}', init_image_id = NULL, mask_id = NULL
 WHERE tenant_id = %(tenant)s AND id = %(id)s AND erased_at IS NULL RETURNING id
 """

@@ -60,8 +60,12 @@ def status_changed(tenant_id: UUID, generation_id: UUID, status: str, *, webhook
     kind = "status" if status in UNFINISHED else "done"
     publish(generation_id, kind, {"status": status}, tenant_id=tenant_id)
     event = webhook or WEBHOOKS.get(status)
-    if event is None:
-        return
+    if event is not None:
+        tell(tenant_id, generation_id, event)
+
+
+def tell(tenant_id: UUID, generation_id: UUID, event: str) -> None:
+    """Note an event for webhooks, in the transaction that makes it true."""
     for url, *row in rows(_ENDED, [tenant_id, generation_id]):
         payload = partial(_payload, tenant_id, generation_id, row)
         webhooks.emit(tenant_id, event, payload, subject=generation_id, url=url)

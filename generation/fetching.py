@@ -10,7 +10,7 @@ from easel.crypto import CryptoError
 from easel.storage import ObjectMissing, Storage, StorageError, StorageUnavailable
 from generation import sealed_images
 from generation.engine.protocol import EngineError, Pixels
-from generation.source import GivenObject, Job
+from generation.jobs import GivenObject, Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ class Fingerprints:
     seedless: bytes
 
 
-def of(spec: GenerationSpec, model: Model, key: DataKey) -> Fingerprints:
-    decides = spec.decides_pixels()
+def of(spec: GenerationSpec, model: Model, key: DataKey, *, marked: bool = False) -> Fingerprints:
+    """`marked`: with the visible mark."""
+    decides = spec.decides_pixels() | ({"marked": True} if marked else {})
     made_by = [DRAWING, str(model.id), model.digest or model.revision, model.prompt_prefix]
     return Fingerprints(
         exact=_digest(key, [made_by, decides]),

@@ -1,4 +1,4 @@
-"""Bringing images home: encode, upload, and with the last image of a job its one ending.
+"""Bringing images home: judge, encode, upload, and with the last image of a job its one ending.
 
 What was drawn is not drawn again because the store or the database were away for a moment: both are asked again, for
 `PATIENCE_SECONDS`, while the lease goes on being renewed. Meanwhile the images wait in memory, and `full` says that no
@@ -9,24 +9,37 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseError
 from django.db import connections
+from PIL import Image
 from psycopg_pool import PoolTimeout
 from structlog.contextvars import bound_contextvars
 
 from easel import metrics
 from easel.storage import Storage, StorageUnavailable
-from generation import parcels, pictures
+from generation import judging, marking, parcels, pictures
 from generation.assignment import Assignment
-from generation.engine.protocol import Drawn
-from generation.source import Delivery, Job, WorkSource
+from generation.engine.protocol import DrawingStopped, Drawn
+from generation.jobs import Delivery, Job
+from generation.judging import Fate
+from generation.source import WorkSource
+from moderation.findings import Judgment
 
 log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
+
+
+class Judge(Protocol):
+    """`judging.of_picture`, or its stub. Raises nothing but what the database raises."""
+
+    def __call__(self, picture: Image.Image, *, tenant_id: UUID, key_id: UUID | None) -> Judgment: ...
+
 
 PATIENCE_SECONDS: Final = 600.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
@@ -39,9 +52,10 @@ class Finishing:
     """Some threads of the worker's. `ended` is told of every job that this worker is done with."""
 
     def __init__(
-        self, source: WorkSource, storage: Storage, *, ended: Callable[[Assignment], None], threads: int = 4
-    ) -> None:
-        self._source, self._storage, self._ended = source, storage, ended
+        self, source: WorkSource, storage: Storage, *, ended: Callable[[Assignment], None],
+        judge: Judge = judging.of_picture, threads: int = 4,
+    ) -> None:  # fmt: skip
+        self._source, self._storage, self._ended, self._judge = source, storage, ended, judge
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="finishing")
         self._waiting, self._lock = 0, Lock()
         self._closing = Event()
@@ -72,6 +86,9 @@ class Finishing:
         with bound_contextvars(request_id=job.request_id, tenant=str(job.tenant_id)):
             try:
                 last = assignment.delivered(self._deliver(assignment, index, drawn.result()))
+            except DrawingStopped as error:
+                refused = assignment.refused(index)
+                last = assignment.failed(error) if refused is None else assignment.delivered(refused)
             except Exception as error:  # noqa: BLE001  whatever it was, the job must come to an ending
                 last = assignment.failed(error)
             finally:
@@ -82,8 +99,23 @@ class Finishing:
         connections.close_all()  # most images are not their job's last, and this thread waits for the next one
 
     def _deliver(self, assignment: Assignment, index: int, drawn: Drawn) -> Delivery:
+        """Judged first: what is refused is stored nowhere."""
         job = assignment.job
-        file = pictures.encode(drawn.pixels, job.format, describe(job, seed=job.seed + index))
+        if (refused := assignment.refused(index)) is not None:
+            return refused
+
+        picture = Image.fromarray(drawn.pixels)
+
+        def judge() -> Judgment:
+            return self._judge(picture, tenant_id=job.tenant_id, key_id=job.key_id)
+
+        judgment = self.patiently(judge, assignment, doing="judge")
+        if judging.fate(job.screened, judgment) is Fate.REFUSE:
+            return assignment.refusal(index, judgment, steps_run=drawn.steps_run, seconds=drawn.seconds)
+        pixels = drawn.pixels
+        if self.patiently(partial(marking.wanted, job.tenant_id, job.key_id), assignment, doing="mark"):
+            pixels = marking.marked(pixels)
+        file = pictures.encode(pixels, job.format, describe(job, seed=job.seed + index))
         file = parcels.signed(file, job, index=index)
         parcel = parcels.packed(file, seal=job.policy.seal_images)
 
@@ -96,8 +128,8 @@ class Finishing:
             index=index, seed=job.seed + index, width=file.width, height=file.height, content_type=file.content_type,
             bytes=len(file.data), sha256=file.sha256, object_key=self.patiently(store, assignment, doing="upload"),
             steps_run=drawn.steps_run, seconds=drawn.seconds, warnings=tuple(drawn.warnings),
-            quality_score=drawn.quality_score, engine=drawn.engine,
-            seal=parcel.seal,
+            quality_score=drawn.quality_score, engine=drawn.engine, judgment=judgment, seal=parcel.seal,
+            preview=assignment.seen(index),
         )  # fmt: skip
 
     def _end(self, assignment: Assignment) -> None:

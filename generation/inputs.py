@@ -6,6 +6,8 @@ day; a generation keeps its own.
 """
 
 import hashlib
+import json
+from dataclasses import asdict, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,16 +16,19 @@ from django.db import IntegrityError
 
 from easel import uploads
 from easel.clock import duty
+from easel.crypto import CryptoError
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
 from easel.problems import Problem, invalid
 from easel.sealed_file import SealedFile
 from easel.storage import ObjectMissing, StorageUnavailable, storage
-from generation import media, sealed_images
-from generation.models import Image
+from generation import judging, media, sealed_images
+from generation.models import Image, Input
 from generation.sealed_images import OPAQUE
 from generation.spec import InputReference
+from moderation.screening.client import ImageRefused, ScreeningDown, screen_image
 from tenants import data_policy
+from tenants.keys import data_key_of
 from tenants.scope import tenant_scope
 
 log = structlog.get_logger(__name__)
@@ -32,8 +37,10 @@ FIELDS: Final = ("init_image", "mask")
 UNUSED_HOURS: Final = 24
 
 _USE: Final = """
-UPDATE generation_input SET used_at = now() WHERE tenant_id = %s AND {column} = %s RETURNING id, sha256, width, height
+UPDATE generation_input SET used_at = now() WHERE tenant_id = %s AND {column} = %s
+RETURNING id, sha256, width, height, reading
 """
+_LOOKED: Final = "UPDATE generation_input SET reading = %s WHERE tenant_id = %s AND id = %s"
 _ADD: Final = """
 INSERT INTO generation_input (id, tenant_id, sha256, object_key, width, height, bytes, key_sealed)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, sha256) DO NOTHING
@@ -52,14 +59,45 @@ ON CONFLICT DO NOTHING
 
 
 def settle(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
-    """A request's fields with its pictures kept and referred to. Slow (decoding, storage): not inside a transaction.
-    Raises Problem."""
-    return asked | {name: _settle(name, asked[name], tenant_id) for name in FIELDS if name in asked}
+    """A request's fields with its pictures kept and referred to, and what is started from looked at. Slow (decoding,
+    storage, another process): not inside a transaction. Raises Problem."""
+    settled = asked | {name: _settle(name, asked[name], tenant_id) for name in FIELDS if name in asked}
+    if "init_image" in settled:
+        settled["init_image"] = read(settled["init_image"], tenant_id=tenant_id)
+    return settled
+
+
+def read(given: InputReference, *, tenant_id: UUID) -> InputReference:
+    """With what the image model makes of it, asked once and kept; without, where the model cannot be asked now."""
+    if given.reading is not None:
+        return given
+    with tenant_scope(tenant_id):
+        row = Input.objects.get(id=given.id)
+        used = sealed_images.opened(row, data_key_of(tenant_id))
+    try:
+        file = b"".join(sealed_images.contents(storage(), row.object_key, used))
+        reading = asdict(screen_image(judging.shown(file)))
+    except (ScreeningDown, ImageRefused) as error:
+        log.warning("inputs.unscreened", error=str(error))
+        return given
+    except (ObjectMissing, CryptoError):  # whoever draws it finds that, too, and says so
+        log.exception("inputs.unreadable", input=str(given.id))
+        return given
+    except StorageUnavailable as error:
+        raise Problem("overloaded", "The image store does not answer. Try again.") from error
+    with tenant_scope(tenant_id):
+        changed(_LOOKED, [json.dumps(reading), tenant_id, given.id])
+    return replace(given, reading=reading)
 
 
 def measure(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
     """The same for a quote: the pictures are looked at and not kept. Raises Problem."""
     return asked | {name: _settle(name, asked[name], tenant_id, keep=False) for name in FIELDS if name in asked}
+
+
+def known(input_id: UUID, *, tenant_id: UUID) -> InputReference | None:
+    """One that is kept, for another use."""
+    return _use(tenant_id, "id", input_id)
 
 
 def store(data: bytes, *, tenant_id: UUID) -> InputReference:
@@ -115,8 +153,9 @@ def _use(tenant_id: UUID, column: str, value: Any) -> InputReference | None:
         found = rows(_USE.format(column=column), [tenant_id, value])
     if not found:
         return None
-    ((input_id, sha256, width, height),) = found
-    return InputReference(id=input_id, sha256=sha256, width=width, height=height)
+    ((input_id, sha256, width, height, reading),) = found
+    known = json.loads(reading) if isinstance(reading, str) else reading
+    return InputReference(id=input_id, sha256=sha256, width=width, height=height, reading=known)
 
 
 @duty("forget_unused_inputs", every=600.0)

@@ -181,6 +181,15 @@ class Generation(TenantRow):
         REJECTED = "rejected"
         IN_REVIEW = "in_review"
 
+    class Screened(models.TextChoices):
+        """What the text layers said, and the picture it starts from."""
+
+        ALLOW = "allow"
+        REVIEW = "review"
+        BLOCK = "block"
+        CLEARED = "cleared"  # by a person, on appeal
+        UNSCREENED = "unscreened"  # nobody could say: its pictures are held until somebody can
+
     # Few indexes, for each is written at every claim and every ending.
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     key = models.ForeignKey(APIKey, on_delete=models.SET_NULL, null=True, db_constraint=False, db_index=False)
@@ -223,6 +232,15 @@ class Generation(TenantRow):
     fallback_from = models.CharField(max_length=60, blank=True, db_default="", editable=False)
     route = models.JSONField(null=True, editable=False)
 
+    # What moderation says.
+    screened = models.CharField(
+        max_length=10, choices=Screened.choices, default=Screened.UNSCREENED, db_default=Screened.UNSCREENED
+    )
+    category = models.CharField(max_length=20, blank=True, db_default="", help_text="Why it is held, or was rejected")
+    unscreened = models.BooleanField(
+        default=False, db_default=False, help_text="Held because a layer could not answer; the clock asks again"
+    )
+
     # What it takes.
     work = models.FloatField(help_text="Model calls x megapixels x the model's factor")
     quote = models.BigIntegerField(help_text="Credits held; the charge is never more")
@@ -263,6 +281,7 @@ class Generation(TenantRow):
                 condition=models.Q(draws_with__isnull=False, status="queued"),
                 name="generation_followers",
             ),
+            models.Index("id", condition=models.Q(unscreened=True), name="generation_unscreened"),
         ]
 
     def __str__(self) -> str:
@@ -270,7 +289,8 @@ class Generation(TenantRow):
 
 
 class Image(TenantRow):
-    """One output. The object rests in storage under `object_key`; `released_at` says that the customer may see it."""
+    """One output. The object rests in storage under `object_key`; `released_at` says that the customer may see it,
+    `rejected_at` that it never may: it is kept for a while, so that an appeal can be decided. Neither: it is held."""
 
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="images", db_constraint=False)
     index = models.PositiveSmallIntegerField()
@@ -286,10 +306,20 @@ class Image(TenantRow):
     quality_score = models.FloatField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     released_at = models.DateTimeField(null=True, editable=False)
+    rejected_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint("tenant", "generation", "index", name="image_index_once")]
-        indexes = [models.Index("object_key", name="image_by_object")]
+        constraints = [
+            models.UniqueConstraint("tenant", "generation", "index", name="image_index_once"),
+            models.CheckConstraint(
+                condition=models.Q(released_at__isnull=True) | models.Q(rejected_at__isnull=True),
+                name="image_released_or_rejected",
+            ),
+        ]
+        indexes = [
+            models.Index("object_key", name="image_by_object"),
+            models.Index("rejected_at", condition=models.Q(rejected_at__isnull=False), name="image_rejected"),
+        ]
 
     def __str__(self) -> str:
         return f"image {self.index} of {self.generation_id}"
@@ -305,6 +335,7 @@ class Input(TenantRow):
     width = models.PositiveSmallIntegerField()
     height = models.PositiveSmallIntegerField()
     bytes = models.PositiveIntegerField()
+    reading = models.JSONField(null=True, help_text="What the image model makes of it; empty: it could not be asked")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     used_at = models.DateTimeField(db_default=Now(), editable=False)
 

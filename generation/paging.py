@@ -17,6 +17,7 @@ PARAMETERS: Final = {"status", "model", "limit", "cursor"}
 class Page:
     generations: list[Generation]
     images: dict[UUID, list[Image]]
+    held: dict[UUID, list[Image]]  # those that wait for staff
     next_cursor: str | None
 
 
@@ -51,6 +52,7 @@ class Query:
             found = found.filter(id__lt=self.before)
         generations, cursor = page_of(list(found[: self.limit + 1]), self.limit)
         images: dict[UUID, list[Image]] = {each.id: [] for each in generations}
-        for image in Image.objects.filter(generation__in=list(images), released_at__isnull=False).order_by("index"):
-            images[image.generation_id].append(image)
-        return Page(generations, images, cursor)
+        held: dict[UUID, list[Image]] = {each.id: [] for each in generations}
+        for image in Image.objects.filter(generation__in=list(images), rejected_at=None).order_by("index"):
+            (held if image.released_at is None else images)[image.generation_id].append(image)
+        return Page(generations, images, held, cursor)

@@ -15,9 +15,9 @@ from django.conf import settings
 from easel.sealed_file import SealedFile
 from generation import provenance
 from generation.authority import Signatory, signatory
+from generation.jobs import Job
 from generation.pictures import Encoded
 from generation.sealed_images import OPAQUE
-from generation.source import Job
 
 REMEMBER_SECONDS: Final = 600.0  # after that a new certificate is noticed
 

@@ -10,15 +10,17 @@ from threading import Event, Lock
 from typing import Final
 
 import structlog
+from django.conf import settings
 
 from easel.storage import Storage, StorageUnavailable
-from generation import availability, bell
+from generation import availability, bell, judging
 from generation.assignment import Assignment
 from generation.engine.protocol import Admission, Drawing, Engine, EngineError
 from generation.fetching import fetch
-from generation.finishing import Finishing
+from generation.finishing import Finishing, Judge
 from generation.leases import LeaseKeeper
 from generation.lookout import Lookout
+from generation.previews import PreviewJudge, Previews
 from generation.progress import ProgressBoard
 from generation.source import WorkSource
 
@@ -30,11 +32,15 @@ TURN_SECONDS: Final = 5.0  # then another pool's bell is heard
 class Production:
     """One engine, one source of work, and what is between them."""
 
-    def __init__(self, *, source: WorkSource, engine: Engine, storage: Storage) -> None:
+    def __init__(
+        self, *, source: WorkSource, engine: Engine, storage: Storage, judge: Judge = judging.of_picture,
+        judge_preview: PreviewJudge = judging.of_preview,
+    ) -> None:  # fmt: skip
         self._source, self._engine, self._storage = source, engine, storage
         self._leases = LeaseKeeper(source)
         self._lookout = Lookout(source)
-        self._finishing = Finishing(source, storage, ended=self._ended)
+        self._finishing = Finishing(source, storage, ended=self._ended, judge=judge)
+        self._previews = Previews(judge=judge_preview)
         self._waiting: deque[tuple[Assignment, int, Drawing]] = deque()
         self._held: set[Assignment] = set()
         self._draining, self._closing = Lock(), Event()
@@ -76,6 +82,7 @@ class Production:
             self._source.give_back(assignment.job, counted=False)
         self._leases.close()
         self._lookout.close()
+        self._previews.close()
         self._progress.close()
 
     def _finish_what_fits(self, deadline: float) -> None:
@@ -116,7 +123,12 @@ class Production:
             job = assignment.job
             self._progress.note(job.generation_id, assignment.stepped(index, done, total), tenant_id=job.tenant_id)
 
-        future = self._engine.admit(Admission(drawing=drawing, on_step=report, stop=assignment.stop))
+        admission = Admission(
+            drawing=drawing, on_step=report, stop=assignment.sign(index),
+            preview_at=(settings.PREVIEW_PERCENT / 100,) if settings.PREVIEW_PERCENT else (),
+            on_preview=partial(self._previews.take, assignment, index),
+        )  # fmt: skip
+        future = self._engine.admit(admission)
         future.add_done_callback(partial(self._finishing.take, assignment, index))
 
     def _ended(self, assignment: Assignment) -> None:

@@ -24,6 +24,7 @@ from generation import events
 from generation.endings import TEST_POOL
 from generation.models import Generation, Pool
 from generation.prompts import open_prompts
+from moderation.findings import Judgment
 from tenants.keys import tenant_data_key
 from tenants.models import Tenant
 
@@ -38,6 +39,7 @@ FAILURES: Final = (
 )  # fmt: skip
 ENDINGS: Final = ("completed", "canceled", "rejected", "in_review", "failed", "running")
 BATCH: Final = 8
+UNJUDGED: Final = Judgment((), 0)  # what is drawn here is nobody's picture
 RETRY_SECONDS: Final = "1"
 _ENCODINGS: Final[dict[str, dict[str, Any]]] = {
     "png": {"compress_level": 1}, "webp": {"quality": 85, "method": 0}, "jpeg": {"quality": 90},

@@ -6,15 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from easel.crypto import DataKey
+from generation import blurring
 from generation.media import address
 from generation.models import Generation, Image
 from generation.prompts import open_prompts
+from moderation import cases
 
 UNFINISHED = {Generation.Status.QUEUED, Generation.Status.RUNNING}
 
 
-def whole(generation: Generation, images: Sequence[Image], *, key: DataKey, base_url: str) -> dict[str, Any]:
-    """Everything. `generation.model` must be loaded."""
+def whole(
+    generation: Generation, images: Sequence[Image], *, key: DataKey, base_url: str, held: Sequence[Image] = ()
+) -> dict[str, Any]:
+    """Everything. `generation.model` must be loaded; `held` are the images that wait for staff."""
     prompt, negative_prompt = open_prompts(
         generation.prompt_sealed, generation.negative_prompt_sealed, key=key, generation_id=generation.id
     )
@@ -58,6 +62,7 @@ def whole(generation: Generation, images: Sequence[Image], *, key: DataKey, base
         "receipt": generation.receipt or None,
         "warnings": generation.warnings,
         "error": error(generation.error_code, generation.error_detail),
+        "review": review(generation, held, base_url=base_url),
         "links": links(generation, base_url=base_url),
     }
 
@@ -87,6 +92,23 @@ def picture(image: Image, *, base_url: str) -> dict[str, Any]:
         "quality_score": image.quality_score,
         "url": address(image, base_url=base_url),
     }
+
+
+def review(generation: Generation, held: Sequence[Image], *, base_url: str) -> dict[str, Any] | None:
+    """What waits, why and for how long; None where nothing does. A held image is told blurred beyond recognition."""
+    if generation.status != Generation.Status.IN_REVIEW:
+        return None
+    return {
+        "category": generation.category,
+        "expected_seconds": None if generation.unscreened else cases.expected_wait(),
+        "images": [
+            {
+                "id": str(image.id), "index": image.index, "width": image.width, "height": image.height,
+                "thumbnail": blurring.address(image, base_url=base_url),
+            }
+            for image in held
+        ],
+    }  # fmt: skip
 
 
 def links(generation: Generation, *, base_url: str) -> dict[str, str]:

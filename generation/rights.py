@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from easel.database import rows
-from easel.storage import storage
+from easel.storage import ObjectMissing, storage
 from generation import cancel, sealed_images
 from generation.models import Image, Input
 from tenants import keys, lifecycle
@@ -46,7 +46,11 @@ def stop_everything(tenant_id: UUID) -> None:
 
 
 def read_object(tenant_id: UUID, object_key: str) -> bytes:
-    drawn = Image.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
+    """Raises ObjectMissing for what was never released: an export shows nothing that moderation holds."""
+    of_object = Image.objects.filter(tenant_id=tenant_id, object_key=object_key)
+    drawn = of_object.filter(released_at__isnull=False).first()
+    if drawn is None and of_object.exists():
+        raise ObjectMissing(object_key)
     image = drawn or Input.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
     used = None if image is None else sealed_images.opened(image, keys.data_key_of(tenant_id))
     return b"".join(sealed_images.contents(storage(), object_key, used))

@@ -14,6 +14,7 @@ from generation import categories
 from generation.categories import Guess
 from generation.models import Model, ModelAccess, RouteOverride
 from moderation.screening.client import ScreeningDown, embed
+from moderation.text.reading import readable
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ def guess(asked: dict[str, Any]) -> Guess | None:
     if asked["model"] != AUTO or not asked["prompt"]:
         return None
     try:
-        (embedding,) = embed([asked["prompt"]])
+        (embedding,) = embed([readable(asked["prompt"])])  # moderation's reading: one embedding serves both
     except ScreeningDown as error:
         log.warning("routing.without_embedding", error=str(error))
         metrics.ROUTING.labels("unknown").inc()

@@ -15,11 +15,14 @@ from easel.openapi import Document, add_paths, describe, problem
 from easel.pages import MOST, USUAL
 from generation import (
     api,
+    appeals_api,
     cancel_api,
     catalogue,
     data_policy_api,
     derived_api,
     inputs_api,
+    moderation_policy_api,
+    moderations_api,
     provenance_api,
     quotes,
     routes_api,
@@ -29,6 +32,8 @@ from generation import (
 )
 from generation.models import Generation
 from generation.request import GenerationRequest
+from generation.spec import LONGEST_PROMPT
+from moderation.categories import ACTIONS
 
 UNTIL_DONE: Final = OpenApiParameter(
     "Prefer", str, OpenApiParameter.HEADER, description="`wait=N`: hold the answer until it has ended, N ≤ 60 seconds."
@@ -38,6 +43,15 @@ CURSOR: Final = OpenApiParameter("cursor", str, description="`next_cursor` of th
 LAST_EVENT: Final = OpenApiParameter(
     "Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen; what came after follows."
 )
+
+
+class TextsSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "generation.moderations_api.Texts"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Document:
+        text = {"type": "string", "maxLength": LONGEST_PROMPT}
+        most = moderations_api.MOST_INPUTS
+        return {"oneOf": [text, {"type": "array", "items": text, "minItems": 1, "maxItems": most}]}
 
 
 class GivenPictureSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
@@ -84,6 +98,22 @@ class RouteOfGeneration(serializers.Serializer[Any]):
     version = serializers.CharField()
 
 
+class HeldImage(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    index = serializers.IntegerField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    thumbnail = serializers.CharField(help_text="Blurred beyond recognition; for anyone who has it, for one hour.")
+
+
+class ReviewOfGeneration(serializers.Serializer[Any]):
+    category = serializers.CharField(help_text="Why it is held.")
+    expected_seconds = serializers.IntegerField(
+        allow_null=True, help_text="How long decisions take lately; null: a layer has to answer first."
+    )
+    images = HeldImage(many=True)
+
+
 class GenerationAnswer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     task_id = serializers.UUIDField(help_text="The same as `id`.")
@@ -124,6 +154,7 @@ class GenerationAnswer(serializers.Serializer[Any]):
     receipt = serializers.JSONField(help_text="What drew it: enough to draw it again.")
     warnings = serializers.ListField(child=serializers.CharField())
     error = ErrorOfGeneration(allow_null=True)
+    review = ReviewOfGeneration(allow_null=True, help_text="What waits for the platform's staff.")
     links = Links()
 
 
@@ -229,6 +260,52 @@ class SamplerAnswer(serializers.Serializer[Any]):
 
 class SamplersAnswer(serializers.Serializer[Any]):
     data = SamplerAnswer(many=True)
+
+
+class AppealAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["appeal"])
+    id = serializers.UUIDField()
+    generation_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["open", "granted", "denied"])
+    created_at = serializers.DateTimeField()
+
+
+class AppealsAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = AppealAnswer(many=True)
+
+
+class ModerationResult(serializers.Serializer[Any]):
+    flagged = serializers.BooleanField(help_text="Whether it would be held or blocked.")
+    action = serializers.ChoiceField(choices=ACTIONS)
+    categories = serializers.DictField(child=serializers.BooleanField())
+    category_scores = serializers.DictField(child=serializers.FloatField(min_value=0, max_value=1))
+
+
+class ModerationAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["moderation"])
+    results = ModerationResult(many=True)
+
+
+class ActionsOfCategory(serializers.Serializer[Any]):
+    text = serializers.ChoiceField(choices=ACTIONS)
+    image = serializers.ChoiceField(choices=ACTIONS)
+
+
+class EffectivePolicy(serializers.Serializer[Any]):
+    platform_version = serializers.IntegerField()
+    platform_shadow = serializers.BooleanField(help_text="Whether it only records what it would do.")
+    categories = serializers.DictField(child=ActionsOfCategory())
+    visible_mark = serializers.BooleanField()
+
+
+class PolicyAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["moderation_policy"])
+    key = serializers.CharField(allow_null=True)
+    categories = serializers.DictField(child=serializers.ChoiceField(choices=["review", "block"]))
+    terms = serializers.ListField(child=serializers.CharField())
+    visible_mark = serializers.BooleanField()
+    effective = EffectivePolicy()
 
 
 class RouteAnswer(serializers.Serializer[Any]):
@@ -381,6 +458,37 @@ describe(
 )  # fmt: skip
 
 
+describe(
+    appeals_api.Appeals, "post", takes=appeals_api.AppealRequest, answers={201: AppealAnswer}, also=(409,),
+    summary="Ask a person about what was rejected, once", name="createAppeal", tag="moderation",
+)  # fmt: skip
+describe(
+    appeals_api.Appeals, "get", answers={200: AppealsAnswer}, summary="How the appeal stands", name="listAppeals",
+    tag="moderation",
+)  # fmt: skip
+describe(
+    moderations_api.Moderations, "post", takes=moderations_api.ModerationRequest, answers={200: ModerationAnswer},
+    summary="What moderation says of texts or a picture", name="createModeration", tag="moderation",
+)  # fmt: skip
+describe(
+    moderation_policy_api.AccountPolicy, "get", answers={200: PolicyAnswer}, summary="Your moderation policy",
+    name="getModerationPolicy", tag="moderation",
+)  # fmt: skip
+describe(
+    moderation_policy_api.AccountPolicy, "patch", takes=moderation_policy_api.PolicyRequest,
+    answers={200: PolicyAnswer}, summary="Make moderation stricter", name="changeModerationPolicy", tag="moderation",
+)  # fmt: skip
+describe(
+    moderation_policy_api.KeyPolicy, "get", answers={200: PolicyAnswer}, summary="A key's moderation policy",
+    name="getKeyModerationPolicy", tag="moderation",
+)  # fmt: skip
+describe(
+    moderation_policy_api.KeyPolicy, "patch", takes=moderation_policy_api.PolicyRequest,
+    answers={200: PolicyAnswer}, summary="Make moderation stricter for a key", name="changeKeyModerationPolicy",
+    tag="moderation",
+)  # fmt: skip
+
+
 def _pictures() -> dict[str, Any]:
     token = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
     binary = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
@@ -398,6 +506,19 @@ def _pictures() -> dict[str, Any]:
                     "302": {"description": "It is at the store."},
                     "304": {"description": "It is the one that If-None-Match names."},
                     **{str(status): problem(status) for status in (400, 404, 416, 500, 503)},
+                },
+            }
+        },
+        "/media/blurred/{token}": {
+            "get": {
+                "operationId": "getBlurredPicture",
+                "tags": ["moderation"],
+                "summary": "What may be seen of a picture that is held; the token in the address is the permission",
+                "parameters": [token],
+                "security": [],
+                "responses": {
+                    "200": {"description": "A small file.", "content": binary},
+                    **{str(status): problem(status) for status in (400, 404, 500, 503)},
                 },
             }
         },

@@ -7,7 +7,7 @@ every later statement names it, so that a worker that was thought dead changes n
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -19,91 +19,16 @@ from easel import metrics
 from easel.crypto import CryptoError, DataKey, open_data_key
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
-from easel.sealed_file import SealedFile
-from generation import availability, cache, endings, events, flows, sealed_images, turns
+from generation import availability, cache, endings, events, flows, outcomes, sealed_images, turns
 from generation.availability import Shut
 from generation.endings import Ending
+from generation.jobs import Delivery, GivenObject, Job
+from generation.outcomes import Outcome
 from generation.prompts import open_prompts
-from generation.spec import Format, planned_steps
 from generation.turns import Turn
 from tenants import data_policy
-from tenants.data_policy import Policy
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A generation under lease, with all that drawing and delivering it needs. Sizes in pixels."""
-
-    lease_id: UUID
-    generation_id: UUID
-    tenant_id: UUID
-    pool_id: UUID
-    pool: str
-    request_id: str
-    attempts: int
-    prompt: str
-    negative_prompt: str
-    steps: int
-    width: int
-    height: int
-    cfg_scale: float
-    sampler: str
-    seed: int
-    n: int
-    format: Format
-    init_image: "GivenObject | None"
-    mask: "GivenObject | None"
-    strength: float | None
-    clip_skip: int
-    quality_target: float | None
-    min_steps: int | None
-    work: float
-    quote: int
-    model_id: UUID
-    model_label: str  # for metrics: models of everybody by name
-    model_name: str
-    model_source: str
-    model_revision: str
-    model_digest: str
-    model_native_size: int | None
-    model_prompt_prefix: str
-    waited_seconds: float  # from acceptance to this claim
-    policy: Policy = field(default_factory=Policy)
-
-    @property
-    def planned_steps(self) -> int:
-        """Of each image, at most."""
-        return planned_steps(self.steps, self.strength)
-
-
-@dataclass(frozen=True, slots=True)
-class GivenObject:
-    """A given picture in storage, and how it was encrypted, if it was."""
-
-    object_key: str
-    seal: SealedFile | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """An image that is in storage and waits for its row."""
-
-    index: int
-    seed: int
-    width: int
-    height: int
-    content_type: str
-    bytes: int
-    sha256: str
-    object_key: str
-    steps_run: int
-    seconds: float
-    warnings: tuple[str, ...] = ()
-    quality_score: float | None = None
-    engine: dict[str, str] = field(default_factory=dict)
-    seal: SealedFile | None = None  # how the object was encrypted, if it was
 
 
 class WorkSource(Protocol):
@@ -125,11 +50,12 @@ class WorkSource(Protocol):
         """Those of these leases whose customer has canceled."""
 
     def complete(self, job: Job, deliveries: Sequence[Delivery]) -> bool:
-        """The job's one good ending: images adopted, credits settled, the flow corrected."""
+        """The job's one good ending: images adopted, credits settled, the flow corrected. What moderation said of them
+        decides what kind of good: completed, in review, or rejected."""
 
     def cancel(self, job: Job, deliveries: Sequence[Delivery], *, begun: Sequence[int]) -> bool:
-        """The ending of a job that was canceled while it was drawn. Images that are stored are adopted and paid in
-        full; `begun` are the steps run for each of the others, paid as docs/billing.md states."""
+        """The ending of a job that was canceled while it was drawn. Images that may be shown are adopted and paid in
+        full, the others dropped; `begun` are the steps run for each of the others, paid as docs/billing.md states."""
 
     def discard(self, job: Job) -> None:
         """Doom what this lease put into storage: its images are nobody's."""
@@ -160,7 +86,7 @@ RETURNING g.id, g.request_id, g.attempts, g.prompt_sealed, g.negative_prompt_sea
     g.strength, g.clip_skip, g.quality_target, g.min_steps, g.work, g.quote, m.name, m.source, m.revision, m.digest,
     m.native_size, m.prompt_prefix, m.id,
     CASE WHEN m.tenant_id IS NULL THEN 'model:' || m.name ELSE 'model' END, t.data_key, t.data_key_version,
-    extract(epoch FROM now() - g.created_at)::float,
+    extract(epoch FROM now() - g.created_at)::float, g.key_id, g.screened,
     """ + data_policy.AS_JSON.format(tenant="g.tenant_id")  # noqa: S608  no value is put in
 
 _RENEW: Final = """
@@ -183,6 +109,8 @@ WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running'
 _DELIVER: Final = """
 UPDATE generation_generation SET status = %(status)s, finished_at = now(), lease_id = NULL, lease_expires_at = NULL,
     credits = %(credits)s, steps_run = %(steps_run)s, model_version = %(model_version)s,
+    error_code = %(error_code)s, error_detail = %(error_detail)s, unscreened = erased_at IS NULL AND %(unscreened)s,
+    category = coalesce(%(category)s, category),
     receipt = %(receipt)s,
     warnings = CASE WHEN erased_at IS NULL THEN %(warnings)s::text[] ELSE warnings END,
     timings = jsonb_build_object(
@@ -203,11 +131,12 @@ _ADOPT: Final = """
 INSERT INTO generation_image (id, tenant_id, generation_id, index, seed, width, height, content_type, bytes, sha256,
     object_key, key_sealed, steps_run, quality_score, released_at)
 VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(height)s, %(content_type)s, %(bytes)s,
-    %(sha256)s, %(object_key)s, %(key_sealed)s, %(steps_run)s, %(quality_score)s, now())
+    %(sha256)s, %(object_key)s, %(key_sealed)s, %(steps_run)s, %(quality_score)s, CASE WHEN %(released)s THEN now() END)
 """
 
 _HEIR: Final = """
-SELECT id, quote FROM generation_generation WHERE lease_id = %(lease)s AND status = 'running' AND id <> %(id)s
+SELECT id, quote, key_id, screened FROM generation_generation
+WHERE lease_id = %(lease)s AND status = 'running' AND id <> %(id)s
 """
 
 _DOOM: Final = """
@@ -321,24 +250,29 @@ class PostgresSource:
     def _heir(self, job: Job) -> Job | None:
         """The job under its lease's new owner: whoever was canceled while others wanted the same picture has left it
         to the first of them (`sharing.detach`). None where the lease is lost, or is the job's own."""
-        for generation_id, quote in rows(_HEIR, {"lease": job.lease_id, "id": job.generation_id}):
-            return replace(job, generation_id=generation_id, quote=quote)
+        for generation_id, quote, key_id, screened in rows(_HEIR, {"lease": job.lease_id, "id": job.generation_id}):
+            return replace(job, generation_id=generation_id, quote=quote, key_id=key_id, screened=screened)
         return None
 
     def _deliver(self, job: Job, deliveries: Sequence[Delivery], *, status: str, begun: Sequence[int]) -> bool:
         """An ending with the pictures that there are."""
-        stored = [delivery.steps_run for delivery in deliveries]
-        steps_run = sum(stored) + sum(begun)
+        outcome = Outcome.of(job, deliveries, canceled=status == "canceled")
+        stored = [delivery.steps_run for delivery in outcome.kept]
+        steps_run = sum(delivery.steps_run for delivery in deliveries) + sum(begun)
         credits_ = pricing.settled_credits(job.quote, n=job.n, steps=job.planned_steps, stored=stored, abandoned=begun)
         ending = {
             "id": job.generation_id,
             "lease": job.lease_id,
-            "status": status,
+            "status": outcome.status,
             "credits": credits_,
             "steps_run": steps_run,
+            "error_code": outcome.error_code,
+            "error_detail": outcome.error_detail,
+            "category": outcome.category,
+            "unscreened": outcome.unscreened,
             "seconds": sum(delivery.seconds for delivery in deliveries),
-            "warnings": sorted({warning for delivery in deliveries for warning in delivery.warnings}),
-            "receipt": json.dumps(receipt(job, deliveries)),
+            "warnings": sorted({each for delivery in deliveries for each in delivery.warnings}) + outcome.warnings,
+            "receipt": json.dumps(receipt(job, outcome.kept)),
             "model_version": (job.model_digest or job.model_revision)[:12],
         }
         drawn = job.work * steps_run / (job.planned_steps * job.n)
@@ -346,29 +280,36 @@ class PostgresSource:
             found = rows(_DELIVER, ending)
             if not found:
                 heir = self._heir(job)
-                return self._deliver(heir, deliveries, status=status, begun=begun) if heir else False
+                if heir is None:
+                    return False
+                return self._deliver(heir, outcomes.judged_for(heir, deliveries), status=status, begun=begun)
             erased = found[0][0]  # while it was drawn
-            if erased:
-                _doom(job, deliveries)
-            else:
-                self._adopt(job, deliveries)
-            complete = status == "completed" and len(deliveries) == job.n and not erased
+            if nobodys := deliveries if erased else outcome.dropped:
+                _doom(job, nobodys)
+            if not erased:
+                self._adopt(job, outcome)
+                outcome.note_verdicts()
+            complete = outcome.complete and len(deliveries) == job.n and not erased
             if complete:
                 cache.record(job.tenant_id, job.generation_id)
             endings.follow(
                 _ending(
-                    job, status=status, drawn=drawn, credits=credits_, images=len(deliveries), complete=complete,
-                    seconds=found[0][1],
+                    job, status=outcome.status, drawn=drawn, credits=credits_, images=len(outcome.kept),
+                    released=len(outcome.released), complete=complete, seconds=found[0][1],
+                    error_code=outcome.error_code,
                 )
             )  # fmt: skip
         return True
 
-    def _adopt(self, job: Job, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            changed(_ADOPT, self._image(job, delivery))
+    def _adopt(self, job: Job, outcome: Outcome) -> None:
+        for delivery in outcome.kept:
+            image = self._image(job, delivery) | {"released": delivery in outcome.released}
+            changed(_ADOPT, image)
+            if delivery in outcome.held:
+                outcome.hand_to_staff(delivery, image_id=image["id"])
         changed(
             "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)",
-            [job.tenant_id, [delivery.object_key for delivery in deliveries]],
+            [job.tenant_id, [delivery.object_key for delivery in outcome.kept]],
         )
 
     def _lease_next(self, turn: Turn, pool: str, shut: Shut) -> Job | None:
@@ -452,7 +393,7 @@ def receipt(job: Job, deliveries: Sequence[Delivery]) -> dict[str, Any]:
 def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str) -> Job:
     (id_, request_id, attempts, prompt_sealed, negative_sealed, steps, width, height, cfg_scale, sampler, seed, n,
      format_, init_image, mask, strength, clip_skip, quality_target, min_steps, work, quote, model_name, source,
-     revision, digest, native_size, prefix, model_id, model_label, data_key, version, waited,
+     revision, digest, native_size, prefix, model_id, model_label, data_key, version, waited, key_id, screened,
      policy) = row  # fmt: skip
     key: DataKey = open_data_key(data_key, version)
     prompt, negative_prompt = open_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_)
@@ -464,7 +405,7 @@ def _job(row: tuple[Any, ...], *, lease_id: UUID, tenant_id: UUID, pool_id: UUID
         strength=strength, clip_skip=clip_skip, quality_target=quality_target, min_steps=min_steps, work=work,
         quote=quote, model_name=model_name, model_source=source, model_revision=revision, model_digest=digest,
         model_native_size=native_size, model_prompt_prefix=prefix, model_id=model_id, model_label=model_label,
-        waited_seconds=waited,
+        waited_seconds=waited, key_id=key_id, screened=screened,
         policy=data_policy.read(policy),
     )  # fmt: skip
 

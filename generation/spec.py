@@ -27,6 +27,7 @@ class InputReference:
     sha256: str  # hex, of the file as it is kept
     width: int
     height: int
+    reading: dict[str, Any] | None = field(default=None, compare=False)  # scores, phash, scorer; None: nobody could say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

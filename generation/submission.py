@@ -1,6 +1,6 @@
-"""Accepting work: choose a model, settle the request, and in one short transaction answer it from the cache, or hold
-the credits, write the row, and queue it or let it follow an equal one that is in flight. Either all of it is committed,
-or nothing happened and nothing was charged."""
+"""Accepting work: have it judged, choose a model, settle the request, and in one short transaction answer it from the
+cache, or hold the credits, write the row, and queue it or let it follow an equal one that is in flight. Either all of
+that is committed, or nothing happened and nothing was charged. What moderation blocks is written down as rejected."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,9 @@ from generation import (
     flows,
     inflight,
     inputs,
+    judging,
     quotes,
+    refusals,
     rehearsal,
     routing,
     sharing,
@@ -35,6 +37,8 @@ from generation.prompts import seal_prompts
 from generation.request import spec_for, within_plan
 from generation.routing import Choice
 from generation.spec import GenerationSpec
+from moderation import findings, policy
+from moderation.findings import Judgment
 from tenants.scope import tenant_scope
 from tenants.tokens import Principal
 
@@ -50,28 +54,46 @@ class Accepted:
 def submit(
     asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None = None
 ) -> Accepted:
-    """A generation for validated fields. Raises Problem, DRF's ValidationError, or idempotency.Replayed."""
+    """A generation for validated fields. Raises Problem (content_rejected once that is stored), DRF's ValidationError,
+    or idempotency.Replayed."""
     if principal.test_mode:
         rehearsed = _rehearse(asked, principal=principal, request_id=request_id, idempotency=idempotency)
         return Accepted(rehearsed, [])
     asked = inputs.settle(asked, tenant_id=principal.tenant_id)
-    guess = routing.guess(asked)  # may ask the screening process: not while a transaction is open
+    judgment = _judged(asked, principal)  # these two ask the screening process: not while a transaction is open
+    guess = routing.guess(asked)
     with tenant_scope(principal.tenant_id):
         choice = routing.choose(asked["model"], principal.tenant_id, guess)
-        order = _order(asked, choice, principal=principal, request_id=request_id)
+        order = _order(asked, choice, judgment, principal=principal, request_id=request_id)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, order.row.id)
-        images = _recalled(order)
-        if images is not None:
-            return Accepted(order.row, images)
-        order = _to_whom_can(order)
-        try:
-            images = _accept(order)
-        except BaseException:
-            availability.withdraw(order.model, order.row.id)
-            raise
-        if order.row.draws_with is not None or images:  # no drawing, so no probe
-            availability.withdraw(order.model, order.row.id)
+        findings.store(principal.tenant_id, judgment, generation_id=order.row.id)
+        accepted = refusals.keep(order.row, judgment) or _taken_on(order)
+    if isinstance(accepted, Problem):  # its row is committed
+        raise accepted
+    return accepted
+
+
+def _judged(asked: dict[str, Any], principal: Principal) -> Judgment:
+    return judging.of_request(
+        asked["prompt"], asked["negative_prompt"], asked.get("init_image"), tenant_id=principal.tenant_id,
+        key_id=principal.key.key_id, data_key=principal.data_key,
+    )  # fmt: skip
+
+
+def _taken_on(order: "Order") -> Accepted:
+    """Part of the transaction that accepts it."""
+    images = _recalled(order)
+    if images is not None:
+        return Accepted(order.row, images)
+    order = _to_whom_can(order)
+    try:
+        images = _accept(order)
+    except BaseException:
+        availability.withdraw(order.model, order.row.id)
+        raise
+    if order.row.draws_with is not None or images:  # no drawing, so no probe
+        availability.withdraw(order.model, order.row.id)
     return Accepted(order.row, images)
 
 
@@ -85,6 +107,7 @@ class Order:
     spec: GenerationSpec
     limits: plans.Limits
     keys: Fingerprints
+    judgment: Judgment
     row: Generation
 
     @property
@@ -97,26 +120,31 @@ class Order:
 
     @property
     def shares(self) -> bool:
-        """Whether another's pictures will do: a seed was asked for, or none and the caller said so."""
+        """Whether another's pictures will do: a seed was asked for, or none and the caller said so. What is held for
+        its own words is nobody else's, and nobody else's is given to it."""
         reuse = self.asked.get("reuse")
-        return reuse is not False and (not self.any_seed or bool(reuse))
+        held = self.judgment.action != "allow"
+        return not held and reuse is not False and (not self.any_seed or bool(reuse))
 
 
 def _order(
-    asked: dict[str, Any], choice: Choice, *, principal: Principal, request_id: str, row_id: UUID | None = None
-) -> Order:
+    asked: dict[str, Any], choice: Choice, judgment: Judgment, *, principal: Principal, request_id: str,
+    row_id: UUID | None = None,
+) -> Order:  # fmt: skip
     model = choice.model
     spec = spec_for(asked, model)
     limits = plans.limits_of(principal.tenant_id)
     within_plan(spec, limits)
-    keys = fingerprints.of(spec, model, principal.data_key)
+    marked = policy.effective(principal.tenant_id, principal.key.key_id).visible_mark
+    keys = fingerprints.of(spec, model, principal.data_key, marked=marked)
     quote = _price(asked, spec, choice, principal.tenant_id)
     row = _row(
         spec, choice, limits, quote=quote, principal=principal, request_id=request_id, row_id=row_id or new_id()
     )  # fmt: skip
     row.fingerprint, row.seedless = keys.exact, keys.seedless
     row.asked_model, row.fallback = asked["model"], asked.get("fallback", True)
-    return Order(asked, principal, choice, spec, limits, keys, row)
+    row.screened, row.category = judging.screened(judgment), judgment.category
+    return Order(asked, principal, choice, spec, limits, keys, judgment, row)
 
 
 def _recalled(order: Order) -> list[Image] | None:
@@ -187,7 +215,7 @@ def _with(order: Order, choice: Choice) -> Order | None:
     try:
         availability.admit(choice.model, row.id)
         return _order(
-            order.asked, choice, principal=order.principal, request_id=row.request_id, row_id=row.id
+            order.asked, choice, order.judgment, principal=order.principal, request_id=row.request_id, row_id=row.id
         )  # fmt: skip
     except (BreakerOpen, ValidationError):
         return None
@@ -257,7 +285,7 @@ def _rehearse(
     asked = inputs.settle(priceless, tenant_id=principal.tenant_id)
     with tenant_scope(principal.tenant_id):
         choice = routing.choose(asked["model"], principal.tenant_id)
-        row = _order(asked, choice, principal=principal, request_id=request_id).row
+        row = _order(asked, choice, rehearsal.UNJUDGED, principal=principal, request_id=request_id).row
         rehearsal.enroll(row)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, row.id)

@@ -2,11 +2,15 @@ from django.urls import path
 
 from generation import (
     api,
+    appeals_api,
+    blurring,
     cancel_api,
     catalogue,
     console,
     derived_api,
     inputs_api,
+    moderation_policy_api,
+    moderations_api,
     provenance_api,
     quotes,
     routes_api,
@@ -39,5 +43,14 @@ urlpatterns = [
     path("v1/provenance", provenance_api.ProvenanceCheck.as_view(), name="provenance"),
     path("v1/provenance/anchors", provenance_api.anchors, name="provenance-anchors"),
     path("v1/data-policy", DataPolicyView.as_view(), name="data-policy"),
+    path("v1/generations/<uuid:generation_id>/appeals", appeals_api.Appeals.as_view(), name="generation-appeals"),
+    path("v1/moderations", moderations_api.Moderations.as_view(), name="moderations"),
+    path("v1/moderation-policy", moderation_policy_api.AccountPolicy.as_view(), name="moderation-policy"),
+    path(
+        "v1/moderation-policy/keys/<str:public_id>",
+        moderation_policy_api.KeyPolicy.as_view(),
+        name="key-moderation-policy",
+    ),
+    path("media/blurred/<str:token>", blurring.blurred, name="media-blurred"),
     path("media/<str:token>", media, name="media"),
 ]

@@ -23,4 +23,5 @@ def measure() -> int:
     )
     OPEN_CASES.set(count)
     OLDEST_CASE.set(float(oldest))
+    cases.note_wait()
     return 0

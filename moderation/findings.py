@@ -1,15 +1,15 @@
 """What a layer found, before and after the policy has spoken."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
 from prometheus_client import Counter
 
-from easel.database import changed
+from easel.database import changed, rows
 from easel.identifiers import new_id
-from moderation.categories import MINORS, Action, worst
+from moderation.categories import MINORS, UNSCREENED, Action, worst
 
 # The category of what concerns minors is counted; nothing else of it is told anywhere.
 VERDICTS: Final = Counter("easel_verdicts", "Verdicts by layer, action and category.", ["layer", "action", "category"])
@@ -18,6 +18,11 @@ _INSERT: Final = """
 INSERT INTO moderation_verdict (id, tenant_id, generation_id, image_index, layer, category, action, score, rule, phash,
     policy_version, model_version, shadow)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+_STORED: Final = """
+SELECT layer, category, score, action, rule, model_version, phash FROM moderation_verdict
+WHERE tenant_id = %s AND generation_id = %s AND {which} ORDER BY id DESC
 """
 
 
@@ -36,16 +41,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """All that was found in one prompt or picture, and what is to be done."""
+    """All that was found in one prompt or picture, and what is to be done. `cleared`: a person let this very prompt
+    pass before. `scores` are those of the layer's model, for whoever asked for them."""
 
     findings: tuple[Finding, ...]
     policy_version: int
     shadow: bool = False
     phash: str = ""
+    cleared: bool = False
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def action(self) -> Action:
-        return "allow" if self.shadow else self.found
+        return worst(*(finding.action for finding in self._counting))
 
     @property
     def found(self) -> Action:
@@ -55,13 +63,47 @@ class Judgment:
     @property
     def leading(self) -> Finding | None:
         """The finding that decides; among equals what concerns minors, then the highest score."""
-        decisive = [finding for finding in self.findings if finding.action == self.found != "allow"]
+        decisive = [finding for finding in self._counting if finding.action == self.action != "allow"]
         return max(decisive, key=lambda finding: (finding.category == MINORS, finding.score), default=None)
 
     @property
     def category(self) -> str:
         leading = self.leading
         return leading.category if leading else ""
+
+    @property
+    def unscreened(self) -> bool:
+        """Whether nothing but a layer that could not answer speaks against it: the clock asks that layer again."""
+        return self.action == "review" and self.category == UNSCREENED
+
+    @property
+    def _counting(self) -> Sequence[Finding]:
+        """The shadow mode lets pass what was judged. What was not is held, and what concerns minors stays blocked."""
+        return [each for each in self.findings if not self.shadow or each.category in {UNSCREENED, MINORS}]
+
+
+def together(first: Judgment, *others: Judgment) -> Judgment:
+    """One judgment on what belongs together: a prompt, and the picture it starts from."""
+    findings = [*first.findings, *(finding for other in others for finding in other.findings)]
+    return replace(first, findings=tuple(findings), cleared=first.cleared)
+
+
+def of_request(tenant_id: UUID, generation_id: UUID) -> list[Finding]:
+    """What was said before drawing: of the words, and of a picture it starts from."""
+    return _stored("image_index IS NULL", tenant_id, generation_id)
+
+
+def of_pictures(tenant_id: UUID, generation_id: UUID) -> list[Finding]:
+    """What was said of what was drawn, by layers and by people."""
+    return _stored("image_index IS NOT NULL", tenant_id, generation_id)
+
+
+def _stored(which: str, tenant_id: UUID, generation_id: UUID) -> list[Finding]:
+    found = rows(_STORED.format(which=which), [tenant_id, generation_id])
+    return [
+        Finding(layer=layer, category=category, score=score, action=action, rule=rule, model_version=model, phash=phash)
+        for layer, category, score, action, rule, model, phash in found
+    ]
 
 
 def store(tenant_id: UUID, judgment: Judgment, *, generation_id: UUID | None, image_index: int | None = None) -> None:

@@ -1,16 +1,20 @@
 """The layers that look: previews while drawing, and every finished image before it has an address."""
 
+from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
-from easel.database import platform_role, rows
-from moderation.categories import CATEGORIES, UNSCREENED
-from moderation.findings import Finding, Judgment
+from easel.database import rows
+from moderation import policy
+from moderation.categories import CATEGORIES, UNSCREENED, Action, worst
+from moderation.findings import Finding, Judgment, of_pictures
 from moderation.models import Verdict
 from moderation.policy import FLAGGED, Effective
 from moderation.screening.client import ImageReading, ImageRefused, ScreeningDown, screen_image
 
 NEAR: Final = 3  # bits of 64 in which a picture may differ from a rejected one and still be the same
 PLAIN: Final = range(10, 55)  # one-bits of a hash that says anything: a flat picture's does not
+LOOKING: Final = (Verdict.Layer.PREVIEW, Verdict.Layer.IMAGE)
 
 _REJECTED: Final = "SELECT category FROM moderation_rejectedhash WHERE bit_count((phash # %s)::bit(64)) <= %s LIMIT 1"
 
@@ -18,20 +22,55 @@ _REJECTED: Final = "SELECT category FROM moderation_rejectedhash WHERE bit_count
 def judge(data: bytes, effective: Effective, *, layer: str = Verdict.Layer.IMAGE) -> Judgment:
     """What is to be done with this picture. Never raises ScreeningDown: what cannot be judged is for review.
 
-    Needs the platform role. Not to be called inside a transaction: it asks another process.
+    Not to be called inside a transaction: it asks another process.
     """
     try:
         reading = screen_image(data)
     except ScreeningDown:
-        return _for_review(UNSCREENED, "", effective)
+        return unjudged(effective, layer=layer)
     except ImageRefused as error:
-        return _for_review(UNSCREENED, str(error), effective)
+        return unjudged(effective, layer=layer, why=str(error))
+    return weigh(reading, effective, layer=layer)
+
+
+def weigh(reading: ImageReading, effective: Effective, *, layer: str = Verdict.Layer.IMAGE) -> Judgment:
+    """What a policy makes of a picture's scores, and of its likeness to rejected ones."""
     findings = [_scored(layer, category, score, reading, effective) for category, score in reading.scores.items()]
     if layer == Verdict.Layer.IMAGE and (known := rejected_like(reading.phash)) is not None:
         rule = "like a rejected picture"
         findings.append(Finding(layer="hash", category=known, score=1.0, action="block", rule=rule))
     flagged = tuple(finding for finding in findings if finding.action != "allow" or finding.score >= FLAGGED)
-    return Judgment(flagged, effective.version, effective.shadow, reading.phash)
+    return Judgment(flagged, effective.version, effective.shadow, reading.phash, scores=reading.scores)
+
+
+def unjudged(effective: Effective, *, layer: str = Verdict.Layer.IMAGE, why: str = "") -> Judgment:
+    """For review. With `why` no other answer is to be expected, and a person has to look."""
+    finding = Finding(layer=layer, category=UNSCREENED, score=0.0, action="review", rule=why)
+    return Judgment((finding,), effective.version, effective.shadow)
+
+
+def again(judgment: Judgment, effective: Effective) -> Judgment:
+    """The same picture under another policy as well: the stricter one counts."""
+    findings = tuple(
+        replace(each, action=worst(each.action, effective.image(each.category, each.score)))
+        if each.category in CATEGORIES
+        else each
+        for each in judgment.findings
+    )
+    return replace(judgment, findings=findings, policy_version=effective.version)
+
+
+def reused(tenant_id: UUID, key_id: UUID | None, generation_id: UUID) -> Action:
+    """What the policy of this key makes of what was seen in pictures that were drawn for another request. Whatever
+    people let through is measured by the wishes of tenant and key alone. Needs the tenant's scope or the platform role.
+    """
+    effective = policy.effective(tenant_id, key_id)
+    found = of_pictures(tenant_id, generation_id)
+    approved = any(finding.layer == Verdict.Layer.STAFF and finding.action == "allow" for finding in found)
+    seen = [finding for finding in found if finding.layer in LOOKING]
+    if approved:
+        return worst(*(effective.wished(finding.category, finding.score) for finding in seen))
+    return worst(*(effective.image(finding.category, finding.score) for finding in seen))
 
 
 def signed(phash: str) -> int:
@@ -48,8 +87,7 @@ def rejected_like(phash: str) -> str | None:
     """The category of a rejected picture that this one looks like."""
     if not telling(phash):
         return None
-    with platform_role():
-        found = rows(_REJECTED, [signed(phash), NEAR])
+    found = rows(_REJECTED, [signed(phash), NEAR])
     return found[0][0] if found else None
 
 
@@ -59,9 +97,3 @@ def _scored(layer: str, category: str, score: float, reading: ImageReading, effe
         layer=layer, category=category, score=score, action=action, rule=reading.scorer, model_version=reading.scorer,
         phash=reading.phash,
     )  # fmt: skip
-
-
-def _for_review(category: str, rule: str, effective: Effective) -> Judgment:
-    """The shadow mode lets pass what was judged; this was not."""
-    finding = Finding(layer="image", category=category, score=0.0, action="review", rule=rule)
-    return Judgment((finding,), effective.version)

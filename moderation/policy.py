@@ -46,6 +46,14 @@ class Effective:
     def image(self, category: str, score: float) -> Action:
         return self._judge(category, score, "image")
 
+    def mildest(self, category: str, kind: str) -> Action:
+        """What is done at least where something of the category is found."""
+        return self._judge(category, FLAGGED, kind) if kind == "text" else self._judge(category, 0.6, kind)
+
+    def wished(self, category: str, score: float) -> Action:
+        """What tenant and key ask for by themselves."""
+        return self.stricter.get(category, "allow") if score >= FLAGGED else "allow"
+
     def _judge(self, category: str, score: float, kind: str) -> Action:
         bounds = self.thresholds.get(category, BLOCK)
         own: Action = "block" if score >= bounds[f"{kind}_block"] else "allow"
@@ -53,12 +61,17 @@ class Effective:
             own = worst(own, "review")
         if category == MINORS and own != "allow":
             own = "block"
-        return worst(own, self.stricter.get(category, "allow")) if score >= FLAGGED else own
+        return worst(own, self.wished(category, score))
 
 
 def effective(tenant_id: UUID, key_id: UUID | None) -> Effective:
     """What counts now. Needs the tenant's scope or the platform role."""
     return _remembered((tenant_id, key_id), lambda: _read(tenant_id, key_id))
+
+
+def read(tenant_id: UUID, key_id: UUID | None) -> Effective:
+    """What counts at this very moment, whatever this process remembers."""
+    return _read(tenant_id, key_id)
 
 
 def platform() -> tuple[int, bool, Mapping[str, Mapping[str, float]]]:

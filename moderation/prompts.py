@@ -1,6 +1,6 @@
 """The layer before drawing: terms, then the classifier, over a prompt and its negative prompt."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -30,21 +30,25 @@ def screen(prompt: str, negative_prompt: str, *, tenant_id: UUID, key_id: UUID |
         effective = policy.effective(tenant_id, key_id)
         cleared = passed(prompt, tenant_id=tenant_id, data_key=data_key)
     judgment = judge(prompt, negative_prompt, effective)
-    if cleared and judgment.category != MINORS:
-        return Judgment((), effective.version, effective.shadow)
-    return judgment
+    if not cleared:
+        return judgment
+    kept = [finding for finding in judgment.findings if finding.category == MINORS]
+    kept += _negative(negative_prompt, effective)  # the person looked at the prompt
+    return Judgment(tuple(strongest(kept)), effective.version, effective.shadow, cleared=True)
 
 
 def judge(prompt: str, negative_prompt: str, effective: Effective) -> Judgment:
     hits = hits_in(prompt, effective.terms)
     findings = [*_terms(hits, effective), *_negative(negative_prompt, effective)]
+    scores: dict[str, float] = {}
     try:
         (reading,) = read_texts([readable(prompt)])
     except ScreeningDown:
         findings.append(Finding(layer="classifier", category=UNSCREENED, score=0.0, action="review"))
     else:
-        findings += _classified(reading, hits, effective)
-    return Judgment(tuple(strongest(findings)), effective.version, effective.shadow)
+        scores = weighed(reading, hits)
+        findings += _classified(scores, reading.version, effective)
+    return Judgment(tuple(strongest(findings)), effective.version, effective.shadow, scores=scores)
 
 
 def hits_in(prompt: str, terms: tuple[str, ...] = ()) -> list[Hit]:
@@ -86,7 +90,8 @@ def _negative(negative_prompt: str, effective: Effective) -> Iterable[Finding]:
             )
 
 
-def _classified(reading: TextReading, hits: Iterable[Hit], effective: Effective) -> Iterable[Finding]:
+def weighed(reading: TextReading, hits: Iterable[Hit]) -> dict[str, float]:
+    """The classifier's scores, corrected by what the words say."""
     scores = dict(reading.scores)
     young = any(hit.group in {MINOR, MINORS} for hit in hits)
     if not young and scores.get(MINORS, 0.0) < CERTAIN:  # explicit words about adults sound alike: it is sexual
@@ -97,13 +102,16 @@ def _classified(reading: TextReading, hits: Iterable[Hit], effective: Effective)
     if not flagged and scores.get("harm", 0.0) >= FLAGGED:  # surely something: the likeliest category has it
         likeliest = max(CATEGORIES, key=lambda category: scores.get(category, 0.0))
         scores[likeliest] = max(scores[likeliest], scores["harm"])
-    for category in CATEGORIES:
-        score = scores.get(category, 0.0)
+    return {category: scores.get(category, 0.0) for category in CATEGORIES}
+
+
+def _classified(scores: Mapping[str, float], version: str, effective: Effective) -> Iterable[Finding]:
+    for category, score in scores.items():
         action = effective.text(category, score)
         if action != "allow" or score >= FLAGGED:
             yield Finding(
                 layer="classifier", category=category, score=score, action=action, rule="classifier",
-                model_version=reading.version,
+                model_version=version,
             )  # fmt: skip
 
 

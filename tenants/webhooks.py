@@ -25,7 +25,7 @@ KINDS: Final[Mapping[str, str]] = {
     "generation.canceled": "A generation was canceled.",
     "generation.rejected": "Moderation let no picture of a generation through.",
     "generation.in_review": "A generation waits for a decision of the platform's staff.",
-    "generation.released": "Staff let pictures through that had waited for them.",
+    "generation.released": "Pictures that were held are let through.",
     "balance.low": "50, 80 or 100 percent of the month's credits or of a spend cap are used.",
     "quota.low": "50, 80 or 100 percent of a day's or month's generations are used.",
     "complaint.resolved": "A complaint was decided.",

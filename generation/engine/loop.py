@@ -6,6 +6,7 @@ some finished latents are decoded. An image comes and goes at any step, and neve
 """
 
 import logging
+import time
 from collections import deque
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -14,6 +15,7 @@ from threading import Thread
 
 import torch
 
+from easel import metrics
 from generation.engine.device import choose_device, prepare_thread
 from generation.engine.door import Door
 from generation.engine.failures import together
@@ -146,7 +148,10 @@ class LoopEngine:
         for sketch in alike:
             self._sketches.remove(sketch)
         wanted = [sketch for sketch in alike if sketch.guest.dismissal is None]
-        for sketch, image in zip(wanted, glance(self._studio, key, wanted), strict=True):
+        started = time.perf_counter()
+        images = glance(self._studio, key, wanted)
+        metrics.ENGINE_PREVIEW_SECONDS.labels(key.checkpoint.name).inc(time.perf_counter() - started)
+        for sketch, image in zip(wanted, images, strict=True):
             self._herald.show(sketch, image)
 
     def _develop(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import structlog
 from django.conf import settings
@@ -36,6 +37,7 @@ REMEMBERED: Final = 2_048
 REMEMBER_SECONDS: Final = 60.0  # so that a newly trained classifier is heard soon
 FAILURES: Final = 3  # in a row, then the breaker opens
 PAUSE_SECONDS: Final = 2.0  # then one call may try
+READY_SECONDS: Final = 1.0
 
 
 class ScreeningDown(Exception):
@@ -80,6 +82,17 @@ def screen_image(data: bytes) -> ImageReading:
     """Raises ScreeningDown, or ImageRefused for what is no picture."""
     with CALL_SECONDS.labels("image").time():
         return _client().image(data)
+
+
+def ready() -> bool:
+    """Whether the process answers within a second and has all its models: for whoever must not wait for more."""
+    if not settings.SCREENING_URL:
+        return False
+    try:
+        with urlopen(f"{settings.SCREENING_URL}/readyz", timeout=READY_SECONDS) as answer:  # noqa: S310  an operator's
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def forget() -> None:

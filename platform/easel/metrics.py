@@ -56,6 +56,11 @@ STORE_FAILURES = Counter("easel_store_failures", "Calls to the object store that
 CACHE_LOOKUPS = Counter("easel_cache_lookups", "Questions to a level of the result cache.", ["level", "outcome"])
 CACHE_ANSWERS = Counter("easel_cache_answers", "Requests answered without a drawing: cached or shared.", ["how"])
 
+# --- Looking at images on their way.
+PREVIEWS = Counter(
+    "easel_previews", "Previews, by what was said of them: allow, review, block; dropped or failed.", ["outcome"]
+)
+
 # --- Which model draws.
 ROUTING = Counter("easel_routing", 'Prompts that were sent by "auto", by category.', ["category"])
 FALLBACKS = Counter("easel_fallbacks", "Requests that another model drew than the one asked for.", ["why"])
@@ -104,6 +109,9 @@ ENGINE_DRAW_SECONDS = Histogram(
     "One image, from its first step to decoded pixels.",
     ["model"],
     buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100),
+)
+ENGINE_PREVIEW_SECONDS = Counter(
+    "easel_engine_preview_seconds", "What decoding previews took of the engine's thread.", ["model"]
 )
 ENGINE_IMAGES = Counter("easel_engine_images", "Images that left the engine: drawn, or an error's code.", ["outcome"])
 QUALITY_SCORE = Histogram(

@@ -57,6 +57,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "method_not_allowed": Kind(405, "The method is not allowed here"),
     "not_acceptable": Kind(406, "No representation that the client accepts"),
     "idempotency_conflict": Kind(409, "The idempotency key belongs to another request"),
+    "not_appealable": Kind(409, "There is nothing to appeal"),
     "already_finished": Kind(409, "Already finished"),
     "sealed_replayed": Kind(409, "The sealed request was received before"),
     "body_too_large": Kind(413, "The body is too large"),

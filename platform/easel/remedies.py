@@ -25,6 +25,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "not_acceptable": "Accept application/json, or what the call's description names.",
     "idempotency_conflict": "This Idempotency-Key was sent with another request. Use a new key for a new request.",
     "already_finished": "It has ended before; nothing was changed.",
+    "not_appealable": "Nothing of it was rejected, or it was appealed before. There is one appeal for each generation.",
     "body_too_large": "Send less. Large pictures can be given by an address or an upload instead.",
     "range_not_satisfiable": "Ask for bytes that the file has; Content-Range says how many.",
     "unsupported_media_type": "Send application/json, or what the call's description names.",

@@ -9,11 +9,13 @@ import pytest
 from billing import ledger, reconciliation
 from easel.database import changed, platform_role
 from easel.identifiers import new_id
+from generation.jobs import Delivery, Job
 from generation.models import Generation, Model
 from generation.registry import register
-from generation.source import Delivery, Job, PostgresSource
+from generation.source import PostgresSource
 from tests.billing.purses import Purse, purse
 from tests.cast import Customer
+from tests.moderation.scripted import HARMLESS
 
 OPENING = 10_000
 source = PostgresSource()
@@ -50,7 +52,7 @@ def claimed(model: Model) -> Job:
 def delivery(job: Job, index: int, *, steps_run: int = 20) -> Delivery:
     return Delivery(
         index=index, seed=index, width=512, height=512, content_type="image/png", bytes=1, sha256="0" * 64,
-        object_key=source.intend(job, index, "png"), steps_run=steps_run, seconds=0.1,
+        object_key=source.intend(job, index, "png"), steps_run=steps_run, seconds=0.1, judgment=HARMLESS,
     )  # fmt: skip
 
 

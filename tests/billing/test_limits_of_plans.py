@@ -15,6 +15,7 @@ from generation.models import Flow, Generation, Model
 from generation.registry import register
 from generation.source import PostgresSource
 from tests.cast import Customer, make_customer
+from tests.moderation.scripted import HARMLESS
 
 PLANS = ["free", "pro", "business"]
 
@@ -259,5 +260,5 @@ def _delivery(generation_id: Any) -> Any:
 
     return Delivery(
         index=0, seed=1, width=64, height=64, content_type="image/png", bytes=1, sha256="0" * 64,
-        object_key=f"t/{generation_id}", steps_run=1, seconds=0.1,
+        object_key=f"t/{generation_id}", steps_run=1, seconds=0.1, judgment=HARMLESS,
     )  # fmt: skip

@@ -64,8 +64,8 @@ def production() -> Iterator[Production]:
     production.close()
 
 
-def make_production(engine: Engine) -> Production:
-    return Production(source=PostgresSource(), engine=engine, storage=storage())
+def make_production(engine: Engine, **judges: Any) -> Production:
+    return Production(source=PostgresSource(), engine=engine, storage=storage(), **judges)
 
 
 def row(generation_id: UUID) -> Generation:

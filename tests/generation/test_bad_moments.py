@@ -16,10 +16,11 @@ from easel import metrics
 from easel.database import changed, platform_role
 from easel.storage import MemoryStorage
 from generation import bell, finishing
+from generation.jobs import Job
 from generation.models import DoomedObject, Generation, Image, ObjectIntent
 from generation.production import Production
 from generation.rounds import Rounds
-from generation.source import Job, PostgresSource
+from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, row, until
 from tests.stub_engine import StubEngine

@@ -11,11 +11,13 @@ from billing.models import Entry, Wallet
 from easel import clock
 from easel.database import changed, platform_role
 from easel.storage import storage
+from generation.jobs import Delivery, Job
 from generation.models import DoomedObject, Flow, Image, ObjectIntent
 from generation.production import Production
-from generation.source import Delivery, Job, PostgresSource
+from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_workshop, row
+from tests.moderation.scripted import HARMLESS
 
 source = PostgresSource()
 
@@ -31,7 +33,7 @@ def delivery(job: Job, index: int = 0, **fields: Any) -> Delivery:
     key = source.intend(job, index, "png")
     known: dict[str, Any] = {
         "index": index, "seed": 1, "width": 64, "height": 64, "content_type": "image/png", "bytes": 3,
-        "sha256": "0" * 64, "object_key": key, "steps_run": 2, "seconds": 0.1,
+        "sha256": "0" * 64, "object_key": key, "steps_run": 2, "seconds": 0.1, "judgment": HARMLESS,
     }  # fmt: skip
     return Delivery(**known | fields)
 

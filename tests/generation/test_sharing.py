@@ -13,8 +13,9 @@ from billing.models import Entry, Hold
 from easel import clock
 from easel.database import platform_role
 from generation import sharing
+from generation.jobs import Job
 from generation.models import Generation, Image, InFlight
-from generation.source import Job, PostgresSource
+from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, row
 from tests.generation.test_endings import delivery, expire, flow, money

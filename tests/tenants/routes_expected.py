@@ -41,6 +41,10 @@ SCOPES: dict[str, dict[str, str]] = {
     "allowances": {"GET": "account:read"},
     "allowance": {"PATCH": "account:write"},
     "quotes": {"POST": "generations:write"},
+    "generation-appeals": {"POST": "generations:write", "GET": "generations:read"},
+    "moderations": {"POST": "generations:write"},
+    "moderation-policy": {"GET": "account:read", "PATCH": "account:write"},
+    "key-moderation-policy": {"GET": "account:read", "PATCH": "account:write"},
     "image-variations": {"POST": "generations:write"},
     "image-upscale": {"POST": "generations:write"},
     "models": {"GET": "generations:read"},
@@ -110,6 +114,7 @@ OTHER: dict[str, str] = {
     "oauth-revoke": "takes the credentials themselves",
     "oauth-metadata": "public by RFC 8414",
     "provenance-anchors": "public, as every root certificate is",
+    "media-blurred": "the signed word in the address is the permission",
     "media": "the signed word in the address is the permission",
     **dict.fromkeys(
         (

@@ -29,7 +29,7 @@ GLOBAL = {
     "mfa_authenticator": "DELETE INSERT SELECT UPDATE",
     "generation_pooltime": "SELECT",
     "moderation_policy": "SELECT",
-    "moderation_rejectedhash": "",
+    "moderation_rejectedhash": "SELECT",
     "moderation_rule": "SELECT",
     "tenants_founding": "INSERT SELECT",
     "tenants_erasure": "",

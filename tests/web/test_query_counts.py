@@ -20,9 +20,12 @@ MOST = {
     "/v1/generations/status/{generation_id}": 5,  # of one that waits: its place in the queue is counted, too
     "/v1/generations/{generation_id}": 3,
     "/v1/generations/{generation_id}/events": 2,
+    "/v1/generations/{generation_id}/appeals": 4,
     "/v1/keys": 2,
     "/v1/keys/{public_id}": 2,
     "/v1/models": 2,
+    "/v1/moderation-policy": 4,
+    "/v1/moderation-policy/keys/{public_id}": 5,
     "/v1/routes": 15,  # two for each of the seven categories: it is asked for rarely
     "/v1/samplers": 0,
     "/v1/usage": 3,
@@ -35,7 +38,7 @@ MOST = {
 STREAMED = {"/v1/audit/export"}  # as many as it has parts
 SEARCHED = {"/v1/generations/search"}  # as many as it takes to open what it searches
 ELSEWHERE = {"/v1/models/{name}/sample", "/v1/provenance/anchors"}  # files of the machine
-SUBMIT = 14
+SUBMIT = 16  # two of them for its words: the scope, and whether a person has cleared them
 
 
 def reads() -> set[str]:

@@ -279,6 +279,8 @@ METRICS_PORT = environment.number("EASEL_METRICS_PORT", 0)
 METRICS_BIND = environment.text("EASEL_METRICS_BIND", "127.0.0.1")
 
 # --- Screening and moderation ---------------------------------------------------------------------------
+PREVIEW_PERCENT = environment.number("EASEL_PREVIEW_PERCENT", 45)  # of an image's steps; 0: nobody looks on the way
+REFUND_REJECTED = environment.flag("EASEL_REFUND_REJECTED", default=True)
 SCREENING_URL = environment.text("EASEL_SCREENING_URL", "")
 SCREENING_SECRET = environment.text("EASEL_SCREENING_SECRET", "")
 SCREENING_SECONDS = environment.number("EASEL_SCREENING_SECONDS", 10)  # patience with one answer

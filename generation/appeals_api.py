@@ -1,0 +1,90 @@
+"""`/v1/generations/{id}/appeals`: ask a person, once, about what moderation rejected, before or after it was drawn."""
+
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from easel.database import rows
+from easel.fields import StrictForm, StrictString
+from easel.identifiers import new_id
+from easel.problems import Problem
+from generation.endings import TEST_POOL
+from generation.models import Generation, Image
+from moderation import cases, findings
+from moderation.cases import Opening
+from moderation.findings import Judgment
+from moderation.models import Case
+from tenants.authentication import principal_of
+from tenants.scope import tenant_scope
+from tenants.tokens import Principal
+
+OUTCOMES: Final = {"approve": "granted", "reject": "denied"}
+
+
+class AppealRequest(StrictForm):
+    text = StrictString(max_length=2_000, help_text="Why it should be let through; staff read it.")
+
+
+class Appeals(APIView):
+    scopes: ClassVar = {"POST": "generations:write", "GET": "generations:read"}
+
+    def post(self, request: Request, generation_id: UUID) -> Response:
+        principal = principal_of(request)
+        form = AppealRequest(data=request.data)
+        with tenant_scope(principal.tenant_id):
+            generation = _found(generation_id)
+            form.is_valid(raise_exception=True)
+            _file(generation, form.validated_data["text"], principal)
+            return Response(_told(generation.id)[0], status=201)
+
+    def get(self, request: Request, generation_id: UUID) -> Response:
+        """How the appeal stands; an empty list where there was none."""
+        with tenant_scope(principal_of(request).tenant_id):
+            return Response({"object": "list", "data": _told(_found(generation_id).id)})
+
+
+def _found(generation_id: UUID) -> Generation:
+    generation: Generation | None = (
+        Generation.objects.select_related("pool").filter(id=generation_id, erased_at=None).first()
+    )
+    if generation is None:
+        raise Problem("not_found", "There is no such generation.")
+    return generation
+
+
+def _file(generation: Generation, text: str, principal: Principal) -> None:
+    rejected = Image.objects.filter(generation_id=generation.id, rejected_at__isnull=False).order_by("index").first()
+    if generation.pool.name == TEST_POOL or (generation.status != Generation.Status.REJECTED and rejected is None):
+        raise Problem("not_appealable", "Nothing of this generation was rejected.")
+    said = [
+        *findings.of_request(generation.tenant_id, generation.id),
+        *findings.of_pictures(generation.tenant_id, generation.id),
+    ]
+    why, case_id = Judgment(tuple(said), 0).leading, new_id()
+    opening = Opening(
+        tenant_id=generation.tenant_id, generation_id=generation.id, kind=Case.Kind.APPEAL,
+        image_id=rejected.id if rejected else None, image_index=rejected.index if rejected else None, finding=why,
+        phash=why.phash if why else "", text_sealed=cases.seal_text(text, case_id=case_id, data_key=principal.data_key),
+    )  # fmt: skip
+    if not cases.open_case(opening, case_id=case_id):
+        raise Problem("not_appealable", "This generation was appealed before; there is one appeal for each.")
+
+
+def _told(generation_id: UUID) -> list[dict[str, Any]]:
+    found = rows(
+        "SELECT id, status, decision, created_at FROM moderation_case WHERE generation_id = %s AND kind = 'appeal'",
+        [generation_id],
+    )
+    return [
+        {
+            "object": "appeal",
+            "id": str(case_id),
+            "generation_id": str(generation_id),
+            "status": OUTCOMES[decision] if status == Case.Status.APPLIED else "open",
+            "created_at": created_at.isoformat().replace("+00:00", "Z"),
+        }
+        for case_id, status, decision, created_at in found
+    ]

@@ -1,0 +1,52 @@
+"""The visible mark, for tenants that ask for it."""
+
+import io
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from django.test import Client
+from PIL import Image as PILImage
+
+from generation.marking import marked
+from generation.production import Production
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, ended, make_production
+from tests.moderation.scripted import ScriptedJudge
+from tests.stub_engine import StubEngine
+
+
+def drawn(customer: Customer, workshop: Workshop, production: Production, **fields: Any) -> Any:
+    generation: UUID = workshop.submit(customer, width=256, height=256, seed=128, **fields)
+    production.drain(workshop.pool)
+    ended(generation)
+    (image,) = customer.client().get(f"/v1/generations/{generation}").json()["images"]
+    return np.asarray(PILImage.open(io.BytesIO(Client().get(image["url"]).content)))
+
+
+def test_a_tenant_that_asks_for_it_has_a_mark_in_the_corner_and_others_have_none(
+    ada: Customer, bob: Customer, workshop: Workshop
+) -> None:
+    production = make_production(StubEngine(step_seconds=0), judge=ScriptedJudge())
+    try:
+        assert np.unique(drawn(ada, workshop, production)).tolist() == [128]
+        told = ada.client().patch("/v1/moderation-policy", {"visible_mark": True}, format="json").json()
+        assert told["effective"]["visible_mark"] is True
+        pixels = drawn(ada, workshop, production)  # an equal request: it is not answered with the unmarked one
+        assert (pixels[: 256 // 2] == 128).all()
+        assert pixels[-40:, 100:].max() > 240, "white letters"
+        assert np.unique(drawn(bob, workshop, production)).tolist() == [128]
+    finally:
+        production.close()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 1024), (1024, 64), (1024, 1024)])
+def test_the_mark_fits_pictures_of_every_shape_and_stands_in_the_lower_right(size: tuple[int, int]) -> None:
+    before = np.full((*size, 3), 128, dtype=np.uint8)
+    after = marked(before)
+    rows, columns = np.nonzero((after != before).any(axis=2))
+    assert after.shape == before.shape
+    assert rows.min() > size[0] / 2
+    assert columns.max() >= size[1] * 0.95
+    assert (before == 128).all(), "the original is left as it was"
