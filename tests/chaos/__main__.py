@@ -21,6 +21,7 @@ KNOBS = {
     "EASEL_LEASE_SECONDS": str(LEASE_SECONDS),
     "EASEL_MAX_ATTEMPTS": "10",
     "EASEL_GRACE_SECONDS": "2",
+    "EASEL_SCREENING_SECONDS": "2",
     "CHAOS_SLOTS": "4",
     "CHAOS_STEP_SECONDS": "0.03",
 }
@@ -33,6 +34,8 @@ TRACES = {
     "uploads and endings tried again": "production.not_now",
     "results dropped for being late": 'dropped": true',
     "bells lost": "bell.lost",
+    "questions that the screening process did not answer": "screening.down",
+    "generations judged again, and let go or not, without a person": "rejudging.judged",
 }
 
 
@@ -72,6 +75,7 @@ def storm(stack: object, *, faults: int, jobs: int, seed: int) -> Report:
     customers = [make_customer(f"Customer {number}") for number in range(CUSTOMERS)]
     tenants = [customer.id for customer in customers]
     model = _model()
+    stack.restart("screening", {"EASEL_SCREENING_IMAGE_SCORER": "tests.moderation.grays:Grays"})  # type: ignore[attr-defined]
     with _running(Town(stack, pool=POOL, knobs=KNOBS)) as town:  # type: ignore[arg-type]
         crowd = Crowd(customers, base_url=town.base_url, model=model, jobs=jobs, seed=seed)
         crowd.start()
@@ -96,6 +100,7 @@ def storm(stack: object, *, faults: int, jobs: int, seed: int) -> Report:
         "charged twice, or otherwise than stated": proof.charged_wrongly(tenants),
         "wallets, lots, holds and usage that differ from the ledger": proof.books_wrong(),
         "pictures missing or damaged": proof.pictures_wrong(tenants),
+        "pictures shown that moderation holds or blocks": proof.shown_wrongly(tenants),
         "objects that no row refers to": proof.objects_left_over(tenants),
         "deleted and not erased": proof.erased_wrongly(crowd.outcome),
     }

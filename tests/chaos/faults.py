@@ -83,6 +83,20 @@ def kill_the_store(town: Town, chance: random.Random) -> str:
     return ""
 
 
+def kill_the_screening(town: Town, chance: random.Random) -> str:
+    town.send_to_service("screening", signal.SIGKILL)
+    return ""
+
+
+def freeze_the_screening(town: Town, chance: random.Random) -> str:
+    """It takes questions and answers none."""
+    seconds = chance.uniform(3.0, 8.0)
+    town.send_to_service("screening", signal.SIGSTOP)
+    time.sleep(seconds)
+    town.send_to_service("screening", signal.SIGCONT)
+    return f"{seconds:.1f} s"
+
+
 def cut_a_line(town: Town, chance: random.Random) -> str:
     """No process dies, but nobody reaches the service."""
     name, seconds = chance.choice(sorted(town.proxies)), chance.uniform(1.0, 6.0)
@@ -131,6 +145,8 @@ FAULTS: Final[dict[Fault, int]] = {
     kill_the_broker: 2,
     kill_the_cache: 2,
     kill_the_store: 1,
+    kill_the_screening: 3,
+    freeze_the_screening: 3,
     cut_a_line: 5,
     reset_connections: 4,
     slow_a_line: 3,

@@ -15,6 +15,7 @@ from easel import clock
 from easel.database import changed, platform_role, rows
 from easel.storage import ObjectMissing, storage
 from tests.chaos.load import Outcome
+from tests.moderation import grays
 
 UNFINISHED: Final = {"queued", "running"}
 
@@ -22,7 +23,8 @@ UNFINISHED: Final = {"queued", "running"}
 def unfinished(tenants: list[UUID]) -> int:
     with platform_role():
         ((count,),) = rows(
-            "SELECT count(*) FROM generation_generation WHERE tenant_id = ANY(%s) AND status IN ('queued', 'running')",
+            "SELECT count(*) FROM generation_generation WHERE tenant_id = ANY(%s) "
+            "AND (status IN ('queued', 'running') OR unscreened)",
             [tenants],
         )
     return int(count)
@@ -61,7 +63,7 @@ def left_unfinished(tenants: list[UUID]) -> list[str]:
     with platform_role():
         found = rows(
             "SELECT id, status, attempts FROM generation_generation WHERE tenant_id = ANY(%s) "
-            "AND status IN ('queued', 'running')",
+            "AND (status IN ('queued', 'running') OR unscreened)",
             [tenants],
         )
         flows = rows("SELECT tenant_id, queued, running FROM generation_flow WHERE tenant_id = ANY(%s) "
@@ -95,16 +97,37 @@ def books_wrong() -> list[str]:
 
 
 def pictures_wrong(tenants: list[UUID]) -> list[str]:
-    """A completed generation has all its pictures, each in storage, whole."""
+    """A completed generation, and one that waits for staff, has all its pictures but those that moderation blocks, each
+    in storage, whole."""
     with platform_role():
         short = rows(
             "SELECT g.id, g.n, count(i.id) FROM generation_generation g LEFT JOIN generation_image i "
-            "ON i.generation_id = g.id WHERE g.tenant_id = ANY(%s) AND g.status = 'completed' AND g.erased_at IS NULL "
-            "GROUP BY g.id, g.n HAVING count(i.id) <> g.n",
-            [tenants],
+            "ON i.generation_id = g.id AND i.rejected_at IS NULL "
+            "WHERE g.tenant_id = ANY(%(tenants)s) AND g.status IN ('completed', 'in_review') AND g.erased_at IS NULL "
+            "GROUP BY g.id, g.n, g.seed HAVING count(i.id) <> "
+            "(SELECT count(*) FROM generate_series(g.seed, g.seed + g.n - 1) each WHERE each %% 256 >= %(blocked)s)",
+            {"tenants": tenants, "blocked": grays.BLOCKED},
         )
         images = rows("SELECT object_key, sha256 FROM generation_image WHERE tenant_id = ANY(%s)", [tenants])
     return [f"pictures missing: {row}" for row in short] + list(_damaged(images))
+
+
+def shown_wrongly(tenants: list[UUID]) -> list[str]:
+    """The stub paints a seed's gray, and the scorer finds fault with dark ones: none of them was released, whatever
+    became of the screening process. What only waits for staff has its case."""
+    with platform_role():
+        released = rows(
+            "SELECT i.id, i.seed %% 256 FROM generation_image i JOIN generation_generation g ON g.id = i.generation_id "
+            "WHERE i.tenant_id = ANY(%s) AND i.released_at IS NOT NULL AND i.seed %% 256 < %s",
+            [tenants, grays.HELD],
+        )
+        forgotten = rows(
+            "SELECT i.id, i.seed %% 256 FROM generation_image i JOIN generation_generation g ON g.id = i.generation_id "
+            "WHERE i.tenant_id = ANY(%s) AND i.released_at IS NULL AND i.rejected_at IS NULL AND NOT EXISTS ("
+            "SELECT 1 FROM moderation_case c WHERE c.generation_id = g.id AND c.image_index = i.index)",
+            [tenants],
+        )
+    return [f"shown: {row}" for row in released] + [f"held without a case: {row}" for row in forgotten]
 
 
 def objects_left_over(tenants: list[UUID]) -> list[str]:
