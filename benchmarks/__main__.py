@@ -26,6 +26,7 @@ NAMES = [
     "claims",
     "cache",
     "routing",
+    "moderated",
 ]
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
