@@ -5,10 +5,12 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import alerts, duties, opening, telling  # noqa: F401  registers the clock's duties
+        from billing import alerts, duties, opening, quotas, telling  # noqa: F401  registers the clock's duties
+        from tenants.key_powers import on_limits
         from tenants.lifecycle import keep_books, on_created
 
         on_created(opening.open_account)
+        on_limits(quotas.limited)
         alerts.on_alert(telling.tell)
         books = ("wallet", "lot", "hold", "pin", "entry", "usage", "tally", "subscription")
         keep_books(*(f"billing_{table}" for table in books))

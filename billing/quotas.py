@@ -66,6 +66,16 @@ def allowed(span: str, key_id: UUID, limits: Limits, allowance: Allowance | None
     return _least(own, _of_plan(span, key_id, limits))
 
 
+def limited(tenant_id: UUID, key_id: UUID) -> bool:
+    """Whether the key has a quota or a cap that a key beside it would not have."""
+    found = rows(
+        "SELECT 1 FROM billing_allowance WHERE tenant_id = %s AND key_id = %s AND "
+        "coalesce(spend_cap, generations_per_day, generations_per_month, requests_per_minute) IS NOT NULL",
+        [tenant_id, key_id],
+    )
+    return bool(found)
+
+
 def count(tenant_id: UUID, key_id: UUID, *, price: int, limits: Limits) -> None:
     """Count one more generation that would hold `price` credits. Raises quota_exceeded or spend_cap_reached."""
     now = datetime.now(UTC)

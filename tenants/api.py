@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from easel.problems import Problem, invalid
 from easel.requests import client_address
-from tenants import key_changes
+from tenants import key_changes, key_powers
 from tenants.audit import Actor
 from tenants.authentication import principal_of
 from tenants.key_forms import ChangedKey, NewKey, Rotation
@@ -36,7 +36,7 @@ class KeyList(APIView):
         form = NewKey(data=request.data)
         form.is_valid(raise_exception=True)
         asked = form.validated_data
-        _check_powers(principal, asked["scopes"])
+        key_powers.check_new(principal, asked)
         if principal.test_mode and asked["mode"] != APIKey.Mode.TEST:
             raise invalid("mode", "test_only", "A test key makes test keys only.")
         try:
@@ -61,16 +61,19 @@ class KeyDetail(APIView):
         return Response(describe(_load(request, public_id)))
 
     def patch(self, request: Request, public_id: str) -> Response:
-        key = _manageable(request, public_id)
+        key = _load(request, public_id)
+        key_powers.check_taken(principal_of(request), key)
         form = ChangedKey(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
         if not form.validated_data:
             raise invalid("", "empty", "Name at least one field to change.")
+        key_powers.check_taken(principal_of(request), key, form.validated_data)
         return Response(describe(key_changes.change(key, values=form.validated_data, actor=actor_of(request))))
 
     def delete(self, request: Request, public_id: str) -> Response:
         """Revoke it: within five seconds it opens nothing anywhere. Again: the same answer."""
-        key = _manageable(request, public_id)
+        key = _load(request, public_id)
+        key_powers.check_ended(principal_of(request), key)
         key_changes.revoke(key, actor=actor_of(request))
         return Response(status=204)
 
@@ -79,7 +82,8 @@ class KeyRotation(APIView):
     scopes: ClassVar = {"POST": "keys:write"}
 
     def post(self, request: Request, public_id: str) -> Response:
-        key = _manageable(request, public_id)
+        key = _load(request, public_id)
+        key_powers.check_taken(principal_of(request), key)
         form = Rotation(data=request.data)
         form.is_valid(raise_exception=True)
         overlap = timedelta(seconds=form.validated_data["overlap_seconds"])
@@ -121,20 +125,6 @@ def _load(request: Request, public_id: str) -> APIKey:
     if key is None:
         raise Problem("not_found", "There is no such key.")
     return key
-
-
-def _manageable(request: Request, public_id: str) -> APIKey:
-    key = _load(request, public_id)
-    _check_powers(principal_of(request), key.scopes, field="")
-    return key
-
-
-def _check_powers(principal: Principal, scopes: list[str], *, field: str = "scopes") -> None:
-    """Else a key that may manage keys could make itself one that may do everything."""
-    beyond = sorted(set(scopes) - principal.scopes)
-    if beyond:
-        said = f"The caller does not have {beyond[0]} itself."
-        raise invalid(field, "beyond_your_own", said) if field else Problem("insufficient_scope", said)
 
 
 def _moment(when: Any) -> str | None:

@@ -1,7 +1,7 @@
 """The console's page of API keys. A secret is on the page that made it, once."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -11,7 +11,8 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tenants import key_changes, keys
+from easel.problems import Problem
+from tenants import key_changes, key_powers, keys
 from tenants.audit import current_actor
 from tenants.console import Visitor, console_page
 from tenants.key_forms import NetworkField
@@ -26,7 +27,6 @@ class NewKeyForm(forms.Form):
     mode = forms.ChoiceField(label=gettext_lazy("Mode"), choices=APIKey.Mode.choices, initial=APIKey.Mode.LIVE)
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("It may"),
-        choices=[(name, f"{name}: {said}") for name, said in keys.SCOPES.items()],
         initial=["generations:read", "generations:write"],
         widget=forms.CheckboxSelectMultiple,
     )
@@ -35,6 +35,12 @@ class NewKeyForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "192.0.2.0/24"}),
     )
+
+    def __init__(self, *args: Any, role: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        may = key_powers.grantable(role, keys.SCOPES)
+        offered = [(name, f"{name}: {said}") for name, said in keys.SCOPES.items() if name in may]
+        self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # it is one of choices
 
     def clean_networks(self) -> list[str]:
         from rest_framework.serializers import ValidationError
@@ -48,7 +54,7 @@ class NewKeyForm(forms.Form):
 
 @console_page({"GET": "keys.view", "POST": "keys.manage"})
 def keys_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
-    form = NewKeyForm(request.POST or None)
+    form = NewKeyForm(request.POST or None, role=visitor.role)
     shown: dict[str, object] = {}
     if request.method == "POST" and form.is_valid():
         try:
@@ -61,7 +67,7 @@ def keys_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
                 allowed_networks=form.cleaned_data["networks"],
                 actor=current_actor(),
             )
-            shown, form = {"key": key, "secret": secret}, NewKeyForm()
+            shown, form = {"key": key, "secret": secret}, NewKeyForm(role=visitor.role)
         except key_changes.TooManyKeys as error:
             form.add_error(None, str(error))
     return _page(request, visitor, form, shown)
@@ -73,11 +79,13 @@ def rotate(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpRespon
     hours = request.POST.get("hours", "0")
     if hours not in map(str, OVERLAP_HOURS):
         raise Http404
+    if set(key.scopes) - key_powers.grantable(visitor.role, key.scopes):
+        raise Problem("role_not_allowed", _("This key may do more than your role. Ask an admin."))
     secret = key_changes.rotate(key, overlap=timedelta(hours=int(hours)), actor=current_actor())
     if secret is None:
         messages.error(request, _("This key was revoked."))
         return redirect("keys-page")
-    return _page(request, visitor, NewKeyForm(), {"key": key, "secret": secret})
+    return _page(request, visitor, NewKeyForm(role=visitor.role), {"key": key, "secret": secret})
 
 
 @console_page({"POST": "keys.manage"})
