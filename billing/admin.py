@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from billing import ledger, staff
 from billing.models import Alert, Entry, Hold, Lot, Plan, PlanVersion, Subscription, Usage, Wallet
 from billing.plans import Limits
+from easel.pages import whole
 from easel.requests import client_address
 from tenants.audit import Actor
 from tenants.models import AuditRecord, User
@@ -315,7 +316,8 @@ def actor_of(request: HttpRequest) -> Actor:
 
 def _amount(request: HttpRequest) -> int:
     text = request.POST.get("amount", "")
-    return int(text) if text.lstrip("-").isdigit() else 0
+    amount = whole(text.removeprefix("-")) or 0
+    return -amount if text.startswith("-") else amount
 
 
 def _reason(request: HttpRequest) -> str:

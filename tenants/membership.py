@@ -123,6 +123,12 @@ def remove(tenant_id: UUID, member_id: UUID, *, by_role: str, actor: Actor) -> M
     return member
 
 
+def is_last_owner(member: Member) -> bool:
+    """Needs the tenant's scope or the platform role."""
+    others = Member.objects.filter(tenant_id=member.tenant_id, role=permissions.OWNER).exclude(id=member.id)
+    return member.role == permissions.OWNER and not others.exists()
+
+
 def _open() -> QuerySet[Invitation]:
     return Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
 
