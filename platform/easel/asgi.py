@@ -23,7 +23,7 @@ from django.db import connections
 from django.urls import get_resolver
 
 from easel import exporter
-from easel.bridge import BodyTooLarge, Message, Receive, Scope, Send, WSGIBridge
+from easel.bridge import BodyTooLarge, Crowded, Message, Receive, Scope, Send, WSGIBridge
 from easel.continuation import Continuation, Visit
 from easel.hub import Hub, Kind
 from easel.problems import Problem, as_problem
@@ -74,6 +74,9 @@ class Application:
             # The rest of the body is not read: the connection is of no more use.
             refusal = Problem("body_too_large", said, headers={"Connection": "close"})
             await Exchange(scope, receive, send).problem(refusal)
+        except Crowded:
+            said = "Too many large answers are on their way. Try again."
+            await Exchange(scope, receive, send).problem(Problem("overloaded", said))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

@@ -3,7 +3,7 @@
 The body is read on the event loop, so a slow upload holds no thread; it is spooled, so that the application sees the
 real CONTENT_LENGTH also of a chunked upload. A whole answer goes back in one hop. A streamed one is sent from its
 thread, chunk by chunk, each waiting until the client has room: a slow reader holds a thread, so what fits into memory
-is better answered whole, and what waits for events belongs into easel.routes.
+is better answered whole, what waits for events belongs into easel.routes, and half of the threads never stream.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
+from threading import Semaphore
 from typing import IO, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -35,6 +36,10 @@ class BodyTooLarge(Exception):
     """The body has more bytes than the bridge takes."""
 
 
+class Crowded(Exception):
+    """As many answers are being streamed as may be: a slow reader holds a thread, and some are kept for the others."""
+
+
 class ClientGone(Exception):
     """The client hung up before its request was complete, or takes no more of the answer."""
 
@@ -54,6 +59,7 @@ class WSGIBridge:
         self._go_on = go_on
         self._body_bytes = body_bytes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="wsgi")
+        self._streams = Semaphore(max(1, threads // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -116,17 +122,24 @@ class WSGIBridge:
                 content = b"".join(answer)
                 continuation = None if empty else getattr(answer, "continuation", None)
                 return begun.message(len(content)), _body(b"" if empty else content), continuation
-            stream.send(begun.message())
-            if not empty:
-                for chunk in answer:
-                    if chunk:
-                        stream.send(_body(chunk, more=True))
-            stream.send(_body(b""))
+            self._send_in_pieces(begun, () if empty else answer, stream)
             return None
         finally:
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
+
+    def _send_in_pieces(self, begun: "_Begun", answer: Iterable[bytes], stream: "_Stream") -> None:
+        if not self._streams.acquire(blocking=False):
+            raise Crowded
+        try:
+            stream.send(begun.message())
+            for chunk in answer:
+                if chunk:
+                    stream.send(_body(chunk, more=True))
+            stream.send(_body(b""))
+        finally:
+            self._streams.release()
 
 
 @dataclass(slots=True)

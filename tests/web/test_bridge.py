@@ -324,6 +324,21 @@ def test_the_loop_answers_while_every_thread_is_busy(port: int, backend: Backend
     assert [connection.getresponse().status for connection in busy] == [200] * THREADS
 
 
+def test_slow_readers_of_streams_leave_threads_for_everybody_else(port: int, backend: Backend) -> None:
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(THREADS * 2)]
+    said = []
+    for reader in slow:
+        reader.sendall(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+        said.append(reader.recv(12))  # and takes nothing more
+    assert said == [b"HTTP/1.1 200"] * (THREADS // 2) + [b"HTTP/1.1 503"] * (THREADS * 2 - THREADS // 2)
+    assert told(ask(port, "GET", "/echo"))["REQUEST_METHOD"] == "GET"
+    for reader in slow:
+        reader.close()
+    eventually(lambda: len(backend.closed_in) == THREADS // 2 + 1)  # those that began, and the echo
+    backend.go_on.set()
+    assert ask(port, "GET", "/stream").read() == b"first,second"
+
+
 def test_a_failure_ends_its_own_request_only(port: int) -> None:
     assert ask(port, "GET", "/fail").status == 500
     assert ask(port, "GET", "/echo").status == 200
