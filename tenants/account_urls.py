@@ -24,7 +24,6 @@ GUARDED: Final[list[tuple[str, Any, str]]] = [
     (f"{PREFIX}password/set", account.password_set, "account_set_password"),
     (f"{PREFIX}second-factor/authenticate", mfa.authenticate, "mfa_authenticate"),
     (f"{PREFIX}second-factor/reauthenticate", mfa.reauthenticate, "mfa_reauthenticate"),
-    (f"{PREFIX}passkeys/sign-in", webauthn.login_webauthn, "mfa_login_webauthn"),
     (f"{PREFIX}passkeys/reauthenticate", webauthn.reauthenticate_webauthn, "mfa_reauthenticate_webauthn"),
 ]
 PLAIN: Final[list[tuple[str, Any, str]]] = [
@@ -50,6 +49,12 @@ PLAIN: Final[list[tuple[str, Any, str]]] = [
 urlpatterns: list[URLPattern] = [
     *(path(route, guarded_sign_in(view), name=name) for route, view, name in GUARDED),
     *(path(route, view, name=name) for route, view, name in PLAIN),
+    path(
+        f"{PREFIX}passkeys/sign-in",
+        # Asking for a challenge makes a session for whoever asks.
+        guarded_sign_in(webauthn.login_webauthn, methods=frozenset({"GET", "POST"})),
+        name="mfa_login_webauthn",
+    ),
     re_path(rf"^{PREFIX}confirm/(?P<key>[-:\w]+)$", account.confirm_email, name="account_confirm_email"),
     re_path(
         rf"^{PREFIX}password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)$",

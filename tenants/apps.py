@@ -6,7 +6,7 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from easel import hub
-        from tenants import delivery, entries, founding, keys, navigation, replay, sealed_columns  # noqa: F401  register their duties
+        from tenants import delivery, entries, founding, keys, navigation, replay, sealed_columns, stale_sessions  # noqa: F401  register their duties
 
         navigation.add(*entries.ENTRIES)
         hub.on_check(keys.refused)

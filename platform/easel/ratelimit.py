@@ -99,13 +99,15 @@ def guard(group: str, values: Mapping[str, str], *, limits: Mapping[str, int], s
         raise refusal("rate_limited", exceeded)
 
 
-def guarded_sign_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def guarded_sign_in(
+    view: Callable[..., HttpResponseBase], *, methods: frozenset[str] = frozenset({"POST"})
+) -> Callable[..., HttpResponseBase]:
     """A form that takes a person's name, password or code, limited by address and by account, and closed while nobody
     can count. A step of signing in that names nobody counts for whoever began it."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **options: object) -> HttpResponseBase:
-        if request.method == "POST":
+        if request.method in methods:
             named = (request.POST.get(field, "") for field in ("username", "login", "email"))
             begun = request.session.session_key or "" if hasattr(request, "session") else ""
             account = (next(filter(None, named), "") or begun).strip().lower()[:254]

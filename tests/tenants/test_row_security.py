@@ -171,6 +171,7 @@ VEILED = {
     "tenants_founding": guarded_by(f"(user_id = {PERSON})"),
     "django_session": {
         ("PERMISSIVE", "{easel_app,easel_platform}", "ALL", "(made_by = CURRENT_USER)", "(made_by = CURRENT_USER)"),
+        ("PERMISSIVE", "{easel_platform}", "ALL", "(expire_date < now())", "(made_by = CURRENT_USER)"),
     },
 }
 

@@ -1,9 +1,13 @@
 """The console's door opens for members, and does not know staff."""
 
-import pytest
-from django.core.management import call_command
-from django.test import Client
+from uuid import uuid4
 
+import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.management import call_command
+from django.test import Client, override_settings
+
+from easel import clock
 from easel.database import platform_role
 from tenants.accounts import confirm_address
 from tenants.models import Member, User
@@ -58,3 +62,27 @@ def test_a_session_ends_when_its_person_becomes_staff(ada: Customer) -> None:
     with platform_role():
         User.objects.filter(id=user.id).update(is_staff=True)
     assert client.get("/console/").status_code == 302
+
+
+def test_expired_sessions_are_removed_and_no_others(ada: Customer) -> None:
+    fresh, stale = sign_in(person(ada)), Client()
+    session = stale.session
+    session["x"] = 1
+    session.set_expiry(-1)
+    session.save()
+    with platform_role():
+        staffs = SessionStore()
+        staffs["x"] = 1
+        staffs.save()
+        assert clock.perform("forget_sessions") >= 1
+        assert staffs.exists(staffs.session_key or "")
+    assert not SessionStore().exists(session.session_key or "")
+    assert fresh.get("/console/").status_code == 200
+
+
+def test_challenges_for_passkeys_are_not_handed_out_without_end() -> None:
+    visitor = Client(headers={"x-requested-with": "XMLHttpRequest"}, REMOTE_ADDR=f"10.{uuid4().int % 250}.1.1")
+    with override_settings(SIGN_INS_PER_MINUTE={"address": 3, "account": 20}):
+        codes = [visitor.get("/console/account/passkeys/sign-in").status_code for _ in range(8)]
+    assert codes[0] == 200
+    assert 429 in codes
