@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from django import forms
@@ -15,12 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from easel.database import on_commit
+from easel.ratelimit import guard
 from tenants import membership
 from tenants.accounts import public
 from tenants.audit import current_actor
 from tenants.console import Visitor, console_page
 from tenants.models import Invitation, Member
 from tenants.scope import tenant_scope
+
+HOUR: Final = 3600
+MAILS: Final = {"workspace": 60, "address": 5}  # an hour: nobody's mailbox is filled, in nobody's name
 
 
 class Inviting(forms.Form):
@@ -39,6 +44,7 @@ def invite(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     if not form.is_valid():
         return _members(request, visitor, form)
     email, role = form.cleaned_data["email"], form.cleaned_data["role"]
+    guard("invitation", {"workspace": str(visitor.tenant_id), "address": email.lower()}, limits=MAILS, seconds=HOUR)
 
     def act() -> None:
         invitation = membership.invite(

@@ -194,3 +194,16 @@ def test_nobody_switches_to_a_workspace_that_is_not_theirs(wanted: str, ada: Cus
     browser = signed_in(person(ada.tenant))
     answer = browser.post("/console/workspaces/switch", {"tenant": wanted.format(bob=bob.id)})
     assert answer.status_code == 404
+
+
+def test_nobodys_mailbox_is_filled_with_invitations(ada: Customer, bob: Customer) -> None:
+    victim = new_address()
+    browsers = [signed_in(person(customer.tenant)) for customer in (ada, bob)]
+    codes = [
+        browser.post("/console/members/invite", {"email": victim.upper(), "role": "viewer"}).status_code
+        for _ in range(6)
+        for browser in browsers
+    ]
+    assert codes[:5] == [302] * 5
+    assert 429 in codes
+    assert len([each for each in mail.outbox if [to.lower() for to in each.to] == [victim]]) <= 10  # an hour may end
