@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from easel.crypto import CryptoError, DataKey
 from easel.database import rows
+from easel.pages import whole
 from easel.problems import invalid
 from generation.prompts import open_prompts
 from tenants.authentication import principal_of
@@ -81,9 +82,10 @@ class Search(APIView):
         words, limit = request.query_params.get("q", ""), request.query_params.get("limit", "20")
         if not words.strip() or len(words) > LONGEST:
             raise invalid("q", "bad_length", f"q takes 1 to {LONGEST} characters.")
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MOST):
+        most = whole(limit)
+        if most is None or not 1 <= most <= MOST:
             raise invalid("limit", "out_of_range", f"limit is a whole number from 1 to {MOST}.")
         principal = principal_of(request)
-        found = search(principal.tenant_id, words, key=principal.data_key, limit=int(limit))
+        found = search(principal.tenant_id, words, key=principal.data_key, limit=most)
         body: dict[str, Any] = {"object": "list", "data": [str(each) for each in found.ids]}
         return Response({**body, "searched": found.searched, "complete": found.complete})

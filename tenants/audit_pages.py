@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from easel.pages import whole
 from easel.problems import invalid
 from tenants import audit, audit_export
 from tenants.authentication import principal_of
@@ -35,7 +36,7 @@ class AuditLog(APIView):
         if unknown:
             raise invalid(min(unknown), "unknown_field", f"There is no parameter {min(unknown)!r}.")
         limit = _number(request, "limit", PAGE, most=MOST)
-        before = _number(request, "before", None, most=2**62)
+        before = _number(request, "before", None, most=10**18)
         tenant_id = principal_of(request).tenant_id
         found = audit_export.newest(tenant_id, limit=limit or PAGE, before=before)
         more = len(found) == limit and found[-1]["sequence"] > 1
@@ -80,10 +81,7 @@ class AuditVerification(APIView):
 
 @console_page({"GET": "audit.read"})
 def audit_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
-    before = request.GET.get("before", "")
-    found = audit_export.newest(
-        visitor.tenant_id, limit=PAGE, before=int(before) if before.isascii() and before.isdigit() else None
-    )
+    found = audit_export.newest(visitor.tenant_id, limit=PAGE, before=whole(request.GET.get("before", "")))
     older = found[-1]["sequence"] if len(found) == PAGE and found[-1]["sequence"] > 1 else None
     return render(request, "console/audit.html", {"visitor": visitor, "records": found, "older": older})
 
@@ -109,9 +107,10 @@ def _number(request: Request, name: str, default: int | None, *, most: int) -> i
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most):
+    number = whole(text)
+    if number is None or not 1 <= number <= most:
         raise invalid(name, "out_of_range", f"Write a whole number from 1 to {most}.")
-    return int(text)
+    return number
 
 
 urlpatterns = [

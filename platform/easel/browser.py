@@ -26,6 +26,8 @@ class BrowserRules:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", content_policy(str(settings.S3["public_endpoint"])))
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        # Nothing of anybody's stays in a cache, unless the view says what may: not on the way, not after a sign-out.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
 

@@ -37,7 +37,7 @@ SECRET_WORDS: Final = (
 )
 # What slips into messages and stack traces: bearer tokens, JWTs, API secrets, passwords inside of URLs.
 _SLIPPED: Final = re.compile(
-    r"(?i:(?<=\bbearer\s))[\w.~+/=-]{8,}|\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bes_\w{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"(?i:(?<=\bbearer\s))[\w.~+/=-]{8,}|\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bes_\w{8,}|es_[A-Za-z0-9]{30,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 # Loggers that are configured before us by those who start us, or by Django.
 _TAKEN_OVER: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "dramatiq", "django", "django.server")

@@ -12,6 +12,7 @@ from easel.problems import invalid
 
 MOST: Final = 100
 USUAL: Final = 20
+LONGEST_NUMBER: Final = 18  # digits: what a bigint holds
 
 Row = TypeVar("Row", bound=Any)
 
@@ -25,9 +26,15 @@ def only(parameters: QueryDict, known: Collection[str]) -> None:
 
 def limit_of(parameters: QueryDict) -> int:
     text = parameters.get("limit", str(USUAL))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST):
+    number = whole(text)
+    if number is None or not 1 <= number <= MOST:
         raise invalid("limit", "out_of_range", f"From 1 to {MOST}.")
-    return int(text[:6])
+    return number
+
+
+def whole(text: str) -> int | None:
+    """The number that a parameter spells, None for what is none. Python itself refuses to read thousands of digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else None
 
 
 def cursor_of(parameters: QueryDict) -> UUID | None:

@@ -120,6 +120,7 @@ def test_numbers_about_secrets_are_not_secret(lines: Lines) -> None:
         ("sent Authorization: Bearer abc.def-ghi twice", "abc.def-ghi"),
         ("token eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2ln failed", "eyJhbGciOiJIUzI1NiJ9"),
         ("secret es_abcdefgh12345 failed", "es_abcdefgh12345"),
+        ("body b'a=1\\r\\nes_" + "x" * 43 + "' failed", "es_" + "x" * 43),
     ],
 )
 def test_a_secret_inside_of_a_text_is_cut_out(lines: Lines, text: str, secret: str) -> None:
