@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError
 
 from easel import uploads
@@ -44,6 +45,10 @@ _LOOKED: Final = "UPDATE generation_input SET reading = %s WHERE tenant_id = %s 
 _ADD: Final = """
 INSERT INTO generation_input (id, tenant_id, sha256, object_key, width, height, bytes, key_sealed)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, sha256) DO NOTHING
+"""
+_KEPT_TODAY: Final = """
+SELECT coalesce(sum(bytes), 0)::bigint FROM generation_input
+WHERE tenant_id = %s AND created_at > now() - interval '1 day'
 """
 _INTEND: Final = "INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)"
 _ADOPT: Final = "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = %s"
@@ -109,6 +114,7 @@ def store(data: bytes, *, tenant_id: UUID) -> InputReference:
     input_id = new_id()
     object_key = f"t/{tenant_id}/i/{input_id}.png"
     with tenant_scope(tenant_id):
+        _check_room(tenant_id, len(upload.png))
         changed(_INTEND, [new_id(), tenant_id, object_key])
         wish = data_policy.policy_of(tenant_id)
     used = SealedFile.new(len(upload.png)) if wish.seal_images else None
@@ -118,6 +124,15 @@ def store(data: bytes, *, tenant_id: UUID) -> InputReference:
         if changed(_ADD, [*added, sealed_images.closed(tenant_id, object_key, used)]):
             changed(_ADOPT, [tenant_id, object_key])  # otherwise a twin was faster, and the clock removes ours
     return _use(tenant_id, "sha256", digest) or store(data, tenant_id=tenant_id)
+
+
+def _check_room(tenant_id: UUID, size: int) -> None:
+    """A file of 10 MB can decode to 48, and costs nothing until it is drawn from."""
+    ((kept,),) = rows(_KEPT_TODAY, [tenant_id])
+    if kept + size > settings.GIVEN_BYTES_A_DAY:
+        most = settings.GIVEN_BYTES_A_DAY // 2**20
+        said = f"An account may give us {most} MiB of pictures within a day. Try again later."
+        raise Problem("quota_exceeded", said, headers={"Retry-After": "3600"})
 
 
 def _settle(name: str, given: bytes | UUID, tenant_id: UUID, *, keep: bool = True) -> InputReference:

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel import outbound, uploads
-from easel.database import changed
+from easel.database import changed, rows
 from easel.fields import StrictForm, StrictString
 from easel.identifiers import new_id
 from easel.problems import Problem, StrictJSONParser, invalid
@@ -29,6 +29,8 @@ REDIRECTS: Final = 3
 FIELD: Final = "file"
 UPLOAD_SECONDS: Final = 900
 # Never adopted: the clock removes what was uploaded within the hour, used or not. What was used is kept as an input.
+# Each may become as large as an upload may be: so many at once as would fit into a day.
+_WAITING: Final = "SELECT count(*) FROM generation_objectintent WHERE tenant_id = %s AND object_key LIKE %s"
 _INTEND: Final = "INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)"
 
 
@@ -96,9 +98,13 @@ class UploadList(APIView):
         object_key = _upload_key(tenant_id, upload_id)
         with tenant_scope(tenant_id):
             sealed = data_policy.policy_of(tenant_id).seal_images
+            ((waiting,),) = rows(_WAITING, [tenant_id, _upload_key(tenant_id, "%")])
         if sealed:
             said = "Pictures of this account rest encrypted, which the store cannot do. Send them to POST /v1/inputs."
             raise Problem("not_found", said)
+        if (waiting + 1) * settings.UPLOAD_MAX_BYTES > settings.GIVEN_BYTES_A_DAY:
+            said = f"{waiting} uploads were begun within the hour. Try again later."
+            raise Problem("quota_exceeded", said, headers={"Retry-After": "3600"})
         form = storage().presigned_post(object_key, most_bytes=settings.UPLOAD_MAX_BYTES, seconds=UPLOAD_SECONDS)
         if form is None:
             raise Problem("not_found", "The store has no public address here. Send the file to POST /v1/inputs.")
@@ -119,7 +125,7 @@ def _uploaded(tenant_id: UUID, upload_id: UUID) -> bytes:
         raise invalid("upload", "not_uploaded", "Nothing was uploaded under this id.") from error
 
 
-def _upload_key(tenant_id: UUID, upload_id: UUID) -> str:
+def _upload_key(tenant_id: UUID, upload_id: UUID | str) -> str:
     return f"t/{tenant_id}/u/{upload_id}"
 
 

@@ -108,3 +108,26 @@ def test_without_a_public_store_files_are_sent_here(ada: Customer) -> None:
 def test_it_needs_the_scope_to_write() -> None:
     reader = make_customer("Reader", scopes=["generations:read"])
     assert reader.client().generic("POST", "/v1/inputs", picture(), content_type="image/png").status_code == 403
+
+
+def test_an_account_fills_the_store_with_so_much_a_day_and_no_more(ada: Customer, bob: Customer) -> None:
+    def give(customer: Customer) -> Any:
+        noise = Image.effect_noise((64, 64), 50).convert("RGB")
+        file = io.BytesIO()
+        noise.save(file, "PNG")
+        return customer.client().generic("POST", "/v1/inputs", file.getvalue(), content_type="image/png")
+
+    with override_settings(GIVEN_BYTES_A_DAY=20_000):
+        codes = [give(ada).status_code for _ in range(12)]
+        refused = give(ada)
+        assert give(bob).status_code == 201, "each account has room of its own"
+    assert codes[0] == 201
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (429, "quota_exceeded", "3600")
+    assert sum(len(storage().get(key)) for key in storage().keys(f"t/{ada.id}/i/")) <= 20_000
+
+
+def test_so_many_uploads_are_begun_at_once_and_no_more(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage(), "_public_endpoint", "https://pictures.example.org")
+    with override_settings(GIVEN_BYTES_A_DAY=3 * settings.UPLOAD_MAX_BYTES):
+        codes = [ada.client().post("/v1/uploads").status_code for _ in range(5)]
+    assert codes == [201, 201, 201, 429, 429]

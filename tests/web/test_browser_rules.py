@@ -83,7 +83,8 @@ def production(stack: Stack, *command: str, process: str = "web", **changed: str
         "EASEL_BASE_URL": "https://easel.example.org",
     }
     given = stack.environment(process) | fit | changed
-    given.pop("PROMETHEUS_MULTIPROC_DIR", None)  # made by the process that serves, which this is not
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "DJANGO_ALLOW_ASYNC_UNSAFE"):  # of a process that serves, of our browser
+        given.pop(name, None)
     return subprocess.run(
         [sys.executable, "manage.py", *(command or ("check",))],
         cwd=ROOT,

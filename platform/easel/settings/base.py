@@ -216,6 +216,8 @@ NUM_PROXIES = environment.number("EASEL_PROXIES", 0)  # proxies in front that ap
 # What a picture that a customer sends may be at most: its file, and what it decodes to.
 UPLOAD_MAX_BYTES = environment.number("EASEL_UPLOAD_MAX_BYTES", 10 * 1024 * 1024)
 UPLOAD_MAX_PIXELS = environment.number("EASEL_UPLOAD_MAX_PIXELS", 16 * 1024 * 1024)
+# What one tenant's given pictures may take in storage within a day, whether a generation uses them or not.
+GIVEN_BYTES_A_DAY = environment.number("EASEL_GIVEN_MB_A_DAY", 4_096) * 2**20
 # Networks that addresses given by customers may lead to, although they are private: `10.1.0.0/16`.
 OUTBOUND_ALLOW = environment.networks("EASEL_OUTBOUND_ALLOW")
 
