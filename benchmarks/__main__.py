@@ -20,6 +20,8 @@ NAMES = [
     "submit",
     "streams",
     "engine",
+    "engine_peers",
+    "adaptive",
     "wallet",
     "usage",
     "sealing",

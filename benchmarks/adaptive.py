@@ -17,6 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from benchmarks.table import Table
+from easel.embedded.stack import Stack
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Admission, Checkpoint, Drawing, Drawn
 
@@ -29,7 +30,7 @@ def main() -> None:
     print(measure().markdown())
 
 
-def measure() -> Table:
+def measure(stack: Stack | None = None) -> Table:
     """Whole and with each target, in turns, so that all have the same machine."""
     engine = LoopEngine(device="cpu", threads=1)
     drawn: dict[float | None, list[Drawn]] = {target: [] for target in TARGETS}

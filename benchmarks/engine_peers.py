@@ -1,6 +1,6 @@
 """The engine beside serving frameworks: LitServe and Ray Serve, both batching by equal parameters, under one load.
 
-`python -m benchmarks.engine_peers [equal] [mixed] [poisson]` writes one line of JSON a measurement.
+`python -m benchmarks.engine_peers [equal] [mixed] [poisson]` prints the table and draws docs/figures.
 """
 
 import contextlib
@@ -10,66 +10,115 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import Any
 from uuid import uuid4
 
-from benchmarks import loads
+from benchmarks import loads, plot
 from benchmarks.peers.install import install
+from benchmarks.table import Table
+from easel.embedded.stack import Stack
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Admission, Checkpoint, Drawing, Drawn
 
 THREADS = int(os.environ.get("EASEL_TORCH_THREADS", "0")) or os.cpu_count() or 1
 IMAGES = int(os.environ.get("BENCH_IMAGES", "48"))
-PEERS = {"litserve": "litserve_server.py", "ray serve": "ray_server.py"}
+PEERS = {"LitServe": "litserve_server.py", "Ray Serve": "ray_server.py"}
+ENGINE = "the loop"
+WAYS = (*PEERS, ENGINE)
 ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "starter" / "weights"
 
 
+SHARES = (0.5, 0.8, 1.2)
+Figures = dict[str, dict[str, loads.Outcome]]  # load → way → what was seen
+
+
 def main(parts: list[str]) -> None:
-    ways = [*PEERS, "engine"]
-    best = 0.0
-    for way in ways:
+    print(told(measured(parts)).markdown())
+
+
+def measure(stack: Stack) -> Table:
+    """For `make bench`: all of it, with figures in docs/figures."""
+    return told(measured(["equal", "mixed", "poisson"]))
+
+
+def measured(parts: list[str]) -> Figures:
+    """Each way is started once for the loads that come at once, and once more for those that come as they come, whose
+    rate is known only then."""
+    figures: Figures = {}
+    for way in WAYS:
         with served(way) as (draw, pid):
             for name, load in (("equal", loads.equal), ("mixed", loads.mixed)):
                 if name in parts:
-                    outcome = told(way, name, pid, lambda load=load: loads.at_once(load(IMAGES), draw))
-                    if name == "mixed" and way != "engine":
-                        best = max(best, outcome.rate)
-    if "poisson" not in parts:
-        return
-    best = float(os.environ.get("BENCH_BEST", "0")) or best
-    for way in ways:
+                    outcome = seen(pid, lambda load=load: loads.at_once(load(IMAGES), draw))
+                    figures.setdefault(name, {})[way] = note(name, way, outcome)
+    best = float(os.environ.get("BENCH_BEST", "0")) or max(
+        (outcome.rate for way, outcome in figures.get("mixed", {}).items() if way in PEERS), default=0.0
+    )
+    for way in WAYS if "poisson" in parts else ():
         with served(way) as (draw, pid):
-            for share in (0.5, 0.8, 1.2):
-                told(
-                    way, f"poisson {share:.0%} of {best:.2f}/s", pid,
-                    lambda share=share: loads.poisson(loads.mixed(IMAGES), draw, rate=share * best),
+            for share in SHARES:
+                name = f"mixed, arriving at {share:.0%}"
+                outcome = seen(
+                    pid, lambda share=share: loads.poisson(loads.mixed(IMAGES), draw, rate=share * best)
                 )  # fmt: skip
+                figures.setdefault(name, {})[way] = note(name, way, outcome)
+    return figures
 
 
-def told(way: str, load: str, pid: int | None, run: Any) -> loads.Outcome:
+def seen(pid: int | None, run: Callable[[], loads.Outcome]) -> loads.Outcome:
+    """With the processor time of what drew: a server's own, or in one process all but the sending of requests."""
     before = cpu_of(pid)
-    outcome: loads.Outcome = run()
-    used = cpu_of(pid) - before if pid else outcome.generator_cpu
-    figures = {
-        "way": way, "load": load, "images": outcome.images, "images/s": round(outcome.rate, 3),
-        "p50": round(outcome.percentile(0.5), 2), "p95": round(outcome.percentile(0.95), 2),
-        "p95 short": round(outcome.percentile(0.95, short=True), 2), "images/cpu s": round(outcome.images / used, 3),
-        "generator cpu s": round(outcome.generator_cpu, 2) if pid else "with the engine's",
-    }  # fmt: skip
-    print(json.dumps(figures), flush=True)
+    outcome = run()
+    return replace(outcome, server_cpu=cpu_of(pid) - before if pid else outcome.generator_cpu)
+
+
+def note(load: str, way: str, outcome: loads.Outcome) -> loads.Outcome:
+    print(f"{load}, {way}: {outcome.rate:.3f} images/s", file=sys.stderr, flush=True)
     return outcome
+
+
+def told(figures: Figures) -> Table:
+    for name, title, of in (
+        ("engine-rate", "Images a second", lambda outcome: outcome.rate),
+        ("engine-short", "p95 of short jobs", lambda outcome: outcome.percentile(0.95, short=True)),
+    ):
+        groups = {load: {way: of(outcome) for way, outcome in ways.items()} for load, ways in figures.items()}
+        told_of = {load: ways for load, ways in groups.items() if not any(value != value for value in ways.values())}
+        if told_of:
+            plot.bars(name, title, told_of, unit="images/s" if name == "engine-rate" else "s")
+    return Table(
+        "Engine: beside serving frameworks",
+        f"{IMAGES} requests of the starter model, {THREADS} torch threads each; LitServe and Ray Serve draw by plain "
+        "diffusers in dynamic batches of up to 16, grouped by equal parameters. Equal: 20 steps of DPM++ 2M. Mixed: 8 "
+        "to 50 steps, four samplers, three guidance values, two sizes. All at once, and as they come (Poisson) at a "
+        "share of what the best peer carries when all come at once. Short jobs have at most 12 steps. The generator's "
+        "processor time is told apart for the peers; in the loop's own process it is within the images a CPU second."
+        "\n\n![Images a second](figures/engine-rate.svg)\n\n![p95 of short jobs](figures/engine-short.svg)",
+        ["load", "way", "images/s", "p50", "p95", "p95 of short jobs", "images a CPU second", "generator CPU"],
+        [_row(load, way, outcome) for load, ways in figures.items() for way, outcome in ways.items()],
+    )
+
+
+def _row(load: str, way: str, outcome: loads.Outcome) -> list[str]:
+    short = outcome.percentile(0.95, short=True)
+    return [
+        load, way, f"{outcome.rate:.2f}", f"{outcome.percentile(0.5):.1f} s", f"{outcome.percentile(0.95):.1f} s",
+        "" if short != short else f"{short:.1f} s", f"{outcome.images / outcome.server_cpu:.2f}",
+        f"{outcome.generator_cpu:.2f} s" if way in PEERS else "",
+    ]  # fmt: skip
 
 
 @contextlib.contextmanager
 def served(way: str) -> Iterator[tuple[loads.Draw, int | None]]:
     """A way to draw, warmed up; with the server's process, or None for the engine in this one."""
-    with _engine() if way == "engine" else _peer(PEERS[way]) as (draw, pid):
+    with _engine() if way == ENGINE else _peer(PEERS[way]) as (draw, pid):
         loads.at_once(loads.equal(4), draw)
         yield draw, pid
 

@@ -1,6 +1,7 @@
 """Loads for whatever draws: requests that are all equal or mixed, all at once or as they come (Poisson)."""
 
 import itertools
+import math
 import random
 import resource
 import threading
@@ -27,13 +28,17 @@ class Outcome:
     seconds: float  # from the first arrival to the last picture
     waits: list[tuple[int, float]]  # steps, and seconds from arrival to picture
     generator_cpu: float  # seconds of processor that sending and waiting took in this process
+    server_cpu: float = 0.0  # that of whatever drew, where somebody has looked
 
     @property
     def rate(self) -> float:
         return self.images / self.seconds
 
     def percentile(self, share: float, *, short: bool = False) -> float:
+        """Seconds; not a number where no such job was among them."""
         waits = sorted(wait for steps, wait in self.waits if not short or steps <= SHORT)
+        if not waits:
+            return math.nan
         return waits[min(len(waits) - 1, int(len(waits) * share))]
 
 

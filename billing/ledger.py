@@ -5,13 +5,14 @@ Every function is one message to the database inside the caller's transaction. A
 `at` says when it happened; left out, it is now.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from billing import moves
 from billing.models import NOBODY, Entry, Lot
-from easel.database import connection, rows
+from easel.database import rows, together
 from easel.identifiers import new_id
 
 REFUND_DAYS: Final = 30  # a refund lives at least so long, even if the credits that paid would be gone
@@ -43,7 +44,7 @@ def grant(
     kind = Entry.Kind.ADJUSTMENT if source == Lot.Source.ADJUSTMENT else Entry.Kind.GRANT
     return bool(
         _move(
-            f"{moves.OPEN_WALLET}; {moves.LOCK}; {moves.GRANT}",
+            [moves.OPEN_WALLET, moves.LOCK, moves.GRANT],
             tenant_id,
             at,
             {
@@ -73,7 +74,7 @@ def hold(
     `key_id` and `model` say who spends and on what; usage is told by them.
     """
     held = _move(
-        f"{moves.LOCK}; {moves.HOLD}",
+        [moves.LOCK, moves.HOLD],
         tenant_id,
         at,
         {
@@ -101,7 +102,7 @@ def pay(
 ) -> None:
     """Hold and charge at once, for what is delivered in the same transaction. Raises InsufficientCredits."""
     paid = _move(
-        f"{moves.LOCK}; {moves.HOLD}; {moves.SETTLE}",
+        [moves.LOCK, moves.HOLD, moves.SETTLE],
         tenant_id,
         at,
         {
@@ -157,7 +158,7 @@ def refund(
     """Give charged credits back, as a lot of their own. False where this operation was already done; NothingToRefund
     where that would exceed the charge."""
     refunded = _move(
-        f"{moves.LOCK}; {moves.REFUND}",
+        [moves.LOCK, moves.REFUND],
         tenant_id,
         at,
         {
@@ -187,7 +188,7 @@ def take(
     """Take available credits back, from lots of a source or from any, and return how many: with `partial` at most
     `amount`, or else all or InsufficientCredits. 0 where this operation was already done. Held credits stay."""
     taken = _move(
-        f"{moves.LOCK}; {moves.TAKE}",
+        [moves.LOCK, moves.TAKE],
         tenant_id,
         at,
         {
@@ -206,7 +207,7 @@ def take(
 
 def expire(tenant_id: UUID, lot_id: UUID, *, at: datetime | None = None) -> int:
     """Remove what is available of a lot that is past its date; returns the credits. What is held of it stays held."""
-    expired = _move(f"{moves.LOCK}; {moves.EXPIRE}", tenant_id, at, {"id": new_id(), "lot": lot_id})
+    expired = _move([moves.LOCK, moves.EXPIRE], tenant_id, at, {"id": new_id(), "lot": lot_id})
     return int(expired[0][0]) if expired else 0
 
 
@@ -224,7 +225,7 @@ def _settle(
     if amount < 0 or images < 0:
         raise ValueError("A charge and its images are never negative.")
     settled = _move(
-        f"{moves.LOCK}; {moves.SETTLE}",
+        [moves.LOCK, moves.SETTLE],
         tenant_id,
         at,
         {
@@ -250,15 +251,12 @@ def _settlement(charge: int, *, status: str, operation_id: str, images: int, fin
     }
 
 
-def _move(sql: str, tenant_id: UUID, at: datetime | None, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Several statements in one message, which is one transaction even outside of any other. Each sees what was
-    committed before it began, so that what follows the lock sees what the lock waited for. Returns the last one's rows.
-    """
-    with connection().cursor() as cursor:
-        cursor.execute(sql, {**parameters, "tenant": tenant_id, "at": at})
-        while cursor.nextset():
-            pass
-        return list(cursor.fetchall())
+def _move(
+    move: Sequence[str], tenant_id: UUID, at: datetime | None, parameters: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    """One transaction, even outside of any other: what follows the wallet's lock sees what the lock waited for. Returns
+    the last statement's rows."""
+    return together(move, {**parameters, "tenant": tenant_id, "at": at})
 
 
 def _done(tenant_id: UUID, operation_id: str) -> bool:

@@ -1,6 +1,6 @@
 """The statements that move credits, for `billing.ledger` alone.
 
-Each is sent in one message behind LOCK: the tenant's wallet row is locked first, so that one tenant's credits move one
+Each is sent in one round trip behind LOCK: the tenant's wallet row is locked first, so that a tenant's credits move one
 at a time, and the statement after it sees what the one before has committed. Each changes wallet, lots, pins and holds,
 writes the entries that explain it and adds them to the usage of the day, or changes nothing at all.
 `%(at)s` is the moment that counts; NULL is now.

@@ -89,6 +89,8 @@ _databases = {
     "platform": environment.database("EASEL_PLATFORM_DATABASE_URL", pool_size=_pool),
     "owner": environment.database("EASEL_OWNER_DATABASE_URL", pool_size=0),
 }
+# Off behind a pooler that gives a connection's statements to another (PgBouncer before 1.21).
+DATABASE_PREPARES = environment.flag("EASEL_DATABASE_PREPARES", default=True)
 # For `manage.py backup` and `restore` alone: they run Postgres's own programs.
 BACKUP_DATABASE = environment.database("EASEL_BACKUP_DATABASE_URL", pool_size=0)
 POSTGRES_PROGRAMS = environment.text("EASEL_POSTGRES_PROGRAMS", "")  # their folder; empty: make up's, or the PATH's
