@@ -50,6 +50,7 @@ imports: install-dev
 
 migrations: install-dev
 	$(NOWHERE) $(PY) manage.py makemigrations --check --dry-run
+	$(NOWHERE) $(PY) manage.py check_migrations
 
 openapi: install-dev
 	$(NOWHERE) $(PY) manage.py openapi --check
