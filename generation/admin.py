@@ -3,10 +3,13 @@
 from typing import TypeVar
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
-from generation import availability
+from generation import availability, trends
 from generation.models import Flow, Generation, Image, Model, Pool
 
 Row = TypeVar("Row", bound=models.Model)
@@ -36,6 +39,24 @@ class ModelAdmin(admin.ModelAdmin[Model]):
     search_fields = ("name", "title")
     readonly_fields = ("digest", "created_at", "license_accepted_at", "license_accepted_by", "breaker")
     actions = ("close_breakers",)
+    change_list_template = "admin/generation/model_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("trends/", self.admin_site.admin_view(self.trends), name="generation_model_trends")
+        return [own, *super().get_urls()]
+
+    def trends(self, request: HttpRequest) -> HttpResponse:
+        """Quality and times of each version, day by day."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = request.GET.get("days", "")
+        days = int(asked) if asked.isdecimal() and int(asked) in trends.DAYS else trends.DAYS[1]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Trends of models", "opts": self.opts, "days": days, "choices": trends.DAYS,
+            "trends": trends.by_day(days),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/generation/trends.html", context)
 
     @admin.display(description="breaker")
     def breaker(self, model: Model) -> str:
