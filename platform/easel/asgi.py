@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -21,11 +22,13 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.urls import get_resolver
+from uvicorn import Server
 
 from easel import exporter
 from easel.bridge import BodyTooLarge, Crowded, Message, Receive, Scope, Send, WSGIBridge
 from easel.continuation import Continuation, Visit
 from easel.hub import Hub, Kind
+from easel.leaving import leave
 from easel.problems import Problem, as_problem
 from easel.routes import ROUTES, Exchange, Routes
 
@@ -101,6 +104,8 @@ class WaitingRoom:
         self._threads = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
         limits: dict[Kind, int] = {"stream": settings.STREAMS_PER_TENANT, "wait": settings.WAITS_PER_TENANT}
         self.hub = Hub(settings.CACHE_URL, limits=limits, in_thread=self._in_thread)
+        self._leaving = False
+        self._departure: asyncio.Task[None] | None = None  # kept, or the loop would forget it half way
 
     async def go_on(
         self, continuation: Continuation, start: Message, body: Message, receive: Receive, send: Send
@@ -108,7 +113,8 @@ class WaitingRoom:
         await continuation(Visit(start, body, receive, send, self.hub, self._in_thread))
 
     def empty_on_sigterm(self) -> None:
-        """The server waits for open answers before it tells us to shut down, so that those who wait must go first."""
+        """The server waits for open answers before it tells us to shut down, so that those who wait must go first; and
+        it cuts idle connections, so that those who are about to ask again must be told before (`easel.leaving`)."""
         if threading.current_thread() is not threading.main_thread():
             return  # in a test: nobody sends us a signal
         loop = asyncio.get_running_loop()
@@ -117,10 +123,17 @@ class WaitingRoom:
 
             def stop(signum: int, frame: FrameType | None, theirs: Any = theirs) -> None:
                 loop.call_soon_threadsafe(self.hub.end_all)
-                if callable(theirs):
+                server = getattr(theirs, "__self__", None)
+                if signum == signal.SIGTERM and isinstance(server, Server) and not self._leaving:
+                    self._leaving = True
+                    loop.call_soon_threadsafe(self._leave, server, partial(theirs, signum, frame))
+                elif callable(theirs):
                     theirs(signum, frame)
 
             signal.signal(number, stop)
+
+    def _leave(self, server: Server, then: Callable[[], Any]) -> None:
+        self._departure = asyncio.get_running_loop().create_task(leave(server, then, seconds=settings.DRAIN_SECONDS))
 
     async def close(self) -> None:
         await self.hub.close()

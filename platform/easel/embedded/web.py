@@ -40,6 +40,7 @@ class Web(Application):
             "--no-proxy-headers",  # whom to believe is EASEL_PROXIES' to say
             "--no-server-header",
             "--timeout-graceful-shutdown=3",
+            "--timeout-worker-healthcheck=60",  # how long a new worker may take to serve, before an old one is kept
         )
 
     def ready(self) -> bool:
