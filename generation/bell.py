@@ -13,6 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 from prometheus_client import Counter
 
 from easel.broker import AWAY, broker
+from easel.tracing import traced
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ ACTOR: Final = "draw-{pool}"
 QUEUE: Final = "pool-{pool}"
 
 
+@traced("bell")
 def ring(pool: str) -> None:
     """Wake a worker of the pool. A broker that is away is logged and counted, not raised: the row is the truth."""
     message: Message[None] = Message(

@@ -21,7 +21,7 @@ from PIL import Image
 from psycopg_pool import PoolTimeout
 from structlog.contextvars import bound_contextvars
 
-from easel import metrics
+from easel import metrics, tracing
 from easel.storage import Storage, StorageUnavailable
 from generation import judging, marking, parcels, pictures
 from generation.assignment import Assignment
@@ -68,7 +68,7 @@ class Finishing:
         """Called from the engine's thread: returns at once."""
         with self._lock:
             self._waiting += 1
-        self._threads.submit(self._finish, assignment, index, drawn)
+        self._threads.submit(self._finish, assignment, index, drawn, time.time())
 
     def give_up(self, assignment: Assignment, error: Exception) -> None:
         """End a job of which nothing was begun."""
@@ -81,11 +81,20 @@ class Finishing:
         self._closing.set()
         self._threads.shutdown(wait=True)
 
-    def _finish(self, assignment: Assignment, index: int, drawn: "Future[Drawn]") -> None:
+    def _finish(self, assignment: Assignment, index: int, drawn: "Future[Drawn]", left: float) -> None:
+        """`left` is when the image left its slot (Unix time)."""
         job = assignment.job
-        with bound_contextvars(request_id=job.request_id, tenant=str(job.tenant_id)):
+        attributes = {**job.traced, "easel.image": index}
+        with (
+            bound_contextvars(request_id=job.request_id, tenant=str(job.tenant_id)),
+            tracing.span("finish", request_id=job.request_id, attributes=attributes),
+        ):
             try:
-                last = assignment.delivered(self._deliver(assignment, index, drawn.result()))
+                picture = drawn.result()
+                tracing.past(
+                    "slot", request_id=job.request_id, seconds=picture.seconds, ended=left, attributes=attributes
+                )
+                last = assignment.delivered(self._deliver(assignment, index, picture))
             except DrawingStopped as error:
                 refused = assignment.refused(index)
                 last = assignment.failed(error) if refused is None else assignment.delivered(refused)
@@ -121,7 +130,8 @@ class Finishing:
 
         def store() -> str:
             object_key = self._source.intend(job, index, job.format)
-            self._storage.put(object_key, parcel.data, parcel.content_type)
+            with tracing.span("store.put", attributes={"easel.bytes": len(parcel.data)}):
+                self._storage.put(object_key, parcel.data, parcel.content_type)
             return object_key
 
         return Delivery(
@@ -137,7 +147,8 @@ class Finishing:
         there is nothing to undo: the lease runs out, and objects that no row adopted are removed."""
         job = assignment.job
         try:
-            held = self.patiently(lambda: self._write_ending(assignment), assignment, doing="end")
+            with tracing.span("end", request_id=job.request_id, attributes=job.traced):
+                held = self.patiently(lambda: self._write_ending(assignment), assignment, doing="end")
             if not held:
                 metrics.LATE_RESULTS.inc()
                 self._source.discard(job)

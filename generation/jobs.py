@@ -52,6 +52,14 @@ class Job:
     policy: Policy = field(default_factory=Policy)
 
     @property
+    def traced(self) -> dict[str, str | int]:
+        """What a trace says of it: ids and the model, no words."""
+        return {
+            "easel.generation": str(self.generation_id), "easel.tenant": str(self.tenant_id),
+            "easel.model": self.model_name, "easel.pool": self.pool, "easel.claim": self.attempts,
+        }  # fmt: skip
+
+    @property
     def planned_steps(self) -> int:
         """Of each image, at most."""
         return planned_steps(self.steps, self.strength)

@@ -11,13 +11,16 @@ from typing import Final
 
 import structlog
 from django.conf import settings
+from structlog.contextvars import bound_contextvars
 
+from easel import tracing
 from easel.storage import Storage, StorageUnavailable
 from generation import availability, bell, judging
 from generation.assignment import Assignment
 from generation.engine.protocol import Admission, Drawing, Engine, EngineError
 from generation.fetching import fetch
 from generation.finishing import Finishing, Judge
+from generation.jobs import Job
 from generation.leases import LeaseKeeper
 from generation.lookout import Lookout
 from generation.previews import PreviewJudge, Previews
@@ -101,22 +104,28 @@ class Production:
         """One job at a time: its images may be many, and a lease on what cannot be begun keeps it from others."""
         jobs = self._source.claim(pool, limit=1)
         for job in jobs:
-            if not availability.may_draw(job.model_id, job.generation_id):  # another's probe went out meanwhile
-                self._source.give_back(job, counted=False)
-                continue
-            assignment = Assignment(job)
-            self._held.add(assignment)
-            self._leases.keep(job.lease_id, partial(self._lost, assignment))
-            self._lookout.keep(job.generation_id, job.lease_id, assignment.cancel)
-            try:
-                given = self._finishing.patiently(partial(fetch, job, self._storage), assignment, doing="fetch")
-            except (EngineError, StorageUnavailable) as error:
-                self._finishing.give_up(assignment, error)
-                continue
-            self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings(given))
+            with bound_contextvars(request_id=job.request_id, tenant=str(job.tenant_id)):
+                self._take_up(job)
         if len(self._waiting) >= self._engine.wait_for_slot(timeout=0) and self._source.ready(pool):
             bell.ring(pool)  # more is ready than fits here; while we answer a bell, our consumer fetches no other
         return bool(jobs)
+
+    def _take_up(self, job: Job) -> None:
+        if not availability.may_draw(job.model_id, job.generation_id):  # another's probe went out meanwhile
+            self._source.give_back(job, counted=False)
+            return
+        log.info("production.claimed", generation=str(job.generation_id), model=job.model_name, attempt=job.attempts)
+        tracing.past("queue", request_id=job.request_id, seconds=job.waited_seconds, attributes=job.traced)
+        assignment = Assignment(job)
+        self._held.add(assignment)
+        self._leases.keep(job.lease_id, partial(self._lost, assignment))
+        self._lookout.keep(job.generation_id, job.lease_id, assignment.cancel)
+        try:
+            given = self._finishing.patiently(partial(fetch, job, self._storage), assignment, doing="fetch")
+        except (EngineError, StorageUnavailable) as error:
+            self._finishing.give_up(assignment, error)
+            return
+        self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings(given))
 
     def _admit(self, assignment: Assignment, index: int, drawing: Drawing) -> None:
         def report(done: int, total: int) -> None:

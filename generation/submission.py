@@ -14,6 +14,7 @@ from easel import metrics
 from easel.breaker import BreakerOpen
 from easel.identifiers import new_id
 from easel.problems import Problem
+from easel.tracing import traced
 from generation import (
     availability,
     cache,
@@ -51,6 +52,7 @@ class Accepted:
     images: list[Image]
 
 
+@traced("submit")
 def submit(
     asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None = None
 ) -> Accepted:

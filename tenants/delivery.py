@@ -17,8 +17,9 @@ from uuid import UUID
 
 import structlog
 from django.db import connections
+from structlog.contextvars import bound_contextvars
 
-from easel import metrics, outbound
+from easel import metrics, outbound, tracing
 from easel.breaker import Breaker, BreakerOpen
 from easel.clock import duty
 from easel.database import atomic, changed, platform_role, rows
@@ -107,10 +108,22 @@ class Parcel:
         return f"evt_{self.event_id.hex}"
 
     @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self.payload) if isinstance(self.payload, str) else self.payload
+        return data
+
+    @property
     def body(self) -> bytes:
-        data = json.loads(self.payload) if isinstance(self.payload, str) else self.payload
         timestamp = self.created_at.isoformat().replace("+00:00", "Z")
-        return json.dumps({"type": self.kind, "timestamp": timestamp, "data": data}, separators=(",", ":")).encode()
+        return json.dumps(
+            {"type": self.kind, "timestamp": timestamp, "data": self.data}, separators=(",", ":")
+        ).encode()
+
+    @property
+    def traced(self) -> dict[str, str]:
+        """For every log line of this delivery: whose it is, and which request it goes back to, if any."""
+        request_id = self.data.get("request_id")
+        return {"tenant": str(self.tenant_id)} | ({"request_id": str(request_id)} if request_id else {})
 
 
 class Refused(Exception):
@@ -148,7 +161,15 @@ class Courier:
 
     def _carry(self, parcel: Parcel) -> None:
         try:
-            with platform_role():
+            with (
+                platform_role(),
+                bound_contextvars(**parcel.traced),
+                tracing.span(
+                    "webhook",
+                    request_id=parcel.traced.get("request_id", ""),
+                    attributes={"easel.event": parcel.kind, "easel.attempt": parcel.attempts},
+                ),
+            ):
                 self._deliver(parcel)
         except Exception:  # the lease runs out, and the delivery is due again
             log.exception("webhooks.delivery_broke", delivery=str(parcel.id))
@@ -204,6 +225,10 @@ class Courier:
         }  # fmt: skip
         outcome = {"pending": "retry"}.get(state, state)
         metrics.WEBHOOK_DELIVERIES.labels("refused" if entry.get("refused") else outcome).inc()
+        log.info(
+            "webhooks.told", delivery=str(parcel.id), kind=parcel.kind, attempt=parcel.attempts, outcome=outcome,
+            status=entry.get("status"),
+        )  # fmt: skip
         with atomic():
             if changed(_WRITE, written) == 0:
                 return  # its lease ran out, and somebody else has it

@@ -24,7 +24,7 @@ from django.db import connections
 from django.urls import get_resolver
 from uvicorn import Server
 
-from easel import exporter
+from easel import exporter, tracing
 from easel.bridge import BodyTooLarge, Crowded, Message, Receive, Scope, Send, WSGIBridge
 from easel.continuation import Continuation, Visit
 from easel.hub import Hub, Kind
@@ -86,6 +86,7 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 exporter.start()
+                tracing.start()
                 if self._room is not None:
                     self._room.empty_on_sigterm()
                 await send({"type": "lifespan.startup.complete"})

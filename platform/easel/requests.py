@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from uuid6 import uuid7
 
-from easel import metrics
+from easel import metrics, tracing
 
 HEADER: Final = "X-Request-ID"
 # Short and plain enough to be put into a log line, a header and a webhook as it came.
@@ -55,7 +55,13 @@ class RequestIdentity:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         request_id = begin(request.headers.get(HEADER))
-        response = self.get_response(request)
+        with tracing.request(request_id, str(request.method)) as span:
+            response = self.get_response(request)
+            route = request.resolver_match.route if request.resolver_match else "unmatched"
+            span.say(
+                f"{request.method} {route}", http__request__method=str(request.method), http__route=route,
+                http__response__status_code=response.status_code,
+            )  # fmt: skip
         response[HEADER] = request_id
         self._record(request, response, time.perf_counter() - started)
         return response

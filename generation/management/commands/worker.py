@@ -12,7 +12,7 @@ from typing import Any, Final
 import dramatiq
 from django.core.management.base import BaseCommand
 
-from easel import exporter
+from easel import exporter, tracing
 from easel.broker import broker
 
 IDLE_MILLISECONDS: Final = 50  # how long an idle worker may sleep through a bell; Dramatiq's own default is 1000
@@ -36,6 +36,7 @@ class Command(BaseCommand):
         worker = dramatiq.Worker(broker(), worker_threads=1, worker_timeout=IDLE_MILLISECONDS)
         worker.queue_prefetch = 1  # the least: a busy worker hides as few bells as can be from idle ones
         exporter.start()
+        tracing.start()
         worker.start()
         stopping.wait()
         worker.stop()

@@ -211,6 +211,7 @@ SPECTACULAR_SETTINGS = {
 }
 MAX_BODY_BYTES = environment.number("EASEL_MAX_BODY_BYTES", 16 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+OTLP_ENDPOINT = environment.text("EASEL_OTLP_ENDPOINT", "")  # where traces go; empty: none are made
 DRAIN_SECONDS = environment.number("EASEL_DRAIN_SECONDS", 2)  # for clients of a stopping web process to turn away
 STREAMS_PER_TENANT = environment.number("EASEL_STREAMS_PER_TENANT", 100)  # open in one web process
 WAITS_PER_TENANT = environment.number("EASEL_WAITS_PER_TENANT", 100)
