@@ -110,6 +110,8 @@ class Ecs:
         event.pop("_from_structlog")
         event.pop("stack_info", None)
         error = _exc_info(event.pop("exc_info", None))
+        if "error" in event:  # in the schema `error` is an object: beside a text, an index refuses one of the two
+            event["error.message"] = str(event.pop("error"))
         line: EventDict = {
             "@timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "log.level": record.levelname.lower(),
