@@ -100,6 +100,22 @@ def test_slow_answers_wake_somebody(watch: Watch, bob: Customer, stack: Stack) -
     eventually(lambda: "EaselResponseSlow" in watch.received["pages"], seconds=60)
 
 
+def test_a_device_that_has_no_pause_is_told(watch: Watch, ada: Customer, workshop: Workshop) -> None:
+    """The fault: more work than the device can do. On a processor its utilization is the worker's share of it."""
+    flood = {"steps": 150, "width": 256, "height": 256, "n": 4}
+
+    def told() -> bool:
+        (waiting,) = watch.ask(f'sum(easel_queue_jobs{{pool="{workshop.pool}",state="queued"}}) or vector(0)')
+        if float(waiting["value"][1]) < 8:  # type: ignore[index]
+            for _ in range(4):
+                workshop.submit(ada, **flood)
+        return "EaselDeviceSaturated" in watch.received["tickets"]
+
+    assert "EaselDeviceSaturated" not in watch.received["tickets"]
+    eventually(told, seconds=120)
+    ada.client().post("/v1/generations/cancel", {}, format="json")
+
+
 def test_a_process_that_is_gone_wakes_somebody(watch: Watch, stack: Stack) -> None:
     stack.halt("clock")
     eventually(lambda: "EaselTargetDown" in watch.received["pages"], seconds=60)
