@@ -1,5 +1,7 @@
-"""More workers than the stack's one: processes of their own, each with its folder, as on a fleet's machines."""
+"""More workers than the stack's one: processes of their own, each with its folder, as on a fleet's machines. They are
+Easel's own workers with an engine that costs nothing, so that a test can afford several and start them again."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from easel.embedded.var import ROOT
 from tests.generation.conftest import until
 
 SECONDS_TO_START = 90
+SECONDS_TO_STOP = 40
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Hand:
         ready = self.folder / "run/worker.ready"
         ready.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
-            command = [sys.executable, "manage.py", "worker"]
+            command = [sys.executable, "-m", "tests.chaos.worker"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
         until(ready.exists, seconds=SECONDS_TO_START)
 
@@ -40,7 +43,12 @@ class Hand:
             return 0
         process, self.process = self.process, None
         process.terminate()
-        return process.wait(30)
+        try:
+            return process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # tells where its threads are
+            process.wait()
+            raise AssertionError(f"It does not stop:\n{self.log[-6000:]}") from None
 
 
 @contextmanager
@@ -53,8 +61,9 @@ def fleet(stack: Stack, folder: Path, *, pool: str, size: int) -> Iterator[list[
             "EASEL_POOLS": pool,
             "EASEL_VAR": str(own),
             "EASEL_METRICS_PORT": "0",
-            "EASEL_TORCH_THREADS": "1",
-            "EASEL_DEVICE": "cpu",
+            "CHAOS_SLOTS": "4",
+            "CHAOS_STEP_SECONDS": "0.05",
+            "PYTHONFAULTHANDLER": "1",
         }
         hands.append(Hand(own, environment))
     try:
