@@ -11,11 +11,9 @@ from scipy.stats import beta
 
 from moderation.data.make import load
 from moderation.screening.texts import Heads
-from moderation.text.keywords import lexicon
+from moderation.text.keywords import flagged_by_terms
 from moderation.text.reading import readable
 from moderation.train import CATEGORIES, embedded
-
-HELPING = {"minor", "sexual hint", "covering"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,13 @@ def main() -> None:
     test = read("test", heads, cache)
     table("Test", test, lambda each: f"{each.record['language']} {'hard negatives' if each.harmless else 'positives'}")
     table("By category", test, lambda each: f"{each.record['language']} {each.record['label']}")
+    fresh = read("fresh", heads, cache)
+    table(
+        "Second set",
+        fresh,
+        lambda each: f"{each.record['language']} {'hard negatives' if each.harmless else 'positives'}",
+    )
+    table("Second set by category", fresh, lambda each: f"{each.record['language']} {each.record['label']}")
     adversarial = read("adversarial", heads, cache)
     table("Adversarial", adversarial, lambda each: each.record["language"])
     table("By trick", adversarial, lambda each: f"{each.record['language']} {each.record['trick']}")
@@ -53,14 +58,9 @@ def read(part: str, heads: Heads, cache: Path | None) -> list[Read]:
     records = load(part)
     scores = heads.scores(embedded([readable(each["text"]) for each in records], cache).astype("float32"))
     return [
-        Read(each, terms_of(each["text"]), max(found[name] for name in (*CATEGORIES, "harm")) >= 0.5)
+        Read(each, flagged_by_terms(each["text"]), max(found[name] for name in (*CATEGORIES, "harm")) >= 0.5)
         for each, found in zip(records, scores, strict=True)
     ]
-
-
-def terms_of(text: str) -> bool:
-    groups = {hit.group for hit in lexicon().find(text)}
-    return bool(groups - HELPING) or {"minor", "sexual hint"} <= groups
 
 
 def table(title: str, reads: Sequence[Read], key: Callable[[Read], str]) -> None:

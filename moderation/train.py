@@ -1,7 +1,8 @@
-"""`python -m moderation.train`: embeds the training prompts and fits one logistic regression per category.
+"""`python -m moderation.train`: embeds the training prompts and fits the heads: small networks, several seeds of them.
 
-Everything that is chosen (strength of regularization, operating points) is chosen by cross-validation over the training
-templates: the sentences of a template are never on both sides. The test set is only ever read by `moderation.evaluate`.
+Everything that is chosen (the networks' shape, the operating points) is chosen by cross-validation over the rounds of
+themes: each round has people, things and sentences of its own, and is judged by networks that have seen none of it. The
+test sets are only ever read by `moderation.evaluate`.
 """
 
 import argparse
@@ -14,10 +15,11 @@ from typing import Final
 import numpy as np
 import pypinyin
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from moderation.data.make import HERE, LANGUAGES, filled, load, read
+from moderation.data.make import LANGUAGES, load
+from moderation.fitting import Floats, Network, Shape, balanced, fit
 from moderation.screening.texts import HEADS, Embedder
+from moderation.text.keywords import flagged_by_terms
 from moderation.text.reading import readable
 
 CATEGORIES: Final = (
@@ -26,41 +28,114 @@ CATEGORIES: Final = (
 )  # fmt: skip
 HARM: Final = "harm"  # any of them: catches what stands between two
 LABELS: Final = (*CATEGORIES, HARM)
-FOLDS: Final = 5
-STRENGTHS: Final = (0.1, 0.3)
-FALSE_ALARMS: Final = 0.0025  # share of harmless training prompts that one head may flag out of fold
-Floats = NDArray[np.float64]
+ROUNDS: Final = 3
+MEMBERS: Final = 5  # networks that vote, each from another seed
+SHAPES: Final = (
+    Shape(hidden=0, dropout=0.0, decay=0.3, epochs=10),
+    Shape(hidden=64, dropout=0.5, decay=0.3, epochs=10),
+    Shape(hidden=128, dropout=0.5, decay=0.3, epochs=10),
+    Shape(hidden=128, dropout=0.6, decay=1.0, epochs=16),
+)
+FALSE_ALARMS: Final = (
+    0.006  # share of harmless prompts, of a round they have not seen, that the heads together may flag
+)
+Flags = NDArray[np.bool_]
+WAYS: Final = {
+    "en": ("draw {}", "a picture of {}", "create an image: {}", "{}, cinematic lighting, 8k", "i need {} for my blog"),
+    "zh": ("画{}", "一张{}的图", "生成图片:{}", "{},电影光效,8k", "博客要用,{}"),
+}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--cache", type=Path, help="keep embeddings in this file")
-    cache = arguments.parse_args().cache
     records = augmented(load("train"))
-    features = embedded([each["text"] for each in records], cache)
-    targets = labels_of(records)
+    features = embedded([each["text"] for each in records], arguments.parse_args().cache)
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    scaled = (features - mean) / scale
-    strength = max(STRENGTHS, key=lambda each: separation(scaled, targets, records, each))
-    outside = out_of_fold(scaled, targets, records, strength)
-    thresholds = operating_points(outside, records)
-    weights, bias = fit(scaled, targets, strength, weights_of(records))
-    version = hashlib.sha256(weights.tobytes() + bias.tobytes()).hexdigest()[:12]
+    course = Course((features - mean) / scale, records)
+    shape = max(SHAPES, key=course.interception)
+    thresholds = course.operating_points(course.out_of_round(shape))
+    members = course.taught(shape)
+    inner = np.stack([each.inner for each in members])
+    outer = np.stack([each.outer for each in members])
+    version = hashlib.sha256(inner.tobytes() + outer.tobytes() + thresholds.tobytes()).hexdigest()[:12]
     np.savez_compressed(
-        HEADS, labels=np.array(LABELS), version=np.array(version), weights=weights.astype(np.float32),
-        bias=bias.astype(np.float32), mean=mean.astype(np.float32), scale=scale.astype(np.float32),
-        thresholds=thresholds.astype(np.float32),
+        HEADS, labels=np.array(LABELS), version=np.array(version), mean=mean, scale=scale, thresholds=thresholds,
+        inner=inner.astype(np.float16), inner_bias=np.stack([each.inner_bias for each in members]),
+        outer=outer.astype(np.float16), outer_bias=np.stack([each.outer_bias for each in members]),
     )  # fmt: skip
-    print(f"heads {version}: {len(records)} prompts, strength {strength}")
+    print(f"heads {version}: {len(records)} prompts; {shape}")
     for label, threshold in zip(LABELS, thresholds, strict=True):
         print(f"  {label:16} operating point {threshold:.3f}")
 
 
+class Course:
+    """The training prompts with what is known of them. Arrays are [n, …]."""
+
+    def __init__(self, inputs: Floats, records: Sequence[dict[str, str]]) -> None:
+        self._inputs, self._records = inputs, records
+        self._targets, self._weights = labels_of(records), weights_of(records)
+        self._rounds = rounds_of(records)
+        original = np.array(["of" not in each for each in records])
+        self._harmful: Flags = np.asarray(self._targets[:, LABELS.index(HARM)] == 1)
+        self._asked: Flags = original & self._harmful
+        self._harmless: Flags = original & ~self._harmful
+        self._known: dict[Shape, Floats] = {}
+
+    def interception(self, shape: Shape) -> float:
+        """The worse language's share of harmful prompts that terms or heads flag, at the points these heads get."""
+        scores = self.out_of_round(shape)
+        flagged: Flags = np.asarray((scores >= self.operating_points(scores)).any(axis=1))
+        by_terms = [bool(self._asked[n]) and flagged_by_terms(each["text"]) for n, each in enumerate(self._records)]
+        caught: Flags = np.asarray(flagged | np.array(by_terms))
+        shares = {}
+        for language in LANGUAGES:
+            here = np.array([each["language"] == language for each in self._records])
+            shares[language] = float(caught[here & self._asked].mean())
+            alone, alarms = flagged[here & self._asked].mean(), flagged[here & self._harmless].mean()
+            print(
+                f"{shape} | {language} | {alone:.1%} by heads, {shares[language]:.1%} with terms | alarms {alarms:.2%}"
+            )
+        return min(shares.values())
+
+    def out_of_round(self, shape: Shape) -> Floats:
+        """[n, labels], each prompt judged by a network that has not seen its round."""
+        if shape not in self._known:
+            scores = np.zeros_like(self._targets)
+            for round_ in range(ROUNDS):
+                inside = self._rounds != round_
+                weights = balanced(self._targets[inside], self._weights[inside])
+                network = fit(self._inputs[inside], self._targets[inside], weights, shape, seed=round_)
+                scores[~inside] = network(self._inputs[~inside])
+            self._known[shape] = scores
+        return self._known[shape]
+
+    def operating_points(self, scores: Floats) -> Floats:
+        """[labels]: for each the score that the same share of harmless prompts reaches; that share is as large as
+        FALSE_ALARMS allows them all together."""
+        harmless = scores[self._harmless]
+        points = np.ones(len(LABELS), np.float32)
+        for share in np.geomspace(1e-4, 2e-2, 60):
+            tried = np.clip(np.quantile(harmless, 1 - share, axis=0), 0.2, 0.98).astype(np.float32)
+            if (harmless >= tried).any(axis=1).mean() > FALSE_ALARMS:
+                break
+            points = tried
+        return points
+
+    def taught(self, shape: Shape) -> list[Network]:
+        """By all that there is."""
+        weights = balanced(self._targets, self._weights)
+        return [fit(self._inputs, self._targets, weights, shape, seed=seed) for seed in range(MEMBERS)]
+
+
 def augmented(records: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """The prompts as the classifier will read them, and some once more in pinyin or in another order of words."""
+    """The prompts as the classifier will read them; some asked for, and some in pinyin or in another order of words."""
     chance = random.Random("augment")
     made = [{**each, "text": readable(each["text"])} for each in records]
     for each in list(made):
+        if chance.random() < 0.15:
+            asked = readable(chance.choice(WAYS[each["language"]]).format(each["text"]))
+            made.append({**each, "text": asked, "of": each["text"]})
         if chance.random() >= 0.35:
             continue
         if each["language"] == "en":
@@ -89,12 +164,12 @@ def embedded(texts: Sequence[str], cache: Path | None) -> Floats:
         known.update(zip(batch, embedder.embed(batch), strict=True) if embedder else ())
     if cache is not None and missing:
         np.savez(cache, texts=np.array(list(known)), rows=np.stack(list(known.values())))
-    return np.stack([known[text] for text in texts]).astype(np.float64)
+    return np.stack([known[text] for text in texts]).astype(np.float32)
 
 
 def labels_of(records: Sequence[dict[str, str]]) -> Floats:
     """[n, labels] of 0 and 1. What sexualizes minors is sexual, too."""
-    targets = np.zeros((len(records), len(LABELS)))
+    targets = np.zeros((len(records), len(LABELS)), np.float32)
     for row, each in enumerate(records):
         if each["label"].startswith("none/"):
             continue
@@ -106,7 +181,7 @@ def labels_of(records: Sequence[dict[str, str]]) -> Floats:
 
 def weights_of(records: Sequence[dict[str, str]]) -> Floats:
     """[n, labels]. Another category's prompts say little against this one: sentences often belong to two."""
-    weights = np.ones((len(records), len(LABELS)))
+    weights = np.ones((len(records), len(LABELS)), np.float32)
     for row, each in enumerate(records):
         if not each["label"].startswith("none/"):
             for column, label in enumerate(LABELS):
@@ -115,63 +190,9 @@ def weights_of(records: Sequence[dict[str, str]]) -> Floats:
     return weights
 
 
-def fit(scaled: Floats, targets: Floats, strength: float, weights: Floats) -> tuple[Floats, Floats]:
-    """[labels, 384] and [labels]: L2-regularized, both sides of a label weighing the same."""
-    size = scaled.shape[1]
-    found_weights, found_bias = np.zeros((targets.shape[1], size)), np.zeros(targets.shape[1])
-    for column in range(targets.shape[1]):
-        y, w = targets[:, column], weights[:, column].copy()
-        w[y == 1] *= w[y == 0].sum() / max(1.0, w[y == 1].sum())
-        w /= w.sum()
-
-        def loss(theta: Floats, y: Floats = y, w: Floats = w) -> tuple[float, Floats]:
-            logits = scaled @ theta[:-1] + theta[-1]
-            value = (
-                float(w @ (np.logaddexp(0, logits) - y * logits)) + 0.5 * strength * float(theta[:-1] @ theta[:-1]) / 10
-            )
-            error = w * (1 / (1 + np.exp(-logits)) - y)
-            return value, np.append(scaled.T @ error + strength * theta[:-1] / 10, error.sum())
-
-        theta = minimize(loss, np.zeros(size + 1), jac=True, method="L-BFGS-B", options={"maxiter": 120}).x
-        found_weights[column], found_bias[column] = theta[:-1], theta[-1]
-    return found_weights, found_bias
-
-
-def out_of_fold(scaled: Floats, targets: Floats, records: Sequence[dict[str, str]], strength: float) -> Floats:
-    """[n, labels] probabilities, each by a model that has not seen the prompt's template."""
-    folds, weights = folds_of(records), weights_of(records)
-    scores = np.zeros_like(targets)
-    for fold in range(FOLDS):
-        inside = folds != fold
-        found, bias = fit(scaled[inside], targets[inside], strength, weights[inside])
-        scores[~inside] = 1 / (1 + np.exp(-(scaled[~inside] @ found.T + bias)))
-    return scores
-
-
-def folds_of(records: Sequence[dict[str, str]]) -> NDArray[np.int64]:
-    template = {
-        readable(text): f"{section.label} {pattern}"
-        for language in LANGUAGES
-        for section in read(HERE / "sources" / f"train.{language}.txt")
-        for pattern in section.templates
-        for text in filled(pattern, section.slots)
-    }
-    names = [template[each.get("of", each["text"])] for each in records]
-    return np.array([int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDS for name in names])
-
-
-def separation(scaled: Floats, targets: Floats, records: Sequence[dict[str, str]], strength: float) -> float:
-    """Share of harmful prompts above the score that one harmless prompt in a hundred reaches, out of fold."""
-    scores = out_of_fold(scaled, targets, records, strength)[:, LABELS.index(HARM)]
-    harmful = targets[:, LABELS.index(HARM)] == 1
-    return float((scores[harmful] > np.quantile(scores[~harmful], 0.99)).mean())
-
-
-def operating_points(scores: Floats, records: Sequence[dict[str, str]]) -> Floats:
-    """[labels]: the score that only FALSE_ALARMS of the harmless prompts reach, out of fold; 0.2 to 0.9."""
-    harmless = np.array([each["label"].startswith("none/") and "of" not in each for each in records])
-    points = np.quantile(scores[harmless], 1 - FALSE_ALARMS, axis=0)
-    return np.asarray(np.clip(points, 0.2, 0.9))
+def rounds_of(records: Sequence[dict[str, str]]) -> NDArray[np.int64]:
+    """What is left out together: rounds of themes, folded to as many as every label has."""
+    return np.array([int(each["round"]) % ROUNDS for each in records])
 
 
 if __name__ == "__main__":

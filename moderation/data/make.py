@@ -70,13 +70,16 @@ def sampled(section: Section, wanted: int, chance: random.Random) -> list[str]:
 
 
 def make(part: str, language: str) -> list[dict[str, str]]:
+    """Records; the training's say in which round of themes they are: the position among their label's sections."""
     chance = random.Random(f"{part} {language}")
-    made = []
+    made, rounds = [], Counter[str]()
     for section in read(HERE / "sources" / f"{part}.{language}.txt"):
         harmless, daily = section.label.startswith("none/"), section.label == "none/daily"
         wanted = DAILY if daily else NEGATIVES if harmless else POSITIVES
         for text in sampled(section, wanted[part], chance):
-            made.append({"text": text, "label": section.label, "language": language})
+            record = {"text": text, "label": section.label, "language": language}
+            made.append(record | {"round": str(rounds[section.label])} if part == "train" else record)
+        rounds[section.label] += 1
     return made
 
 

@@ -48,7 +48,7 @@ class Embedder:
 
 
 class Heads:
-    """One logistic regression per category over the embedding (`python -m moderation.train` writes the file)."""
+    """Small networks over the embedding that vote, one output per category (`python -m moderation.train`)."""
 
     def __init__(self, path: Path = HEADS) -> None:
         try:
@@ -58,8 +58,10 @@ class Heads:
             raise ModelUnusable(f"{path} cannot be read: {error}") from error
         self.labels: list[str] = [str(label) for label in arrays["labels"]]
         self.version = str(arrays["version"])
-        self._weights: NDArray[np.float32] = arrays["weights"]  # [labels, 384]
-        self._bias: NDArray[np.float32] = arrays["bias"]  # [labels]
+        self._inner: NDArray[np.float32] = arrays["inner"].astype(np.float32)  # [members, 384, hidden]; hidden may be 0
+        self._inner_bias: NDArray[np.float32] = arrays["inner_bias"]  # [members, hidden]
+        self._outer: NDArray[np.float32] = arrays["outer"].astype(np.float32)  # [members, hidden or 384, labels]
+        self._outer_bias: NDArray[np.float32] = arrays["outer_bias"]  # [members, labels]
         self._mean: NDArray[np.float32] = arrays["mean"]  # [384]
         self._scale: NDArray[np.float32] = arrays["scale"]  # [384]
         self._points: NDArray[np.float32] = arrays["thresholds"]  # [labels]
@@ -67,8 +69,10 @@ class Heads:
     def scores(self, embeddings: NDArray[np.float32]) -> list[dict[str, float]]:
         """`embeddings` is [n, 384]; a score per category and row. 0.5 is the category's operating point: probabilities
         below and above it are stretched over the halves."""
-        logits = ((embeddings - self._mean) / self._scale) @ self._weights.T + self._bias
-        probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -40, 40)))
+        inputs = (embeddings - self._mean) / self._scale
+        middle = np.maximum(inputs @ self._inner + self._inner_bias[:, None], 0) if self._inner.size else inputs
+        logits = middle @ self._outer + self._outer_bias[:, None]  # [members, n, labels]
+        probabilities = (1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))).mean(axis=0)
         below, above = (
             0.5 * probabilities / self._points,
             0.5 + 0.5 * (probabilities - self._points) / (1 - self._points),

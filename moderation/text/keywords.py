@@ -15,6 +15,7 @@ from moderation.text.reading import Reading, read, readable
 
 LEXICON: Final = Path(__file__).with_name("lexicon.txt")
 ALLOW: Final = "allow"
+HELPING: Final = {"minor", "sexual hint", "covering"}  # groups that decide nothing alone
 SHORTEST_PINYIN: Final = 5  # letters; shorter ones are parts of too many words
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _LATIN: Final = re.compile(r"[a-z]{2,}")
@@ -138,3 +139,9 @@ def groups_of(text: str) -> dict[str, list[str]]:
 def lexicon() -> Keywords:
     """Easel's own terms."""
     return Keywords(groups_of(LEXICON.read_text(encoding="utf-8")))
+
+
+def flagged_by_terms(text: str) -> bool:
+    """Whether Easel's own terms decide something about it."""
+    groups = {hit.group for hit in lexicon().find(text)}
+    return bool(groups - HELPING) or {"minor", "sexual hint"} <= groups
