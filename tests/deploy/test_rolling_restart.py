@@ -124,5 +124,5 @@ def test_a_rolling_restart_of_web_and_workers_fails_no_request_and_loses_no_job(
         until(partial(completed, generation), seconds=120)
     with platform_role():
         assert Generation.objects.filter(tenant=ada.tenant).count() == len(load.accepted)
-        charges = Entry.objects.filter(tenant=ada.tenant, kind="charge").values_list("owner_id", flat=True)
+        charges = list(Entry.objects.filter(tenant=ada.tenant, kind="charge").values_list("owner_id", flat=True))
     assert sorted(charges) == sorted(load.accepted)
