@@ -104,6 +104,8 @@ def _timestamp(request: Request) -> str:
 
 def _sealed(request: HttpRequest, response: HttpResponse, key: KeyRecord) -> HttpResponse:
     opened: Opened | None = getattr(request, "sealed_request", None)
+    if hasattr(response, "continuation"):
+        del response.continuation  # it would answer in clear, later: a sealed call is answered at once
     content_type, timestamp = response.headers.get("Content-Type", ""), str(int(time.time()))
     authenticated = sealed_call.answer_data(
         method=str(request.method), path=request.get_full_path(), key_id=key.public_id, timestamp=timestamp,

@@ -20,6 +20,7 @@ from generation.models import Generation
 from generation.production import Production
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended
+from tests.web.live import ask, easel_served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,6 +92,20 @@ def test_the_example_client_draws_a_picture_and_nobody_on_the_way_reads_it(
         assert b"garden" not in seen
         assert b"PNG" not in seen[:400]
         assert b"prompt" not in seen
+
+
+def test_a_sealed_call_that_would_wait_is_answered_at_once_and_sealed(ada: Customer, workshop: Workshop) -> None:
+    """What is answered later is written past the seal, so under seal nothing is answered later."""
+    generation = workshop.submit(ada, prompt="a secret garden")
+    with easel_served() as port:
+        answers = [
+            ask(port, "GET", path, token=ada.token(), Prefer="wait=1", Easel_Seal="1")
+            for path in (f"/v1/generations/{generation}", f"/v1/generations/{generation}/events")
+        ]
+        for answer in answers:
+            assert answer.headers["Content-Type"] == sealed_call.MEDIA_TYPE
+            assert answer.headers["Preference-Applied"] is None
+            assert b"queued" not in answer.read()
 
 
 def test_an_error_is_sealed_too(ada: Customer, wire: Wire) -> None:
