@@ -77,7 +77,8 @@ def check_space() -> None:
 def fingerprint() -> str:
     """Changes with every pin, with the packaging, with the Python, and when the folder is moved."""
     digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
-    for path in [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "pyproject.toml"]:
+    packaging = [ROOT / "pyproject.toml", ROOT / "sdk" / "python" / "pyproject.toml"]
+    for path in [*sorted((ROOT / "requirements").glob("*.txt")), *packaging]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -109,7 +110,8 @@ def install(wanted: str) -> None:
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=off"]
     files = [word for name in SETS[wanted] for word in ("-r", str(ROOT / "requirements" / name))]
     run([*pip, "--retries=5", "--timeout=60", *files])
-    run([*pip, "--no-deps", "--no-build-isolation", "--quiet", "-e", str(ROOT)])
+    own = [ROOT, *([ROOT / "sdk" / "python"] if wanted == "dev" else [])]
+    run([*pip, "--no-deps", "--no-build-isolation", "--quiet", *(word for path in own for word in ("-e", str(path)))])
 
 
 def run(command: list[str]) -> None:

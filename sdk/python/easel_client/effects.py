@@ -1,0 +1,75 @@
+"""What the logic asks of the outside. It is written once, as generators that yield these; a driver (`sync.py`,
+`aio.py`) performs each and sends back what came of it. So no line of it knows whether it is awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str  # with its query
+    headers: Mapping[str, str]
+    content: bytes | None = None
+    read_timeout: float = 30.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """No answer, or not all of it. `unsent`: Easel cannot have begun on the request. `ours`: nothing was wrong but that
+    this client has too many connections open."""
+
+    error: Exception
+    timed_out: bool = False
+    unsent: bool = False
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Send:
+    """→ Reply or Broken. With `stream`, a good reply has no content yet: ReadMore brings it."""
+
+    request: Request
+    stream: bool = False
+
+
+@dataclass(frozen=True)
+class ReadMore:
+    """→ the next bytes of the open stream, None at its end, or Broken."""
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """→ None"""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Alone:
+    """→ what the steps return. No others of this client run under `Alone` meanwhile."""
+
+    steps: Callable[[], Steps[Any]]
+
+
+@dataclass(frozen=True)
+class Emit:
+    """→ None. One item for whoever iterates."""
+
+    item: Any
+
+
+Effect = Union[Send, ReadMore, Sleep, Alone, Emit]
+Steps = Generator[Effect, Any, T]

@@ -1,0 +1,300 @@
+"""What a client does when an answer is bad or does not come: the same on both clients."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from easel_client import CircuitBreaker, CircuitOpen, RetryPolicy, errors
+from tests.sdk.scripted import World, accepted, generation, key_of, play, problem, timeouts, token
+
+RESET = httpx.ReadError("Connection reset by peer")
+REFUSED = httpx.ConnectError("Connection refused")
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [problem(500, "internal_error"), problem(503, "overloaded"), httpx.Response(502, text="<html>"),
+     httpx.Response(504), RESET, REFUSED, httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("cut")],
+    ids=["500", "503", "502", "504", "reset", "refused", "slow", "cut"],
+)  # fmt: skip
+def test_trouble_is_met_by_another_attempt_under_the_same_key(kind: str, world: World, trouble: object) -> None:
+    world.answers(trouble, trouble, accepted())  # type: ignore[arg-type]
+    made = play(kind, world, lambda easel: easel.submit("a red apple", steps=20))
+    assert made.status == "queued"
+    assert world.sent == ["POST /v1/generations"] * 3
+    assert len({key_of(request) for request in world.seen}) == 1
+    assert {request.headers["x-request-id"] for request in world.seen} == {world.seen[0].headers["x-request-id"]}
+    assert [json.loads(request.content) for request in world.seen] == [{"prompt": "a red apple", "steps": 20}] * 3
+    assert world.slept == [0.5, 1.0]  # exponential; the jitter is at its full here
+
+
+def test_two_calls_have_two_keys_and_ones_own_is_used(kind: str, world: World) -> None:
+    world.answers(accepted(), accepted(), accepted())
+    play(kind, world, lambda easel: easel.submit("a"))
+    play(kind, world, lambda easel: easel.submit("a"))
+    play(kind, world, lambda easel: easel.submit("a", idempotency_key="order-17"))
+    keys = [key_of(request) for request in world.seen]
+    assert len(set(keys)) == 3
+    assert keys[2] == "order-17"
+
+
+def test_retry_after_is_waited_out_before_the_jitter(kind: str, world: World) -> None:
+    world.answers(problem(429, "rate_limited", headers={"Retry-After": "7"}), accepted())
+    play(kind, world, lambda easel: easel.submit("a"))
+    assert world.slept == [7.5]
+
+
+def test_retry_after_may_be_a_date(kind: str, world: World) -> None:
+    then = datetime.fromtimestamp(1_700_000_000 + world.moment, UTC) + timedelta(seconds=9)
+    world.answers(problem(503, "overloaded", headers={"Retry-After": format_datetime(then, usegmt=True)}), accepted())
+    play(kind, world, lambda easel: easel.submit("a"))
+    assert world.slept == [pytest.approx(9.5, abs=1)]
+
+
+def test_what_would_last_beyond_the_calls_patience_is_told_at_once(kind: str, world: World) -> None:
+    world.answers(problem(429, "quota_exceeded", headers={"Retry-After": "86400"}))
+    with pytest.raises(errors.QuotaExceeded) as caught:
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert caught.value.retry_after == 86400
+    assert world.slept == []
+
+
+def test_attempts_end(kind: str, world: World) -> None:
+    world.answers(*[RESET] * 3)
+    with pytest.raises(errors.ConnectionFailed, match="reset by peer") as caught:
+        play(kind, world, lambda easel: easel.submit("a"), retry=RetryPolicy(attempts=3))
+    assert caught.value.attempts == 3
+    assert isinstance(caught.value.__cause__, httpx.ReadError)
+
+
+def test_patience_ends(kind: str, world: World) -> None:
+    world.answers(*[problem(500, "internal_error")] * 20)
+    with pytest.raises(errors.InternalError):
+        play(kind, world, lambda easel: easel.submit("a"), retry=RetryPolicy(attempts=99, patience=10))
+    assert sum(world.slept) <= 10
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind_of_error"),
+    [(400, "invalid_request", errors.InvalidRequest), (402, "insufficient_credits", errors.InsufficientCredits),
+     (403, "insufficient_scope", errors.InsufficientScope), (404, "not_found", errors.NotFound),
+     (409, "idempotency_conflict", errors.IdempotencyConflict), (422, "content_rejected", errors.ContentRejected)],
+)  # fmt: skip
+def test_ones_own_mistakes_are_told_at_once(
+    kind: str, world: World, status: int, code: str, kind_of_error: type[errors.APIError]
+) -> None:
+    fields = [{"field": "steps", "code": "max_value", "detail": "At most 150."}]
+    world.answers(problem(status, code, errors=fields))
+    with pytest.raises(kind_of_error) as caught:
+        play(kind, world, lambda easel: easel.submit("a"))
+    error = caught.value
+    assert (error.status, error.code, error.request_id, error.attempts) == (status, code, "req_1", 1)
+    assert error.errors == (errors.FieldError("steps", "max_value", "At most 150."),)
+    assert "At most 150." in str(error)
+
+
+def test_what_would_be_made_twice_is_not_tried_again_where_the_answer_was_lost(kind: str, world: World) -> None:
+    """There is no idempotency for keys: a second POST would make a second key."""
+    world.answers(RESET)
+    with pytest.raises(errors.ConnectionFailed):
+        play(kind, world, lambda easel: easel.keys.create("ci", ["generations:read"]))
+    world.answers(REFUSED, problem(503, "overloaded"), httpx.Response(201, json={"id": "ek_live_x", "secret": "es_x"}))
+    made = play(kind, world, lambda easel: easel.keys.create("ci", ["generations:read"]))
+    assert made.secret == "es_x"
+    assert "es_x" not in repr(made)
+
+
+def test_an_erasure_whose_answer_was_lost_is_not_an_error(kind: str, world: World) -> None:
+    world.answers(RESET, problem(404, "not_found"))
+    play(kind, world, lambda easel: easel.delete("0193-a"))
+    world.answers(problem(404, "not_found"))
+    with pytest.raises(errors.NotFound):
+        play(kind, world, lambda easel: easel.delete("0193-a"))
+
+
+def test_a_cancel_whose_answer_was_lost_is_not_an_error(kind: str, world: World) -> None:
+    world.answers(RESET, problem(409, "already_finished", generation_status="canceled"))
+    assert play(kind, world, lambda easel: easel.cancel("0193-a")) == "canceled"
+    world.answers(problem(409, "already_finished", generation_status="completed"))
+    with pytest.raises(errors.AlreadyFinished):
+        play(kind, world, lambda easel: easel.cancel("0193-a"))
+
+
+# --- Tokens ----------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_asked_for_once_and_kept(kind: str, world: World) -> None:
+    world.answers(accepted(), accepted("completed"))
+    play(kind, world, lambda easel: easel.generate("a"))
+    assert world.token_requests == 1
+    assert {request.headers["authorization"] for request in world.seen} == {"Bearer token-1"}
+
+
+def test_a_token_is_renewed_before_it_expires(kind: str, world: World) -> None:
+    def later(request: httpx.Request) -> httpx.Response:
+        world.moment += 3550  # of 3600: within the margin
+        return problem(503, "overloaded")
+
+    world.answers(later, accepted())
+    play(kind, world, lambda easel: easel.submit("a"), retry=RetryPolicy(patience=10_000))
+    assert [request.headers["authorization"] for request in world.seen] == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_an_expired_token_is_replaced_and_the_call_repeated(kind: str, world: World) -> None:
+    world.answers(accepted(), problem(401, "token_expired"), accepted("completed"))
+    play(kind, world, lambda easel: easel.generate("a"))
+    assert [request.headers["authorization"][-1] for request in world.seen] == ["1", "1", "2"]
+    assert world.slept in ([], [0.75])  # no pause for the token; one between polls
+
+
+def test_a_key_that_opens_nothing_is_told_after_one_more_token(kind: str, world: World) -> None:
+    world.answers(*[problem(401, "token_invalid")] * 2)
+    with pytest.raises(errors.TokenInvalid):
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert world.token_requests == 2
+
+
+def test_a_revoked_key_is_told_at_once(kind: str, world: World) -> None:
+    world.answers(problem(401, "key_revoked"))
+    with pytest.raises(errors.KeyRevoked):
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert world.token_requests == 1
+
+
+def test_a_wrong_secret_is_told_at_once(kind: str, world: World) -> None:
+    refused = {"error": "invalid_client", "error_description": "The client is not known."}
+    world.tokens = [httpx.Response(401, json=refused)]
+    with pytest.raises(errors.InvalidClient, match="not known"):
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert world.seen == []
+
+
+def test_the_token_endpoint_is_tried_again_too(kind: str, world: World) -> None:
+    world.tokens = [problem(503, "overloaded"), token("good")]
+    world.answers(accepted())
+    play(kind, world, lambda easel: easel.submit("a"))
+    assert world.seen[0].headers["authorization"] == "Bearer good"
+
+
+def test_self_signed_tokens_are_another_for_each_attempt(kind: str, world: World) -> None:
+    world.answers(RESET, problem(401, "token_replayed"), accepted())
+    play(kind, world, lambda easel: easel.submit("a"), self_signed=True)
+    assert len({request.headers["authorization"] for request in world.seen}) == 3
+    assert world.token_requests == 0
+
+
+# --- The circuit -----------------------------------------------------------------------------------------
+
+
+def breaker(world: World, **options: object) -> CircuitBreaker:
+    return CircuitBreaker(clock=world.clock, volume=4, cool_down=5, **options)  # type: ignore[arg-type]
+
+
+def test_an_open_circuit_sends_nothing_and_fails_at_once_where_that_is_wanted(kind: str, world: World) -> None:
+    circuit = breaker(world, fail_fast=True)
+    world.answers(*[RESET] * 4)
+    with pytest.raises(CircuitOpen) as caught:  # the call itself opens it
+        play(kind, world, lambda easel: easel.submit("a"), breaker=circuit)
+    assert circuit.is_open
+    assert 0 < caught.value.retry_after <= 5
+    with pytest.raises(CircuitOpen):
+        play(kind, world, lambda easel: easel.submit("a"), breaker=circuit)
+    assert len(world.seen) == 3  # with the token that was given before, three of four failed
+
+
+def test_a_patient_call_waits_for_the_circuit_and_closes_it(kind: str, world: World) -> None:
+    circuit = breaker(world)
+    world.answers(*[RESET] * 4, accepted())
+    play(kind, world, lambda easel: easel.submit("a"), breaker=circuit)
+    assert not circuit.is_open
+    assert sum(world.slept) >= 5
+
+
+def test_an_open_circuit_ends_a_call_whose_patience_is_shorter(kind: str, world: World) -> None:
+    circuit = breaker(world)
+    for _ in range(4):
+        circuit.failed()
+    with pytest.raises(CircuitOpen):
+        play(kind, world, lambda easel: easel.submit("a"), breaker=circuit, retry=RetryPolicy(patience=1))
+    assert world.seen == []
+
+
+def test_a_busy_server_and_a_model_that_is_away_open_no_circuit(kind: str, world: World) -> None:
+    circuit = breaker(world)
+    world.answers(*[problem(429, "rate_limited")] * 5, *[problem(503, "model_unavailable")] * 2, accepted())
+    play(kind, world, lambda easel: easel.submit("a"), breaker=circuit, retry=RetryPolicy(patience=1000))
+    assert not circuit.is_open
+
+
+# --- What is sent ----------------------------------------------------------------------------------------
+
+
+def test_nothing_waits_forever(kind: str, world: World) -> None:
+    world.answers(accepted(), accepted("completed"))
+    play(kind, world, lambda easel: easel.generate("a", timeout=20), timeouts=timeouts())
+    assert world.seen[0].extensions["timeout"] == {"connect": 1, "read": 22, "write": 3, "pool": 4}
+
+
+def test_waiting_ends_at_its_deadline_and_the_generation_can_be_waited_for_again(kind: str, world: World) -> None:
+    def held(request: httpx.Request) -> httpx.Response:
+        world.moment += float(request.headers["prefer"].removeprefix("wait="))
+        headers = {"Preference-Applied": request.headers["prefer"]}
+        return httpx.Response(200, json=generation("running"), headers=headers)
+
+    world.answers(*[held] * 5)
+    with pytest.raises(errors.WaitTimedOut) as caught:
+        play(kind, world, lambda easel: easel.wait("0193-a", timeout=60))
+    assert caught.value.generation.id == "0193-a"
+    assert world.moment == pytest.approx(1085, abs=26)
+    assert world.slept == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind_of_error"),
+    [("failed", errors.GenerationFailed), ("canceled", errors.GenerationCanceled),
+     ("rejected", errors.GenerationRejected), ("in_review", errors.GenerationInReview)],
+)  # fmt: skip
+def test_an_ending_without_pictures_is_an_exception_of_its_own(
+    kind: str, world: World, status: str, kind_of_error: type[errors.GenerationNotCompleted]
+) -> None:
+    world.answers(accepted(status, error={"code": "out_of_memory", "detail": "Too large."}))
+    with pytest.raises(kind_of_error) as caught:
+        play(kind, world, lambda easel: easel.generate("a"))
+    assert caught.value.generation.status == status
+    assert getattr(caught.value, "code", "out_of_memory") == "out_of_memory"
+
+
+def test_another_service_at_the_address_is_named_as_such(kind: str, world: World) -> None:
+    world.answers(httpx.Response(200, text="<html>It works!</html>"))
+    with pytest.raises(errors.UnexpectedAnswer, match="address of an Easel"):
+        play(kind, world, lambda easel: easel.models())
+
+
+def test_a_text_and_a_picture_are_judged(kind: str, world: World) -> None:
+    verdict = {"flagged": True, "action": "block", "categories": {"gore": True}, "category_scores": {"gore": 0.9}}
+    world.answers(*[httpx.Response(200, json={"results": [verdict]})] * 2)
+    assert play(kind, world, lambda easel: easel.moderate("words")).action == "block"
+    assert play(kind, world, lambda easel: easel.moderate(b"\x89PNG")).categories == {"gore": True}
+    assert [json.loads(request.content) for request in world.seen] == [{"input": "words"}, {"image": "iVBORw=="}]
+
+
+def test_pages_are_followed_to_the_last_one(kind: str, world: World) -> None:
+    pages = [{"data": [generation(id="1"), generation(id="2")], "next_cursor": "c d"},
+             {"data": [generation(id="3")], "next_cursor": None}]  # fmt: skip
+    world.answers(*[httpx.Response(200, json=page) for page in pages])
+    found = play(kind, world, lambda easel: easel.list(status="completed"))
+    assert [each.id for each in found] == ["1", "2", "3"]
+    assert world.sent[1] == "GET /v1/generations?status=completed&limit=100&cursor=c+d"
