@@ -1,0 +1,105 @@
+"""`easel generate`"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from easel_client import Easel, Generation
+from easel_client.cli import drawing
+from easel_client.cli.drawing import numbered, slug_of, suffix_of, with_format_of
+from easel_client.cli.preview import inline, protocol
+from easel_client.cli.running import State, state_of, told
+
+
+def generate(
+    context: typer.Context,
+    *,
+    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="The file; several pictures are numbered.")
+    ] = None,
+    model: drawing.Model = None,
+    steps: drawing.Steps = None,
+    size: drawing.Size = None,
+    cfg_scale: drawing.Guidance = None,
+    sampler: drawing.Sampler = None,
+    seed: drawing.Seed = None,
+    n: drawing.Count = None,
+    negative_prompt: drawing.Negative = None,
+    format: drawing.Format = None,  # noqa: A002  the API's own name
+    init_image: drawing.InitImage = None,
+    strength: drawing.Strength = None,
+    timeout: drawing.Patience = 600.0,
+    preview: Annotated[bool, typer.Option(help="Show pictures where the terminal can.")] = True,
+    idempotency_key: Annotated[
+        Optional[str], typer.Option(help="The same key again draws nothing new, for 24 hours.")
+    ] = None,
+) -> None:
+    """Draw, show how it goes, and save the pictures."""
+    state = state_of(context)
+    options = drawing.drawing(
+        size=size, model=model, steps=steps, cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n,
+        negative_prompt=negative_prompt, format=format, init_image=init_image, strength=strength,
+    )  # fmt: skip
+    if output is not None:
+        options = with_format_of(options, output)
+    with told(state.terminal), state.client() as easel:
+        submitted = easel.submit(prompt, idempotency_key=idempotency_key, **options)
+        made = _followed(state, easel, submitted, timeout=timeout, preview=preview)
+        files = save(made, output or Path(slug_of(prompt)))
+        _tell(state, made, files, preview=preview)
+
+
+def save(made: Generation, output: Path) -> list[Path]:
+    """Writes every picture; a name without an ending gets that of its format."""
+    files = []
+    for image in made.images:
+        path = output if output.suffix else output.with_suffix(suffix_of(image.content_type))
+        files.append(image.save(numbered(path, image.index, made.n)))
+    return files
+
+
+def _followed(state: State, easel: Easel, submitted: Generation, *, timeout: float, preview: bool) -> Generation:
+    """The ending, with a bar on the way to it where somebody looks."""
+    terminal = state.terminal
+    if not submitted.done and terminal.err.is_terminal and not terminal.as_json and not state.sealed:
+        kind = protocol(os.environ, terminal=preview)
+        _show_progress(state, submitted, kind)
+    return easel.wait(submitted, timeout=timeout)
+
+
+def _show_progress(state: State, submitted: Generation, kind: str) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeElapsedColumn(), console=state.terminal.err, transient=True) as progress:
+        task = progress.add_task(submitted.status, total=1.0)
+        for event in submitted.stream():
+            if event.kind == "progress":
+                progress.update(task, completed=event.progress, description="running")
+            elif event.status:
+                progress.update(task, description=event.status)
+            elif event.kind == "preview" and kind and event.image:
+                picture = inline(event.image, kind)
+                if picture is not None:
+                    progress.console.print(picture)
+
+
+def _tell(state: State, made: Generation, files: list[Path], *, preview: bool) -> None:
+    terminal = state.terminal
+    if terminal.as_json:
+        told_of: dict[str, Any] = {**made.raw, "files": [str(each) for each in files]}
+        terminal.data(told_of)
+        return
+    kind = protocol(os.environ, terminal=preview and terminal.out.is_terminal)
+    for file in files:
+        picture = inline(file.read_bytes(), kind) if kind else None
+        if picture is not None:
+            terminal.out.print(picture)
+        terminal.say(str(file))
+    seconds = made.timings.get("total_seconds")
+    cost = "free" if not made.credits else f"{made.credits} credits"
+    terminal.note(f"{made.model}, seed {made.seed}, {seconds} s, {cost}" + (", from the cache" if made.cached else ""))
+    for warning in made.warnings:
+        terminal.note(f"Note: {warning}")

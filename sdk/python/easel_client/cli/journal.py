@@ -1,0 +1,120 @@
+"""What a batch has asked for and what came of it: lines of JSON beside the pictures, each on disk before the next step.
+
+An item's idempotency key is kept before it is asked for. So a batch that was cut off anywhere asks with the same key
+again, and gets the same generation (for 24 hours, as long as Easel remembers keys).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAME = "easel-batch.jsonl"
+
+
+@dataclass(frozen=True)
+class Item:
+    number: int  # its line in the file
+    prompt: str
+    options: Mapping[str, Any]
+    digest: str  # of what is asked for, and the how-manieth of its equals: lines may move
+
+
+def items_of(text: str, options: Mapping[str, Any]) -> list[Item]:
+    """A line is a prompt, or a JSON object with `prompt` and options of its own. Empty lines and # are passed over.
+    Raises ValueError with the line's number."""
+    items: list[Item] = []
+    equals: Counter[str] = Counter()
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()  # noqa: PLW2901
+        if not line or line.startswith("#"):
+            continue
+        asked = {**options, **_asked(line, number)}
+        prompt = asked.pop("prompt")
+        canonical = json.dumps([prompt, asked], sort_keys=True, default=str)
+        equals[canonical] += 1
+        digest = hashlib.sha256(f"{canonical} {equals[canonical]}".encode()).hexdigest()
+        items.append(Item(number, prompt, asked, digest))
+    return items
+
+
+class Journal:
+    """Raises ValueError where the folder's journal is damaged; a last line that was cut off is nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / NAME
+        self._keys: dict[str, str] = {}
+        self._files: dict[str, list[str]] = {}
+        self._read()
+
+    def is_done(self, item: Item) -> bool:
+        """Whether its pictures are all still there."""
+        files = self._files.get(item.digest)
+        return files is not None and all((self.folder / name).is_file() for name in files)
+
+    def begin(self, item: Item) -> str:
+        """The key to ask with: the one of the run before that did not come to an end, or a new one."""
+        key = self._keys.get(item.digest)
+        if key is None:
+            key = self._keys[item.digest] = f"batch-{uuid.uuid4().hex}"
+            self._append({"item": item.digest, "key": key, "prompt": item.prompt})
+        return key
+
+    def done(self, item: Item, generation_id: str, files: list[str]) -> None:
+        self._files[item.digest] = files
+        self._append({"item": item.digest, "id": generation_id, "files": files})
+
+    def gave_up(self, item: Item) -> None:
+        """It came to nothing: the next attempt is another request."""
+        self._keys.pop(item.digest, None)
+        self._append({"item": item.digest, "gave_up": True})
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self) -> None:
+        if not self._path.exists():
+            return
+        whole, _, cut = self._path.read_text(encoding="utf-8").rpartition("\n")
+        if cut:
+            self._path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{self._path}, line {number}, is damaged. Move the file away to begin anew."
+                ) from error
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        digest = entry["item"]
+        if "key" in entry:
+            self._keys[digest] = entry["key"]
+        elif "files" in entry:
+            self._files[digest] = entry["files"]
+        elif "gave_up" in entry:
+            self._keys.pop(digest, None)
+
+
+def _asked(line: str, number: int) -> dict[str, Any]:
+    if not line.startswith("{"):
+        return {"prompt": line}
+    try:
+        asked = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"Line {number} is neither a prompt nor JSON.") from error
+    if type(asked.get("prompt")) is not str:
+        raise ValueError(f"Line {number} has no prompt.")
+    return dict(asked)

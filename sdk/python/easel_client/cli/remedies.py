@@ -1,0 +1,38 @@
+"""What to do about an error, in one line each."""
+
+from __future__ import annotations
+
+from easel_client import errors
+from easel_client.cli.credentials import NoCredentials, UnreadableCredentials
+
+_BY_CODE = {
+    "invalid_client": "The key and the secret do not belong together, or not to this Easel. Run: easel login",
+    "token_invalid": "Check the key, the secret and this machine's clock. Run: easel doctor",
+    "token_expired": "Check this machine's clock. Run: easel doctor",
+    "key_revoked": "Make another key in the console (API keys), then run: easel login",
+    "insufficient_credits": "Ask for fewer or smaller pictures, or get credits. What is left: easel usage",
+    "spend_cap_reached": "Raise the cap in the console, or wait for the next month (UTC).",
+    "insufficient_scope": "Use a key that has this scope: in the console, or easel keys create.",
+    "address_not_allowed": "Call from a network on the key's list, or change the list in the console.",
+    "tenant_suspended": "The account is suspended. Ask the staff of this Easel.",
+    "not_found": "Check the id: there is nothing there, or it is another account's.",
+    "content_rejected": "Change the prompt. You can appeal in the console.",
+    "rate_limited": "Fewer requests a minute, or a larger plan.",
+    "quota_exceeded": "Wait until the quota begins anew (easel usage says when), or take a larger plan.",
+    "too_many_queued": "Wait until some of your generations have ended.",
+    "model_unavailable": "Try another model (easel models), or again later.",
+    "overloaded": "Try again later. Nothing was charged.",
+}
+
+
+def remedy_of(error: Exception) -> str:
+    """Empty where the error says it all."""
+    if isinstance(error, errors.APIError):
+        return _BY_CODE.get(error.code, "")
+    if isinstance(error, (NoCredentials, UnreadableCredentials)):
+        return ""
+    if isinstance(error, (errors.TransportError, errors.UnexpectedAnswer)):
+        return "Run: easel doctor"
+    if isinstance(error, errors.WaitTimedOut):
+        return f"It goes on. Wait again: easel watch {error.generation.id}"
+    return ""

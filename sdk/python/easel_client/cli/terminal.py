@@ -1,0 +1,51 @@
+"""What the command says: for people on the terminal, for programs as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+class Terminal:
+    """Results go to standard output; progress and errors to standard error."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """For people only."""
+        if not self.as_json:
+            self.out.print(text, markup=False)
+
+    def note(self, text: str) -> None:
+        self.err.print(text, markup=False, style="dim")
+
+    def data(self, value: Any) -> None:
+        """For programs: one JSON value a line."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def error(self, text: str, *, code: str = "", hint: str = "", request_id: str = "") -> None:
+        if self.as_json:
+            body = {"error": {"code": code, "detail": text, "hint": hint, "request_id": request_id}}
+            sys.stderr.write(json.dumps(body, ensure_ascii=False) + "\n")
+            return
+        self.err.print(f"easel: {text}", markup=False, style="red")
+        for line in (hint, f"Request id: {request_id}" if request_id else ""):
+            if line:
+                self.err.print(f"  {line}", markup=False)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        table = Table(box=None, pad_edge=False)
+        for number, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=number == 0)  # the first is what one copies
+        for row in rows:
+            table.add_row(*["" if cell is None else str(cell) for cell in row])
+        self.out.print(table, soft_wrap=False)

@@ -1,0 +1,308 @@
+"""The command: what it does, what it says, and what its exit code means."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image as PILImage
+
+from easel_client import Easel
+from easel_client.cli import credentials, exits
+from tests.cast import Customer, make_customer
+from tests.sdk.command import easel, keep, lines, sign_in
+from tests.sdk.town import Town
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch, easel_town: Town, ada: Customer) -> Customer:
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    return ada
+
+
+# --- Signing in ------------------------------------------------------------------------------------------
+
+
+def test_login_tries_the_key_and_keeps_it_for_its_owner_alone(
+    easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["login", "--url", easel_town.base_url + "/", "--key", ada.key.public_id, "--secret-stdin"]
+    done = easel(*words, given=f"{ada.secret}\n")
+    assert done.exit_code == exits.OK, done.output
+    assert ada.secret not in done.output
+    assert stat.S_IMODE(credentials.path().stat().st_mode) == 0o600
+    assert credentials.load().base_url == easel_town.base_url
+    assert easel("models").exit_code == exits.OK
+    monkeypatch.setenv("EASEL_API_SECRET", "es_" + "x" * 43)  # the environment goes before the file
+    assert easel("models").exit_code == exits.NOT_LET_IN
+    assert easel("logout").exit_code == exits.OK
+    assert not credentials.path().exists()
+
+
+def test_a_key_that_does_not_work_is_not_kept(easel_town: Town, ada: Customer) -> None:
+    words = ["login", "--url", easel_town.base_url, "--key", ada.key.public_id, "--secret-stdin"]
+    assert easel(*words, given="es_wrong\n").exit_code == exits.NOT_LET_IN
+    assert not credentials.path().exists()
+
+
+def test_the_demo_tenant_of_a_running_easel_is_found(
+    easel_town: Town, ada: Customer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    var = tmp_path / "project" / "var"
+    (var.parent / "sub").mkdir(parents=True)
+    var.mkdir()
+    demo = {"base_url": easel_town.base_url, "api_key": ada.key.public_id, "api_secret": ada.secret, "staff_url": "x"}
+    (var / "demo.json").write_text(json.dumps(demo))
+    monkeypatch.delenv("EASEL_VAR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert easel("login", "--demo").exit_code == exits.NOT_LET_IN
+    monkeypatch.chdir(var.parent / "sub")
+    assert easel("login", "--demo").exit_code == exits.OK
+    assert credentials.load().api_key == ada.key.public_id
+
+
+def test_a_file_that_others_can_read_is_not_used(ada: Customer, tmp_path: Path) -> None:
+    credentials.path().parent.mkdir()
+    file = keep(credentials.path().parent, base_url="http://127.0.0.1:9", api_key="ek", api_secret="es")
+    file.chmod(0o640)
+    done = easel("models")
+    assert (done.exit_code, f"chmod 600 {file}" in done.stderr.replace("\n", "")) == (exits.NOT_LET_IN, True)
+
+
+# --- Drawing ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_picture_is_drawn_into_the_file_that_was_named(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "apple.webp"
+    done = easel("generate", "a red apple", "-o", target, "--steps", 2, "--size", "128x64", "--seed", 7)
+    assert done.exit_code == exits.OK, done.output
+    assert str(target) in done.stdout
+    picture = PILImage.open(target)
+    assert (picture.format, picture.size) == ("WEBP", (128, 64))
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_several_pictures_are_numbered_and_json_tells_all(tmp_path: Path) -> None:
+    words = ["generate", "apples", "-o", tmp_path / "apple.png", "--steps", 2, "-n", 3]
+    (told,) = lines(easel("--json", *words))
+    assert [Path(each).name for each in told["files"]] == ["apple-1.png", "apple-2.png", "apple-3.png"]
+    assert all(Path(each).is_file() for each in told["files"])
+    assert (told["status"], told["n"]) == ("completed", 3)
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_same_idempotency_key_draws_once(tmp_path: Path) -> None:
+    words = ["--json", "generate", "apple", "-o", tmp_path / "a.png", "--steps", 2, "--idempotency-key", "order-1"]
+    first, second = (lines(easel(*words))[0] for _ in range(2))
+    assert first["id"] == second["id"]
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_bar_and_the_picture_are_shown_where_somebody_looks(tmp_path: Path) -> None:
+    """On a terminal of its own, of which we read the other side."""
+    leader, follower = os.openpty()
+    environment = os.environ | {"TERM": "xterm-kitty", "PYTHONPATH": str(ROOT / "sdk" / "python"), "COLUMNS": "80"}
+    words = [sys.executable, "-m", "easel_client", "generate", "an apple", "-o", str(tmp_path / "a.png")]
+    process = subprocess.Popen(
+        [*words, "--steps", "60"], env=environment, stdin=follower, stdout=follower, stderr=follower
+    )
+    os.close(follower)
+    seen = b""
+    with suppress(OSError):  # how Linux says that nobody writes any more
+        while part := os.read(leader, 65536):
+            seen += part
+    os.close(leader)
+    assert process.wait(30) == exits.OK, seen.decode(errors="replace")
+    assert b"running" in seen
+    assert b" %" in seen
+    assert b"\x1b_Ga=T,f=100" in seen  # the finished picture, inline
+
+
+# --- Batches ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    file = tmp_path / "prompts.txt"
+    own = {"prompt": "a pear", "seed": 5, "n": 2}
+    file.write_text(f"# fruit\na red apple\n\na red apple\n{json.dumps(own)}\n一个红苹果\n", encoding="utf-8")
+    return file
+
+
+def test_a_batch_that_is_run_again_draws_only_what_is_missing(
+    prompts: Path, tmp_path: Path, signed_in: Customer, easel_town: Town
+) -> None:
+    out = tmp_path / "out"
+    words = ["batch", prompts, "-o", out, "--steps", 2]
+    first = easel(*words)
+    assert first.exit_code == exits.OK, first.output
+    names = sorted(path.name for path in out.glob("*.png"))
+    assert names == ["0002-a-red-apple.png", "0004-a-red-apple.png", "0005-a-pear-1.png", "0005-a-pear-2.png",
+                     "0006-一个红苹果.png"]  # fmt: skip
+    (out / "0006-一个红苹果.png").unlink()
+    with prompts.open("a", encoding="utf-8") as file:
+        file.write("a plum\n")
+    told = lines(easel("--json", *words))
+    assert [each["number"] for each in told] == [6, 7] or [each["number"] for each in told] == [7, 6]
+    with Easel(easel_town.base_url, signed_in.key.public_id, signed_in.secret) as client:
+        assert len(list(client.list())) == 5  # what was only lost on disk was not drawn again
+
+
+def test_a_batch_that_was_killed_goes_on_without_drawing_twice(
+    tmp_path: Path, signed_in: Customer, easel_town: Town
+) -> None:
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text("".join(f"apple {number}\n" for number in range(12)))
+    words = [sys.executable, "-m", "easel_client", "batch", str(prompts), "-o", str(out), "--steps", "20"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "sdk" / "python")}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("*.png"))) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    done = easel("batch", prompts, "-o", out, "--steps", 20)
+    assert done.exit_code == exits.OK, done.output
+    assert len(list(out.glob("*.png"))) == 12
+    with Easel(easel_town.base_url, signed_in.key.public_id, signed_in.secret) as client:
+        assert len(list(client.list())) == 12
+
+
+def test_what_fails_is_told_and_tried_anew_by_the_next_run(tmp_path: Path, signed_in: Customer) -> None:
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text('{"prompt": "a pear", "width": 63}\nan apple\n')
+    done = easel("batch", prompts, "-o", out, "--steps", 2)
+    assert done.exit_code == exits.NO_PICTURE
+    assert "line 1" in done.stderr
+    assert [path.name for path in out.glob("*.png")] == ["0002-an-apple.png"]
+    prompts.write_text('{"prompt": "a pear", "width": 64}\nan apple\n')
+    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+
+
+def test_a_batch_ends_at_once_where_no_item_could_fare_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, easel_town: Town, ada: Customer
+) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada, secret="es_" + "x" * 43)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("an apple\n" * 20)
+    done = easel("batch", prompts, "-o", tmp_path / "out")
+    assert done.exit_code == exits.NOT_LET_IN
+    assert done.stderr.count("easel:") == 1
+
+
+@pytest.mark.parametrize("line", ["{broken", '{"seed": 7}'])
+def test_a_line_that_cannot_be_read_is_named_before_anything_is_asked_for(
+    tmp_path: Path, line: str, signed_in: Customer
+) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(f"an apple\n{line}\n")
+    done = easel("batch", prompts, "-o", tmp_path / "out")
+    assert (done.exit_code, "Line 2" in done.stderr) == (exits.USAGE, True)
+
+
+def test_a_journal_whose_last_line_was_cut_off_is_read(tmp_path: Path, signed_in: Customer) -> None:
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text("an apple\n")
+    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+    with (out / "easel-batch.jsonl").open("a") as file:
+        file.write('{"item": "ab')
+    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+    (out / "easel-batch.jsonl").write_text("nonsense\n")
+    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.USAGE
+
+
+# --- Everything else -------------------------------------------------------------------------------------
+
+
+def test_models_usage_and_quotes_are_told_to_people_and_programs(signed_in: Customer, easel_town: Town) -> None:
+    assert f"* {easel_town.model}" in easel("models").stdout
+    assert lines(easel("--json", "models"))[0]["name"] == easel_town.model
+    assert "credits available" in easel("usage").stdout
+    assert lines(easel("--json", "usage", "--group-by", "model,status"))[0]["account"]["name"] == "Ada"
+    assert "credits for 2 × 128×64" in easel("quote", "--size", "128x64", "-n", 2).stdout
+    assert easel("quote", "--size", "large").exit_code == exits.USAGE
+
+
+def test_keys_are_made_rotated_and_revoked(signed_in: Customer) -> None:
+    (made,) = lines(easel("--json", "keys", "create", "ci", "-s", "generations:read", "--test"))
+    assert made["secret"].startswith("es_")
+    assert made["id"] in easel("keys", "list").stdout
+    (rotated,) = lines(easel("--json", "keys", "rotate", made["id"]))
+    assert rotated["secret"] != made["secret"]
+    assert easel("keys", "revoke", made["id"]).exit_code == exits.OK
+    assert made["id"] not in easel("keys", "list").stdout
+    assert made["id"] in easel("keys", "list", "--all").stdout
+
+
+def test_watching_one_generation_ends_with_it_and_watching_all_shows_them(
+    signed_in: Customer, easel_town: Town
+) -> None:
+    with Easel(easel_town.base_url, signed_in.key.public_id, signed_in.secret) as client:
+        submitted = client.submit("an apple", steps=60)
+        told = lines(easel("--json", "watch", submitted.id))
+        assert told[-1] == {"event": "done", "id": told[-1]["id"], "generation": submitted.id, "status": "completed"}
+        threading.Timer(0.5, lambda: client.submit("a pear", steps=20)).start()
+        events = client.events()
+        assert any(event.generation_id != submitted.id for event in events)
+        events.close()  # type: ignore[attr-defined]  # a generator
+
+
+@pytest.mark.parametrize(
+    ("easel_test", "code"),
+    [("failed", exits.NO_PICTURE), ("rejected", exits.NO_PICTURE), ("insufficient_credits", exits.SPENT),
+     ("quota_exceeded", exits.SPENT), ("not_found", exits.REFUSED), ("insufficient_scope", exits.NOT_LET_IN)],
+)  # fmt: skip
+def test_every_way_to_fail_has_its_exit_code(
+    easel_test: str, code: int, easel_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By test mode, where a prompt says what is to happen."""
+    monkeypatch.setattr("easel_client.policy.RetryPolicy.pause", lambda *_, **__: 0.0)
+    owner = make_customer("Tester")
+    with Easel(easel_town.base_url, owner.key.public_id, owner.secret) as client:
+        made = client.keys.create("test", sorted(owner.key.scopes), mode="test")
+    monkeypatch.setenv("EASEL_URL", easel_town.base_url)
+    monkeypatch.setenv("EASEL_API_KEY", made.id)
+    monkeypatch.setenv("EASEL_API_SECRET", str(made.secret))
+    done = easel("--json", "generate", f"test:{easel_test}")
+    assert done.exit_code == code, done.output
+    assert json.loads(done.stderr.splitlines()[-1])["error"]["detail"]
+
+
+def test_a_server_that_is_away_and_a_wait_that_is_over_have_theirs(
+    monkeypatch: pytest.MonkeyPatch, easel_town: Town, signed_in: Customer
+) -> None:
+    assert easel("generate", "an apple", "--steps", 150, "--timeout", 0).exit_code == exits.STILL_GOING
+    monkeypatch.setattr("easel_client.policy.RetryPolicy.pause", lambda *_, **__: 0.0)
+    sign_in(monkeypatch, "http://127.0.0.1:9", signed_in)
+    done = easel("models")
+    assert (done.exit_code, "easel doctor" in done.stderr) == (exits.UNREACHABLE, True)
+
+
+def test_without_credentials_it_says_where_to_begin() -> None:
+    done = easel("models")
+    assert (done.exit_code, "easel login" in done.stderr.replace("\n", " ")) == (exits.NOT_LET_IN, True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_words_are_completed_in_each_shell(shell: str) -> None:
+    def asked(instruction: str, **more: str) -> str:
+        environment = {"PYTHONPATH": str(ROOT / "sdk" / "python"), "_EASEL_COMPLETE": f"{instruction}_{shell}", **more}
+        ran = subprocess.run(
+            [sys.executable, "-m", "easel_client"], capture_output=True, text=True, check=False, env=environment
+        )
+        return ran.stdout
+
+    assert "easel" in asked("source")
+    typed = {"COMP_WORDS": "easel do", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "easel do"}
+    assert "doctor" in asked("complete", **typed, _TYPER_COMPLETE_FISH_ACTION="get-args")

@@ -1,0 +1,176 @@
+"""`easel doctor` names the cause of each prepared failure, and says what to do."""
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing import ledger
+from billing.models import NOBODY, Allowance
+from easel.database import platform_role
+from easel_client.cli import credentials, exits
+from generation.models import Model
+from tenants import key_changes
+from tenants.audit import SYSTEM
+from tenants.lifecycle import freeze
+from tests.cast import Customer, make_customer
+from tests.sdk.command import easel, keep, lines, sign_in
+from tests.sdk.town import Town
+from tests.web.receiver import answering, certificate, receiver
+
+TODAY = datetime.datetime.now(datetime.UTC)
+
+
+def examined(expected: int) -> dict[str, Any]:
+    """The last finding, which is the bad one."""
+    done = easel("--json", "doctor")
+    assert done.exit_code == expected, done.output
+    found: dict[str, Any] = lines(done)[-1]
+    assert found["state"] == "bad"
+    return found
+
+
+def test_where_all_is_well_it_says_so(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    done = easel("doctor")
+    assert done.exit_code == exits.OK, done.output
+    assert done.stdout.count("✓") == 11
+    assert "is well" in done.stdout
+
+
+def test_1_nobody_has_signed_in() -> None:
+    found = examined(exits.NOT_LET_IN)
+    assert (found["check"], "easel login" in found["remedy"]) == ("credentials", True)
+
+
+def test_2_others_can_read_the_credentials() -> None:
+    credentials.path().parent.mkdir()
+    keep(credentials.path().parent, base_url="http://x", api_key="ek_live_x", api_secret="es_x").chmod(0o644)
+    found = examined(exits.NOT_LET_IN)
+    assert (found["check"], "chmod 600" in found["remedy"]) == ("credentials", True)
+
+
+def test_3_the_name_leads_nowhere(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, "http://no-such-host.invalid", ada)
+    found = examined(exits.UNREACHABLE)
+    assert (found["check"], "no-such-host.invalid" in found["said"]) == ("address", True)
+
+
+def test_4_nothing_listens_there(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, "http://127.0.0.1:9", ada)
+    found = examined(exits.UNREACHABLE)
+    assert (found["check"], "make up" in found["remedy"]) == ("connection", True)
+
+
+def test_5_something_else_answers_there(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiver(answering(body=b"<html>It works!</html>", Content_Type="text/html")) as (port, _):
+        sign_in(monkeypatch, f"http://127.0.0.1:{port}", ada)
+        found = examined(exits.UNREACHABLE)
+    assert (found["check"], "not Easel" in found["said"]) == ("connection", True)
+
+
+def test_6_tls_is_spoken_where_there_is_none(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, easel_town.base_url.replace("http:", "https:"), ada)
+    found = examined(exits.UNREACHABLE)
+    assert (found["check"], "http://" in found["remedy"]) == ("connection", True)
+
+
+def test_7_the_certificate_is_nobodys(ada: Customer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate(tmp_path, "localhost"))
+    with receiver(answering(body=b'{"status": "ok"}'), tls=context) as (port, _):
+        sign_in(monkeypatch, f"https://localhost:{port}", ada)
+        found = examined(exits.UNREACHABLE)
+    assert (found["check"], "not trusted" in found["said"]) == ("connection", True)
+
+
+def test_8_the_clock_is_wrong(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ago = (TODAY - datetime.timedelta(minutes=5)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    with receiver(answering(body=b'{"status": "ok"}', Date=ago)) as (port, _):
+        sign_in(monkeypatch, f"http://127.0.0.1:{port}", ada)
+        found = examined(exits.UNREACHABLE)
+    assert (found["check"], "ahead of" in found["said"]) == ("clock", True)
+    assert "timedatectl" in found["remedy"]
+
+
+def test_9_a_part_of_easel_is_away(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps({"status": "unavailable", "checks": {"postgres": "ok", "s3": "failing"}}).encode()
+
+    def handle(connection: Any, head: bytes) -> None:
+        if b"GET /readyz" in head:
+            answering("503 Service Unavailable", body)(connection, head)
+        else:
+            now = datetime.datetime.now(datetime.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+            answering(body=b'{"status": "ok"}', Date=now, Connection="close")(connection, head)
+
+    with receiver(handle) as (port, _):
+        sign_in(monkeypatch, f"http://127.0.0.1:{port}", ada)
+        found = examined(exits.UNREACHABLE)
+    assert (found["check"], "s3" in found["said"], "postgres" in found["said"]) == ("service", True, False)
+
+
+def test_10_the_secret_is_another_keys(
+    easel_town: Town, ada: Customer, bob: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada, secret=bob.secret)
+    found = examined(exits.NOT_LET_IN)
+    assert (found["check"], "easel login" in found["remedy"]) == ("key", True)
+
+
+def test_11_the_key_was_revoked(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_changes.revoke(ada.key, actor=SYSTEM)
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    found = examined(exits.NOT_LET_IN)
+    assert (found["check"], "revoked" in found["said"] + found["remedy"]) == ("key", True)
+
+
+def test_12_the_key_may_not_draw(easel_town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = make_customer("Reader", ["generations:read", "account:read"])
+    sign_in(monkeypatch, easel_town.base_url, reader)
+    found = examined(exits.NOT_LET_IN)
+    assert (found["check"], "generations:write" in found["said"]) == ("scopes", True)
+
+
+def test_13_the_key_may_not_be_used_from_here(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_changes.change(ada.key, values={"allowed_networks": ["192.0.2.0/24"]}, actor=SYSTEM)
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    assert "network" in examined(exits.NOT_LET_IN)["remedy"]
+
+
+def test_14_the_account_is_suspended(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with platform_role():
+        freeze(ada.id)
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    found = examined(exits.NOT_LET_IN)
+    assert "suspended" in found["said"] + found["remedy"]
+
+
+def test_15_there_are_no_credits(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with platform_role():
+        ledger.take(ada.id, 10**9, operation_id="take:doctor", partial=True)
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    assert examined(exits.SPENT)["check"] == "credits"
+
+
+def test_16_the_quota_is_used_up(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    with platform_role():
+        Allowance.objects.update_or_create(tenant_id=ada.id, key_id=NOBODY, defaults={"generations_per_day": 0})
+    found = examined(exits.SPENT)
+    assert (found["check"], "begins anew" in found["remedy"]) == ("quota", True)
+
+
+def test_17_there_is_no_model(easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    with platform_role():
+        enabled = list(Model.objects.filter(enabled=True).values_list("id", flat=True))
+        Model.objects.filter(id__in=enabled).update(enabled=False)
+    try:
+        assert examined(exits.UNREACHABLE)["check"] == "models"
+    finally:
+        with platform_role():
+            Model.objects.filter(id__in=enabled).update(enabled=True)

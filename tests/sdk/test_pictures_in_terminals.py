@@ -1,0 +1,72 @@
+"""Which terminals show pictures, and what is written to them; and how files are named."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from PIL import Image as PILImage
+from rich.console import Console
+
+from easel_client.cli.drawing import slug_of
+from easel_client.cli.preview import inline, protocol
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({"TERM": "xterm-kitty"}, "kitty"), ({"TERM": "xterm", "KITTY_WINDOW_ID": "1"}, "kitty"),
+     ({"TERM": "xterm", "TERM_PROGRAM": "ghostty"}, "kitty"), ({"TERM_PROGRAM": "iTerm.app"}, "iterm2"),
+     ({"TERM_PROGRAM": "WezTerm"}, "iterm2"), ({"TERM": "foot"}, "sixel"), ({"TERM": "xterm-256color"}, ""),
+     ({"TERM": "xterm-kitty", "TMUX": "/tmp/x"}, ""), ({"TERM": "dumb", "KITTY_WINDOW_ID": "1"}, "")],
+)  # fmt: skip
+def test_a_terminals_way_of_showing_pictures_is_known(environment: dict[str, str], expected: str) -> None:
+    assert protocol(environment, terminal=True) == expected
+    assert protocol(environment, terminal=False) == ""
+
+
+def test_pictures_are_written_as_each_protocol_wants_them(tmp_path: Path) -> None:
+    noise = PILImage.effect_noise((100, 60), 90).convert("RGB")
+    noise.save(tmp_path / "noise.png")
+    png = (tmp_path / "noise.png").read_bytes()
+
+    def shown(kind: str) -> str:
+        console = Console(force_terminal=True, width=80)
+        with console.capture() as capture:
+            console.print(inline(png, kind))
+        return capture.get()
+
+    parts = shown("kitty").split("\x1b_G")[1:]
+    sent = [part.split("\x1b\\")[0].split(";", 1) for part in parts]
+    assert all(len(data) <= 4096 for _, data in sent)
+    assert [head.rpartition("m=")[2] for head, _ in sent] == ["1"] * (len(sent) - 1) + ["0"]
+    assert base64.b64decode("".join(data for _, data in sent)) == png
+    assert base64.b64encode(png).decode() + "\x07" in shown("iterm2")
+    assert sixel_size(shown("sixel")) == (100, 60)
+    assert inline(png, "") is None
+
+
+def sixel_size(text: str) -> tuple[int, int]:
+    """Read back as a terminal would: how wide the rows are, and how many bands of six there are."""
+    body = text[text.index("\x1bPq") : text.index("\x1b\\")]
+    bands = body.split("-")[:-1]
+    widths = set()
+    for band in bands:
+        for row in band.split("$")[:-1]:
+            data = row.rpartition("#")[2].lstrip("0123456789")
+            width, repeat, number = 0, False, ""
+            for character in data:
+                if character == "!":
+                    repeat, number = True, ""
+                elif repeat and character.isdigit():
+                    number += character
+                else:
+                    width += int(number) if repeat else 1
+                    repeat = False
+            widths.add(width)
+    assert len(widths) == 1
+    return widths.pop(), len(bands) * 6
+
+
+def test_names_of_files_read_like_the_prompt() -> None:
+    assert slug_of("A red apple, on a table!") == "a-red-apple-on-a-table"
+    assert slug_of("/../?") == "picture"
+    assert "/" not in slug_of("../etc/passwd")
