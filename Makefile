@@ -6,7 +6,7 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test soak check style types imports migrations openapi bench chaos starter deploytools site install install-dev
+.PHONY: help up down status reset test soak check style types imports migrations openapi bench load chaos starter deploytools site install install-dev
 .NOTPARALLEL:
 
 help: ## This list
@@ -32,9 +32,11 @@ reset: ## Delete all data, after asking
 test: install-dev ## All tests, on real services that the suite starts itself
 	@exec $(PY) -m pytest $(ARGS)
 
-soak: install-dev ## The long tests: 10,000 billing histories, 10,000 requests made from the API's description
+soak: install-dev ## The long tests: histories, made-up requests, 500 client calls on a bad network, half an hour of load
 	EASEL_HISTORIES=$${EASEL_HISTORIES:-10000} $(PY) -m pytest tests/billing/test_any_history.py $(ARGS)
 	EASEL_FUZZ_CASES=$${EASEL_FUZZ_CASES:-10000} $(PY) -m pytest tests/web/test_fuzzed.py $(ARGS)
+	EASEL_CLIENT_CALLS=$${EASEL_CLIENT_CALLS:-500} $(PY) -m pytest tests/sdk/test_bad_network.py $(ARGS)
+	$(PY) -m benchmarks.soak --minutes $${EASEL_SOAK_MINUTES:-30}
 
 check: style types imports migrations openapi ## Style, types, import rules, migrations, the API's description (make -k check: all of them, whatever fails)
 
@@ -57,6 +59,9 @@ openapi: install-dev
 
 bench: install-dev ## Measure what the project promises
 	@exec $(PY) -m benchmarks $(ARGS)
+
+load: install-dev ## How many customers this machine serves: a growing rate, up to the knee (ARGS="--tenants 5 --seconds 10")
+	@exec $(PY) -m benchmarks.load $(ARGS)
 
 chaos: install-dev ## Break things under load and prove that nothing is lost (ARGS="--faults 50 --jobs 500 --seed 1")
 	@exec $(PY) -m tests.chaos $(ARGS)

@@ -29,6 +29,7 @@ NAMES = [
     "cache",
     "routing",
     "moderated",
+    "client",
 ]
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 

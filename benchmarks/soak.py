@@ -1,0 +1,122 @@
+"""`make soak`, its part under load: half an hour at 80 % of the knee, with the memory of every process.
+
+    python -m benchmarks.soak --minutes 30 [--rate 12]
+
+Ends with 1 where there was an error, or where memory was not within 5 % of its value after minute 5.
+"""
+
+import argparse
+import asyncio
+import datetime
+import statistics
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks import memory
+from benchmarks.__main__ import cores
+from benchmarks.crowd import Crowd, Seen, paying_customers
+from benchmarks.load import SLOTS, STEP_SECONDS, climb
+from benchmarks.table import Table, milliseconds
+from tests.stack import set_up_django, start_stack, stop_stack
+
+SHARE: Final = 0.8
+WARM_MINUTES: Final = 5
+ALLOWED: Final = 0.05
+TENANTS: Final = 5
+
+
+@dataclass
+class Scale:
+    """Weighs all processes now and then, in a thread of its own."""
+
+    every: float
+    samples: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> "Scale":
+        self._begun = time.monotonic()
+        self._thread = threading.Thread(target=self._weigh, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _weigh(self) -> None:
+        while not self._over.wait(self.every):
+            self.samples.append((time.monotonic() - self._begun, memory.by_kind()))
+
+    def growth(self, warm: float) -> dict[str, tuple[float, float]]:
+        """Of each kind: the median around `warm` seconds and that of the end, in bytes. A tenth of the time each."""
+        end = self.samples[-1][0]
+        width = (end - warm) / 10
+        kinds = sorted({kind for _, sample in self.samples for kind in sample})
+        found = {}
+        for kind in kinds:
+            early = [sample[kind] for at, sample in self.samples if warm <= at <= warm + width and kind in sample]
+            late = [sample[kind] for at, sample in self.samples if at >= end - width and kind in sample]
+            if early and late:
+                found[kind] = (statistics.median(early), statistics.median(late))
+        return found
+
+
+def grown(growth: dict[str, tuple[float, float]]) -> list[str]:
+    """The kinds whose memory left the 5 %."""
+    return [kind for kind, (early, late) in growth.items() if abs(late - early) > ALLOWED * early]
+
+
+def tables(seen: Seen, growth: dict[str, tuple[float, float]], *, minutes: float, warm: float) -> list[Table]:
+    load = Table(
+        "Soak",
+        f"{minutes:.0f} minutes at {seen.offered:.1f} pictures a second from {TENANTS} tenants (80 % of the knee).",
+        ["pictures", "requests/s", "p50", "p95", "p99", "errors"],
+        [[
+            str(seen.visits), f"{seen.requests / seen.seconds:.0f}",
+            *(milliseconds(seen.quantile(share)) for share in (0.5, 0.95, 0.99)), str(seen.wrong),
+        ]],
+    )  # fmt: skip
+    rows = [
+        [kind, f"{early / 1e6:.0f} MB", f"{late / 1e6:.0f} MB", f"{(late / early - 1) * 100:+.1f} %"]
+        for kind, (early, late) in growth.items()
+    ]
+    what = f"What the processes of a kind have for themselves, after minute {warm / 60:.0f} and at the end (medians)."
+    return [load, Table("Memory in the soak", what, ["process", "then", "at the end", "growth"], rows)]
+
+
+def main(*, minutes: float, rate: float | None) -> int:
+    stack = start_stack()
+    try:
+        set_up_django()
+        from tests.sdk.town import town
+
+        customers = paying_customers(TENANTS)
+        stack.start("clock")
+        with town(stack, slots=SLOTS, step_seconds=STEP_SECONDS) as place:
+            crowd = Crowd(place.base_url, customers, place.model)
+            if rate is None:
+                rate = SHARE * asyncio.run(climb(crowd, seconds=10.0, most=200.0)).rate
+            warm = min(WARM_MINUTES, minutes / 3) * 60
+            with Scale(every=max(1.0, minutes / 6)) as scale:
+                seen = asyncio.run(crowd.visit_for(minutes * 60, rate=rate))
+    finally:
+        stop_stack(stack)
+    growth = scale.growth(warm)
+    print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {cores()}\n")
+    print("\n".join(each.markdown() for each in tables(seen, growth, minutes=minutes, warm=warm)))
+    if seen.errors:
+        print("Errors:", dict(seen.errors))
+    if wrong := grown(growth):
+        print("Not within 5 %:", ", ".join(wrong))
+    return int(bool(seen.wrong or wrong))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, help="pictures a second; 80 %% of the knee if left out")
+    asked = parser.parse_args()
+    sys.exit(main(minutes=asked.minutes, rate=asked.rate))
