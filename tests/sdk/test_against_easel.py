@@ -82,6 +82,13 @@ def test_a_quote_binds_and_what_surrounds_it_can_be_read(easel: Easel, easel_tow
     assert usage.first.endswith("-01")
 
 
+def test_words_and_pictures_are_judged_without_being_drawn(easel: Easel) -> None:
+    assert (easel.moderate("a red apple").action, easel.moderate("a red apple").flagged) == ("allow", False)
+    picture = easel.generate("an apple", steps=2, width=64, height=64).images[0].read()
+    assert easel.moderate(picture).action == "allow"
+    assert easel.usage().total["generations"] == 1
+
+
 def test_pictures_lead_to_pictures(easel: Easel) -> None:
     parent = easel.generate("an apple", steps=8, width=64, height=64)
     given = parent.images[0].read()
