@@ -10,10 +10,14 @@ from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Dr
 
 
 class StubEngine:
-    """`slots` drawings at a time, each step of each takes `step_seconds`. `failure` is raised by every drawing."""
+    """`slots` drawings at a time, each step of each takes `step_seconds`. `failure` is raised by every drawing. It
+    paints grays, of which moderation holds some for review, or greens, of which it holds none."""
 
-    def __init__(self, *, slots: int = 4, step_seconds: float = 0.005, failure: Exception | None = None) -> None:
+    def __init__(
+        self, *, slots: int = 4, step_seconds: float = 0.005, failure: Exception | None = None, greens: bool = False
+    ) -> None:
         self.slots, self.step_seconds, self.failure = slots, step_seconds, failure
+        self._greens = greens
         self.drawn = 0
         self._busy = 0
         self._changed = Condition()
@@ -53,6 +57,9 @@ class StubEngine:
                     raise DrawingStopped
                 admission.on_step(step + 1, drawing.steps)
             pixels = np.full((drawing.height, drawing.width, 3), drawing.seed % 256, dtype=np.uint8)
+            if self._greens:
+                pixels[..., ::2] = 0
+                pixels[..., 1] = 45 + drawing.seed % 211
             outcome = Drawn(pixels=pixels, steps_run=drawing.steps, seconds=drawing.steps * self.step_seconds)
             self.drawn += 1
         except Exception as error:  # noqa: BLE001  as an engine does

@@ -13,5 +13,6 @@ if __name__ == "__main__":
     from tests.stub_engine import StubEngine
 
     slots, step = int(os.environ["CHAOS_SLOTS"]), float(os.environ["CHAOS_STEP_SECONDS"])
-    choose.build = lambda **_: StubEngine(slots=slots, step_seconds=step)  # type: ignore[assignment]
+    greens = os.environ.get("CHAOS_GREENS") == "1"
+    choose.build = lambda **_: StubEngine(slots=slots, step_seconds=step, greens=greens)  # type: ignore[assignment]
     call_command("worker")

@@ -33,6 +33,7 @@ def town(stack: Stack, *, slots: int = 4, step_seconds: float = 0.005, workers: 
     var = Var(stack.var.root / pool)
     var.make()
     knobs = {"EASEL_POOLS": pool, "CHAOS_SLOTS": str(slots), "CHAOS_STEP_SECONDS": str(step_seconds)}
+    knobs["CHAOS_GREENS"] = "1"
     services = []
     for number in range(workers):
         own = Var(var.root / f"worker-{number}")

@@ -133,6 +133,10 @@ class IdempotencyConflict(Conflict):
     pass
 
 
+class NotAppealable(Conflict):
+    pass
+
+
 class AlreadyFinished(Conflict):
     pass
 
@@ -276,6 +280,7 @@ BY_CODE: Mapping[str, type[APIError]] = {
     "method_not_allowed": MethodNotAllowed,
     "not_acceptable": NotAcceptable,
     "idempotency_conflict": IdempotencyConflict,
+    "not_appealable": NotAppealable,
     "already_finished": AlreadyFinished,
     "sealed_replayed": SealedReplayed,
     "body_too_large": BodyTooLarge,
