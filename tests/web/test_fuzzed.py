@@ -27,9 +27,11 @@ from schemathesis.specs.openapi.checks import (
 
 from easel.database import platform_role
 from generation.models import Generation, Image
+from tenants.scope import TenantManager
 from tests.cast import make_customer
 from tests.generation.conftest import make_workshop
 from tests.tenants import walks
+from tests.tenants.test_the_walks_notice import altered
 from tests.tenants.walks import NAMES_NOTHING, World
 
 CASES = int(os.environ.get("EASEL_FUZZ_CASES", "1000"))
@@ -134,3 +136,14 @@ def _without(text: str, parts: Iterator[str]) -> str:
         for spelled in {part, json.dumps(part)[1:-1]}:
             text = text.replace(spelled, "") if len(spelled) >= 8 else text
     return text
+
+
+def test_it_would_notice_a_wall_that_was_taken_away(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import models
+
+    caller, other = worlds[GenerationMode.POSITIVE]
+    label = "POST /v1/generations/{generation_id}/tickets"  # which asks for nothing but the row
+    _run(label, GenerationMode.POSITIVE, caller, other)
+    monkeypatch.setattr(TenantManager, "get_queryset", models.Manager.get_queryset)
+    with altered("generation_generation", "true"), pytest.raises(AssertionError, match="the other tenant's"):
+        _run(label, GenerationMode.POSITIVE, caller, other)
