@@ -37,6 +37,7 @@ def set_up_django() -> None:
 
     from django.core.management import call_command
 
+    call_command("translations", verbosity=0)
     call_command("migrate", database="owner", verbosity=0)
 
 

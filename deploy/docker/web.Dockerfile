@@ -22,12 +22,15 @@ COPY moderation/ moderation/
 COPY generation/ generation/
 COPY templates/ templates/
 COPY static/ static/
+COPY locale/ locale/
 COPY starter/ starter/
-# Collected once; at run time only var/run is written, which may be a memory file system. The embedded settings are
+# Texts and static files are made ready once; at run time only var/run is written, which may be a memory file system. The embedded settings are
 # the ones that ask for no secrets.
 RUN useradd --uid 10001 --no-create-home easel \
     && mkdir -p var/run \
-    && DJANGO_SETTINGS_MODULE=easel.settings.embedded EASEL_SECRET_KEY=unused python manage.py collectstatic --noinput \
+    && export DJANGO_SETTINGS_MODULE=easel.settings.embedded EASEL_SECRET_KEY=unused \
+    && python manage.py translations \
+    && python manage.py collectstatic --noinput \
     && chown -R easel var
 USER 10001
 EXPOSE 8000

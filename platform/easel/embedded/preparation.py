@@ -41,6 +41,7 @@ def main(base_url: str, staff_url: str, demo: str) -> int:
     django.setup()
     return (
         step("tables", "migrate", database="owner", no_color=True)
+        or step("texts", "translations")
         or step("static", "collectstatic", interactive=False, no_color=True)
         or step("models", "models_sync")
         or step("demo", "demo", base_url=base_url, staff_url=staff_url, out=Path(demo))
