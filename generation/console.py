@@ -1,4 +1,4 @@
-"""The console's first page: the newest pictures, the wallet, and how to ask for more."""
+"""The console's first page: the newest pictures and the wallet; before there are any, the two ways to the first one."""
 
 from typing import Final
 

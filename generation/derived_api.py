@@ -4,6 +4,7 @@ Both are image-to-image on the model that drew it, with the words and settings i
 same door as any other request: the same rules, price, idempotency and moderation.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from generation.request import SIZE_MULTIPLE
 from generation.spec import FORMATS, LARGEST_SEED, MOST_IMAGES
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
+from tenants.tokens import Principal
 
 VARIED: Final = 0.6  # strength: the same scene, other details
 REFINED: Final = 0.3  # the same picture, with details of its new size
@@ -46,8 +48,7 @@ class Variations(APIView):
         """Pictures like this one: as many as `n`, each with a seed of its own."""
         form = VariationsRequest(data=request.data)
         form.is_valid(raise_exception=True)
-        image, again = _drawn_with(request, image_id)
-        return accept(request, again | {"width": image.width, "height": image.height} | form.validated_data)
+        return accept(request, variations_of(principal_of(request), image_id, form.validated_data))
 
 
 class Upscale(APIView):
@@ -57,16 +58,26 @@ class Upscale(APIView):
         """The same picture, larger: enlarged, and then drawn a little further at its new size (a second pass)."""
         form = UpscaleRequest(data=request.data)
         form.is_valid(raise_exception=True)
-        image, again = _drawn_with(request, image_id)
-        asked = dict(form.validated_data)
-        scale = asked.pop("scale")
-        size = {"width": _scaled(image.width, scale), "height": _scaled(image.height, scale), "seed": image.seed}
-        return accept(request, again | size | asked)
+        return accept(request, upscaled(principal_of(request), image_id, form.validated_data))
 
 
-def _drawn_with(request: Request, image_id: UUID) -> tuple[Image, dict[str, Any]]:
+def variations_of(principal: Principal, image_id: UUID, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a generation for a validated VariationsRequest. Raises Problem."""
+    image, again = _drawn_with(principal, image_id)
+    return again | {"width": image.width, "height": image.height} | dict(asked)
+
+
+def upscaled(principal: Principal, image_id: UUID, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a generation for a validated UpscaleRequest. Raises Problem."""
+    image, again = _drawn_with(principal, image_id)
+    rest = {name: value for name, value in asked.items() if name != "scale"}
+    scale = asked["scale"]
+    size = {"width": _scaled(image.width, scale), "height": _scaled(image.height, scale), "seed": image.seed}
+    return again | size | rest
+
+
+def _drawn_with(principal: Principal, image_id: UUID) -> tuple[Image, dict[str, Any]]:
     """The image, and the fields of a request that starts from it. Raises Problem."""
-    principal = principal_of(request)
     with tenant_scope(principal.tenant_id):
         image = Image.objects.filter(id=image_id, released_at__isnull=False).first()
         generation = (

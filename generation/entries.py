@@ -8,5 +8,7 @@ from tenants.navigation import Entry
 
 ENTRIES: Final = (
     Entry("create", 10, "console", _("Home"), "house"),
+    Entry("create", 20, "playground", _("Playground"), "wand-sparkles", "pictures.make"),
+    Entry("develop", 5, "first-steps", _("First steps"), "rocket", "keys.manage"),
     Entry("create", 90, "models-page", _("Models"), "layers"),
 )

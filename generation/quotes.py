@@ -51,16 +51,21 @@ class QuoteList(APIView):
         tenant_id = principal_of(request).tenant_id
         form = QuoteRequest(data=request.data)
         form.is_valid(raise_exception=True)
-        asked = inputs.measure(form.validated_data, tenant_id=tenant_id)
-        guess = routing.guess(asked)
-        with tenant_scope(tenant_id):
-            choice = routing.choose(asked["model"], tenant_id, guess)
-            model = choice.model
-            spec = spec_for(asked, model)
-            limits = plans.limits_of(tenant_id)
-            within_plan(spec, limits)
-            wait = _wait(tenant_id, model, cap=limits.running_jobs)
-        return Response(_quote(tenant_id, spec, model) | {"wait_seconds": wait, "route": choice.route}, status=200)
+        quote, _model = quote_for(inputs.measure(form.validated_data, tenant_id=tenant_id), tenant_id)
+        return Response(quote, status=200)
+
+
+def quote_for(asked: dict[str, Any], tenant_id: UUID) -> tuple[dict[str, Any], Model]:
+    """The quote of validated fields whose pictures were measured, and the model that would draw. Raises Problem."""
+    guess = routing.guess(asked)
+    with tenant_scope(tenant_id):
+        choice = routing.choose(asked["model"], tenant_id, guess)
+        model = choice.model
+        spec = spec_for(asked, model)
+        limits = plans.limits_of(tenant_id)
+        within_plan(spec, limits)
+        wait = _wait(tenant_id, model, cap=limits.running_jobs)
+    return _quote(tenant_id, spec, model) | {"wait_seconds": wait, "route": choice.route}, model
 
 
 def price(asked: dict[str, Any], spec: GenerationSpec, model: Model, tenant_id: UUID) -> int:

@@ -8,9 +8,11 @@ from generation import (
     catalogue,
     console,
     derived_api,
+    first_steps,
     inputs_api,
     moderation_policy_api,
     moderations_api,
+    playground,
     provenance_api,
     quotes,
     routes_api,
@@ -23,6 +25,8 @@ from generation.search import Search
 
 urlpatterns = [
     *console.urlpatterns,
+    *playground.urlpatterns,
+    *first_steps.urlpatterns,
     *catalogue.urlpatterns,
     *routes_api.urlpatterns,
     path("v1/generations", api.GenerationList.as_view(), name="generations"),

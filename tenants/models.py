@@ -133,9 +133,17 @@ class APIKey(TenantRow):
     allowed_networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # empty: from anywhere
     last_used_at = models.DateTimeField(null=True, editable=False)
     tokens_not_before = models.DateTimeField(null=True, editable=False)  # tokens issued until then are void
+    is_console = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="What people make in the console counts under it"
+    )
 
     class Meta:
         verbose_name = "API key"
+        constraints = [
+            models.UniqueConstraint(
+                "tenant", condition=models.Q(is_console=True, revoked_at=None), name="one_console_key_per_tenant"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.public_id

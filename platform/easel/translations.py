@@ -1,4 +1,4 @@
-"""The texts of the console in its languages: found in the source, kept as `.po`, compiled to the `.mo` that gettext reads.
+"""The texts of the console in its languages: found in the source, kept as `.po`, compiled to the `.mo` of gettext.
 
 All of it in Python, so that no machine needs GNU gettext. Compiled files are made where they are needed and never kept.
 """

@@ -1,8 +1,10 @@
-// `data-copy="#id"` copies that element's text (or value), `data-copy-text` the text itself.
+// `data-copy="#id"` copies that element's text (or value), `data-copy-text` the text itself; with `data-copy-link` it is
+// a path of ours, copied as a whole address.
 import { toast } from "./toasts.js";
 
 function textOf(button) {
-  if (button.dataset.copyText !== undefined) return button.dataset.copyText;
+  const text = button.dataset.copyText;
+  if (text !== undefined) return "copyLink" in button.dataset ? new URL(text, location.origin).href : text;
   const source = document.querySelector(button.dataset.copy);
   return source.value ?? source.textContent;
 }

@@ -1,0 +1,63 @@
+// Runs as they are drawn: one event stream each while there are few (a browser keeps six connections to a host), and
+// the rest ask now and then. The end of a run is the server's own rendering of it.
+const MOST_STREAMS = 3;
+const ASK_SECONDS = 2;
+const streams = new Map();
+
+function refresh(run) {
+  return htmx.ajax("GET", run.dataset.self, { target: run, swap: "outerHTML" });
+}
+
+function preview(run, { index, content_type: type, image }) {
+  const picture = run.querySelector(`[data-slot="${index}"] .slot-wait img`);
+  if (!picture) return;
+  picture.src = `data:${type};base64,${image}`;
+  picture.hidden = false;
+}
+
+function follow(run) {
+  const stream = new EventSource(run.dataset.stream);
+  streams.set(run.dataset.run, stream);
+  const end = () => {
+    stream.close();
+    streams.delete(run.dataset.run);
+    if (run.isConnected) refresh(run);
+  };
+  stream.addEventListener("progress", (event) => {
+    run.querySelector("progress").value = JSON.parse(event.data).progress;
+  });
+  stream.addEventListener("preview", (event) => preview(run, JSON.parse(event.data)));
+  stream.addEventListener("done", end);
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(end, ASK_SECONDS * 1000);
+  });
+}
+
+function watch() {
+  for (const [id, stream] of streams) {
+    if (!document.getElementById(`run-${id}`)?.dataset.stream) {
+      stream.close();
+      streams.delete(id);
+    }
+  }
+  for (const run of document.querySelectorAll(".run[data-stream]")) {
+    if (streams.has(run.dataset.run) || run.dataset.asks) continue;
+    if (streams.size < MOST_STREAMS) follow(run);
+    else {
+      run.dataset.asks = "true";
+      setTimeout(() => run.isConnected && refresh(run), ASK_SECONDS * 1000);
+    }
+  }
+}
+
+document.body.addEventListener("htmx:afterSettle", () => {
+  if (document.querySelector(".run")) document.getElementById("no-runs")?.remove();
+  watch();
+});
+document.getElementById("grid-form").addEventListener("htmx:afterRequest", () => {
+  document.getElementById("grid-dialog").close();
+});
+addEventListener("pagehide", () => {
+  for (const stream of streams.values()) stream.close();
+});
+watch();
