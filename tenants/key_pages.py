@@ -39,7 +39,7 @@ class NewKeyForm(forms.Form):
     def __init__(self, *args: Any, role: str, **options: Any) -> None:
         super().__init__(*args, **options)
         may = key_powers.grantable(role, keys.SCOPES)
-        offered = [(name, f"{name}: {said}") for name, said in keys.SCOPES.items() if name in may]
+        offered = [(name, f"{name}: {_(said)}") for name, said in keys.SCOPES.items() if name in may]
         self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # it is one of choices
 
     def clean_networks(self) -> list[str]:

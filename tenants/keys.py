@@ -16,6 +16,8 @@ from threading import Lock
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils.translation import gettext_noop as _
+
 from easel.crypto import DataKey, KeyDestroyed, open_data_key, open_sealed, seal
 from easel.database import rows
 from easel.identifiers import new_id
@@ -30,17 +32,17 @@ _ALPHABET: Final = string.ascii_letters + string.digits
 _SECRET_LENGTH: Final = 43  # 256 bits
 
 SCOPES: Final = {
-    "generations:write": "Create generations and quotes.",
-    "generations:read": "Read generations and fetch their images.",
-    "account:read": "Read the plan, its limits and the wallet.",
-    "account:write": "Set spend caps and quotas of the account and its keys.",
-    "usage:read": "Read what was used, by day, key, model and status.",
-    "keys:read": "List API keys, without their secrets.",
-    "keys:write": "Create, change, rotate and revoke API keys.",
-    "webhooks:read": "Read webhook endpoints and what was delivered.",
-    "webhooks:write": "Create and change webhook endpoints, read their secrets, send again.",
-    "audit:read": "Read and export the audit log.",
-    "data:manage": "Change how images and prompts are kept, and for how long.",
+    "generations:write": _("Create generations and quotes."),
+    "generations:read": _("Read generations and fetch their images."),
+    "account:read": _("Read the plan, its limits and the wallet."),
+    "account:write": _("Set spend caps and quotas of the account and its keys."),
+    "usage:read": _("Read what was used, by day, key, model and status."),
+    "keys:read": _("List API keys, without their secrets."),
+    "keys:write": _("Create, change, rotate and revoke API keys."),
+    "webhooks:read": _("Read webhook endpoints and what was delivered."),
+    "webhooks:write": _("Create and change webhook endpoints, read their secrets, send again."),
+    "audit:read": _("Read and export the audit log."),
+    "data:manage": _("Change how images and prompts are kept, and for how long."),
 }
 
 

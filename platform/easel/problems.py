@@ -15,6 +15,8 @@ from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.html import escape
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _  # a problem's title is English for programs
 from rest_framework import exceptions as drf
 
 from easel import metrics
@@ -40,36 +42,36 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "invalid_request": Kind(400, "The request is not valid"),
-    "sealed_invalid": Kind(400, "The sealed request does not open"),
-    "token_missing": Kind(401, "An access token is needed"),
-    "token_invalid": Kind(401, "The access token is not valid"),
-    "token_expired": Kind(401, "The access token has expired"),
-    "token_replayed": Kind(401, "The access token was used before"),
-    "key_revoked": Kind(401, "The API key was revoked"),
-    "insufficient_credits": Kind(402, "Not enough credits"),
-    "spend_cap_reached": Kind(402, "The API key has reached its spend cap"),
-    "insufficient_scope": Kind(403, "The API key may not do this"),
-    "role_not_allowed": Kind(403, "Your role may not do this"),
-    "address_not_allowed": Kind(403, "The API key may not be used from here"),
-    "tenant_suspended": Kind(403, "The account is suspended"),
-    "not_found": Kind(404, "Not found"),
-    "method_not_allowed": Kind(405, "The method is not allowed here"),
-    "not_acceptable": Kind(406, "No representation that the client accepts"),
-    "idempotency_conflict": Kind(409, "The idempotency key belongs to another request"),
-    "not_appealable": Kind(409, "There is nothing to appeal"),
-    "already_finished": Kind(409, "Already finished"),
-    "sealed_replayed": Kind(409, "The sealed request was received before"),
-    "body_too_large": Kind(413, "The body is too large"),
-    "range_not_satisfiable": Kind(416, "The file has no such range"),
-    "unsupported_media_type": Kind(415, "The media type is not supported"),
-    "content_rejected": Kind(422, "The content was rejected"),
-    "rate_limited": Kind(429, "Too many requests"),
-    "quota_exceeded": Kind(429, "The quota is used up"),
-    "too_many_queued": Kind(429, "Too many generations are waiting"),
-    "internal_error": Kind(500, "Something went wrong on our side"),
-    "model_unavailable": Kind(503, "The model is not available"),
-    "overloaded": Kind(503, "Not now"),
+    "invalid_request": Kind(400, _("The request is not valid")),
+    "sealed_invalid": Kind(400, _("The sealed request does not open")),
+    "token_missing": Kind(401, _("An access token is needed")),
+    "token_invalid": Kind(401, _("The access token is not valid")),
+    "token_expired": Kind(401, _("The access token has expired")),
+    "token_replayed": Kind(401, _("The access token was used before")),
+    "key_revoked": Kind(401, _("The API key was revoked")),
+    "insufficient_credits": Kind(402, _("Not enough credits")),
+    "spend_cap_reached": Kind(402, _("The API key has reached its spend cap")),
+    "insufficient_scope": Kind(403, _("The API key may not do this")),
+    "role_not_allowed": Kind(403, _("Your role may not do this")),
+    "address_not_allowed": Kind(403, _("The API key may not be used from here")),
+    "tenant_suspended": Kind(403, _("The account is suspended")),
+    "not_found": Kind(404, _("Not found")),
+    "method_not_allowed": Kind(405, _("The method is not allowed here")),
+    "not_acceptable": Kind(406, _("No representation that the client accepts")),
+    "idempotency_conflict": Kind(409, _("The idempotency key belongs to another request")),
+    "not_appealable": Kind(409, _("There is nothing to appeal")),
+    "already_finished": Kind(409, _("Already finished")),
+    "sealed_replayed": Kind(409, _("The sealed request was received before")),
+    "body_too_large": Kind(413, _("The body is too large")),
+    "range_not_satisfiable": Kind(416, _("The file has no such range")),
+    "unsupported_media_type": Kind(415, _("The media type is not supported")),
+    "content_rejected": Kind(422, _("The content was rejected")),
+    "rate_limited": Kind(429, _("Too many requests")),
+    "quota_exceeded": Kind(429, _("The quota is used up")),
+    "too_many_queued": Kind(429, _("Too many generations are waiting")),
+    "internal_error": Kind(500, _("Something went wrong on our side")),
+    "model_unavailable": Kind(503, _("The model is not available")),
+    "overloaded": Kind(503, _("Not now")),
 }
 
 
@@ -205,7 +207,7 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def _words(problem: Problem) -> dict[str, Any]:
     return {
-        "title": KINDS[problem.code].title,
+        "title": gettext(KINDS[problem.code].title),
         "detail": problem.detail,
         "status": problem.status,
         "code": problem.code,
