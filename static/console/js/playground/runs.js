@@ -27,6 +27,9 @@ function follow(run) {
     run.querySelector("progress").value = JSON.parse(event.data).progress;
   });
   stream.addEventListener("preview", (event) => preview(run, JSON.parse(event.data)));
+  stream.addEventListener("status", (event) => {
+    if (JSON.parse(event.data).status !== run.dataset.status) end();
+  });
   stream.addEventListener("done", end);
   stream.addEventListener("error", () => {
     if (stream.readyState === EventSource.CLOSED) setTimeout(end, ASK_SECONDS * 1000);
@@ -53,6 +56,14 @@ function watch() {
 document.body.addEventListener("htmx:afterSettle", () => {
   if (document.querySelector(".run")) document.getElementById("no-runs")?.remove();
   watch();
+});
+// On a narrow screen the runs are below the form: go to them.
+document.getElementById("playground").addEventListener("htmx:afterRequest", (event) => {
+  const runs = document.getElementById("runs");
+  const form = event.currentTarget;
+  if (event.detail.elt === form && event.detail.successful && runs.offsetTop > form.offsetTop + form.offsetHeight) {
+    runs.scrollIntoView({ block: "start" });
+  }
 });
 document.getElementById("grid-form").addEventListener("htmx:afterRequest", () => {
   document.getElementById("grid-dialog").close();
