@@ -6,7 +6,7 @@ PY := .venv/bin/python
 NOWHERE := EASEL_SECRET_KEY=unused EASEL_PROCESS=manage
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status reset test soak check style types imports migrations openapi bench load chaos starter deploytools site install install-dev
+.PHONY: help up down status reset test soak check style types imports migrations openapi bench load chaos screenshots starter deploytools site install install-dev
 .NOTPARALLEL:
 
 help: ## This list
@@ -65,6 +65,9 @@ load: install-dev ## How many customers this machine serves: a growing rate, up 
 
 chaos: install-dev ## Break things under load and prove that nothing is lost (ARGS="--faults 50 --jobs 500 --seed 1")
 	@exec $(PY) -m tests.chaos $(ARGS)
+
+screenshots: install-dev ## Every page of the console as a picture, into build/screenshots (ARGS="--only home")
+	@exec $(PY) -m tests.screenshots $(ARGS)
 
 starter: install-dev ## Train the starter model anew (hours; ARGS=--short: minutes)
 	@exec $(PY) -m starter.make $(ARGS)
