@@ -15,15 +15,16 @@ PAGES = sorted(page for folder in FOLDERS for page in (ROOT / "templates" / fold
 # Names, units and signs that are the same in every language.
 SAME = {"Easel", "CSV", "JSON", "Esc", "Ctrl", "K", "h", "s", "HTTP", "API", "curl"}
 SPOKEN = re.compile(r"""\b(?:alt|title|placeholder|aria-label|label)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-TAG = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+TAG = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>?")  # one that a condition ends early, too
 WORD = re.compile(r"[A-Za-z]+")
+CLASSES = re.compile(r"{% block \w+_class %}.*?{% endblock %}")
 HOLE = " "  # where a template tag stood
 
 
 def bare_words(source: str) -> list[str]:
     """Words that a person would read and that no tag translates."""
     text, depth = "", 0
-    for token in Lexer(source).tokenize():
+    for token in Lexer(CLASSES.sub(HOLE, source)).tokenize():
         if token.token_type == TokenType.TEXT:
             text += token.contents if depth == 0 else ""
             continue
