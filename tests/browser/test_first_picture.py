@@ -55,7 +55,7 @@ def test_sign_up_to_a_picture_in_few_clicks(easel: Easel, open_page: Opens, cloc
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Name of your workspace").fill("Ada Pictures")
-    do.button("Sign Up")
+    do.button("Create account")
     page.wait_for_url("**/confirm")
     page.goto(link_in_mail(email))
     do.count += 1  # the link in the mail
