@@ -57,7 +57,8 @@ class Settings:
 
     @classmethod
     def of_link(cls, query: QueryDict) -> "Settings":
-        return cls({name: query[name] for name in (*SHARED, "init_image") if query.get(name)})
+        said = {name: query.get(name) for name in (*SHARED, "init_image")}
+        return cls({name: value for name, value in said.items() if value})
 
 
 def body(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,7 +87,8 @@ def _merges(folder: Path) -> list[tuple[str, str]]:
         listed = [line for line in plain.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
     else:
         return []
-    return [tuple(each.split(" ")) if isinstance(each, str) else tuple(each) for each in listed]
+    pairs = (each.split(" ") if isinstance(each, str) else each for each in listed)
+    return [(first, second) for first, second in pairs]
 
 
 def _words(text: str) -> list[str]:

@@ -61,7 +61,8 @@ class Card:
 
     @property
     def seconds(self) -> float | None:
-        return self.generation.timings.get("total_seconds")
+        seconds: float | None = self.generation.timings.get("total_seconds")
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)

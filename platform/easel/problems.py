@@ -198,7 +198,7 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
         return response(problem)
     metrics.PROBLEMS.labels(problem.code).inc()
     try:
-        text = render_to_string("errors/problem.html", _words(problem), request)
+        text: str = render_to_string("errors/problem.html", _words(problem), request)
     except Exception:  # the page of an error must not be the next error: what is wrong may be the templates
         logger.exception("the page of an error was not rendered", **{"error.code": problem.code})
         text = _bare(problem)

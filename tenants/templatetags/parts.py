@@ -5,10 +5,10 @@ from typing import Any
 
 from django import template
 from django.template import Context
-from django.template.loader import get_template
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -40,4 +40,4 @@ def icon(name: str, size: str = "") -> SafeString:
 
 def _render(context: Context, name: str, given: dict[str, Any]) -> SafeString:
     shared = {key: context[key] for key in SHARED if key in context}
-    return mark_safe(get_template(f"console/parts/{name}.html").template.render(Context({**shared, **given})))  # noqa: S308  # type: ignore[attr-defined]
+    return render_to_string(f"console/parts/{name}.html", {**shared, **given})
