@@ -76,17 +76,18 @@ def _tokenizer(source: str) -> Tokenizer | None:
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     limit = min(int(settings.get("model_max_length", USUAL_LIMIT)), USUAL_LIMIT)
     merges = _merges(folder)
-    return Tokenizer({pair: rank for rank, pair in enumerate(merges)}, limit) if merges else None
+    return None if merges is None else Tokenizer({pair: rank for rank, pair in enumerate(merges)}, limit)
 
 
-def _merges(folder: Path) -> list[tuple[str, str]]:
+def _merges(folder: Path) -> list[tuple[str, str]] | None:
+    """In the order they are tried; None where the folder holds no such tokenizer."""
     whole, plain = folder / "tokenizer.json", folder / "merges.txt"
     if whole.is_file():
         listed: list[Any] = json.loads(whole.read_text(encoding="utf-8"))["model"]["merges"]
     elif plain.is_file():
         listed = [line for line in plain.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
     else:
-        return []
+        return None
     pairs = (each.split(" ") if isinstance(each, str) else each for each in listed)
     return [(first, second) for first, second in pairs]
 

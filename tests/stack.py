@@ -26,6 +26,7 @@ def start_stack() -> Stack:
         stop_stack(stack)
         raise
     os.environ.update(stack.environment("manage"))
+    os.environ["EASEL_DATABASE_POOL"] = "16"  # web, worker and clock are threads of one process here
     os.environ["DJANGO_SETTINGS_MODULE"] = "easel.settings.test"
     return stack
 

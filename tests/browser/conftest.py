@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from tests import tiny
 from tests.browser.easel import Easel, easel_at_work
 
 CHROMIUM = os.environ.get("EASEL_TEST_CHROMIUM", "/usr/bin/chromium")
 PATIENCE = 15_000  # milliseconds for anything to appear
+expect.set_options(timeout=PATIENCE)
 
 # Playwright's loop runs in the thread of the test; the test's own queries are not made inside of it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
+from django.db import connections
 from django.test import Client
 
 from easel.database import platform_role
@@ -50,6 +51,7 @@ class Painter:
             self._working.wait()
             self._production.drain(POOL)
             self._closing.wait(0.1)
+        connections.close_all()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """From signing up to a picture of one's own, by clicks alone."""
 
+import subprocess
 from collections.abc import Iterator
 from threading import Event, Thread
 
 import pytest
+from django.core import mail
+from django.db import connections
+from django.test import override_settings
 from playwright.sync_api import Page, expect
 
 from easel.database import platform_role
@@ -30,6 +34,13 @@ class Clicks:
         self.count += 1
 
 
+@pytest.fixture(autouse=True)
+def mail_is_kept() -> Iterator[None]:
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+        mail.outbox = []
+        yield
+
+
 @pytest.fixture
 def clock() -> Iterator[None]:
     """The clock's duty that makes workspaces."""
@@ -39,6 +50,7 @@ def clock() -> Iterator[None]:
         while not done.wait(0.2):
             with platform_role():
                 found_waiting()
+        connections.close_all()
 
     thread = Thread(target=run)
     thread.start()
@@ -73,8 +85,6 @@ def test_sign_up_to_a_picture_in_few_clicks(easel: Easel, open_page: Opens, cloc
 
 
 def test_first_steps_show_the_picture_of_the_copied_lines(easel: Easel, open_page: Opens) -> None:
-    import subprocess
-
     _customer, _user, cookie = easel.visitor()
     page = open_page(cookie)
     page.goto("/console/first-steps")
