@@ -1,0 +1,91 @@
+"""What people draw in the console counts under one key of their workspace, and obeys what keys obey."""
+
+from django.test import Client
+
+from easel.database import platform_role
+from generation.models import Generation
+from tenants import key_changes
+from tenants.audit import Actor
+from tenants.models import APIKey
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, make_workshop
+from tests.tenants.people import person, signed_in
+
+STAFF = Actor(kind="person", name="test")
+
+
+def drawn(browser: Client, workshop: Workshop, **fields: str) -> Generation:
+    form = {"prompt": "a red apple", "model": workshop.model.name, "width": "64", "height": "64", "steps": "2"}
+    answer = browser.post("/console/playground/draw", form | fields)
+    assert answer.status_code == 200, answer.content
+    with platform_role():
+        newest: Generation = Generation.objects.filter(model=workshop.model).select_related("key").latest("id")
+    return newest
+
+
+def test_every_members_pictures_count_under_the_same_key(ada: Customer) -> None:
+    workshop = make_workshop("nowhere")
+    first = drawn(signed_in(person(ada.tenant)), workshop)
+    second = drawn(signed_in(person(ada.tenant, "developer")), workshop)
+    assert first.key is not None
+    assert first.key.is_console
+    assert first.key_id == second.key_id
+    assert first.tenant_id == ada.id
+
+
+def test_a_revoked_one_is_replaced(ada: Customer) -> None:
+    workshop, browser = make_workshop("nowhere"), signed_in(person(ada.tenant))
+    before = drawn(browser, workshop).key
+    assert before is not None
+    key_changes.revoke(before, actor=STAFF)
+    after = drawn(browser, workshop).key
+    assert after is not None
+    assert after.id != before.id
+    with platform_role():
+        assert APIKey.objects.filter(tenant=ada.tenant, is_console=True).count() == 2
+
+
+def test_a_viewer_draws_nothing(ada: Customer) -> None:
+    browser = signed_in(person(ada.tenant, "viewer"))
+    assert browser.post("/console/playground/draw", {"prompt": "a red apple"}).status_code == 403
+    with platform_role():
+        assert not Generation.objects.filter(tenant=ada.tenant).exists()
+
+
+def test_a_strangers_picture_is_no_start(ada: Customer, bob: Customer) -> None:
+    """An id of another tenant's is answered as one that is not there, and says so beside the form."""
+    stranger = drawn(signed_in(person(bob.tenant)), make_workshop("nowhere"))
+    answer = signed_in(person(ada.tenant)).post(f"/console/images/{stranger.id}/variations")
+    assert answer.status_code == 404
+    assert answer["HX-Retarget"] == "#playground-problem"
+
+
+def test_a_refusal_has_the_apis_status_and_a_persons_words(ada: Customer) -> None:
+    answer = signed_in(person(ada.tenant)).post("/console/playground/draw", {"prompt": "", "steps": "many"})
+    assert answer.status_code == 400
+    text = answer.content.decode()
+    assert "Something in the form does not fit" in text
+    assert "<code>steps</code>" in text
+    assert "<code>prompt</code>" in text
+
+
+def test_the_price_of_a_run_is_the_quoted_one(ada: Customer) -> None:
+    workshop, browser = make_workshop("nowhere"), signed_in(person(ada.tenant))
+    form = {"prompt": "a red apple", "model": workshop.model.name, "width": "512", "height": "512", "steps": "40"}
+    quoted = browser.post("/console/playground/quote", {**form, "n": "2"}).content.decode()
+    made = drawn(browser, workshop, n="2", steps="40", width="512", height="512")
+    assert f"{made.quote} credits" in quoted
+
+
+def test_a_grid_draws_every_pair_from_one_seed(ada: Customer) -> None:
+    workshop, browser = make_workshop("nowhere"), signed_in(person(ada.tenant))
+    grid = {"x_axis": "steps", "x_values": "2, 3", "y_axis": "cfg_scale", "y_values": "4,7,9"}
+    form = {"prompt": "a red apple", "model": workshop.model.name, "width": "64", "height": "64"}
+    assert browser.post("/console/playground/grid", form | grid).status_code == 200
+    with platform_role():
+        made = list(Generation.objects.filter(model=workshop.model))
+    assert {(each.steps, each.cfg_scale) for each in made} == {(x, y) for x in (2, 3) for y in (4, 7, 9)}
+    assert len(made) == 6
+    assert len({each.seed for each in made}) == 1
+    too_many = browser.post("/console/playground/grid", form | grid | {"x_values": ",".join(map(str, range(1, 9)))})
+    assert too_many.status_code == 400
