@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from easel.database import rows
 from easel.fields import StrictBoolean, StrictForm, StrictString
 from easel.problems import Problem
 from moderation import policy
@@ -22,6 +23,12 @@ from tenants.scope import tenant_scope
 
 MOST_TERMS: Final = 500
 SHORTEST_TERM: Final = 2
+TRIED_DAYS: Final = 7
+_WOULD_HAVE: Final = """
+SELECT category, action, count(DISTINCT generation_id) FROM moderation_verdict
+WHERE tenant_id = %s AND shadow AND rule = %s AND created_at > now() - make_interval(days => %s)
+GROUP BY category, action ORDER BY category, action
+"""
 
 
 class PolicyRequest(StrictForm):
@@ -36,6 +43,7 @@ class PolicyRequest(StrictForm):
         help_text="Words of your own that block a prompt.",
     )  # fmt: skip
     visible_mark = StrictBoolean(required=False, help_text="Write on each image that it is AI-generated.")
+    shadow = StrictBoolean(required=False, help_text="Only record what these categories and terms would have done.")
 
     def validate_categories(self, value: dict[str, str]) -> dict[str, str]:
         if unknown := sorted(set(value) - set(CATEGORIES)):
@@ -115,6 +123,8 @@ def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
         "categories": own.categories if own else {},
         "terms": own.terms if own else [],
         "visible_mark": own.visible_mark if own else False,
+        "shadow": own.shadow if own else False,
+        "would_have": _would_have(tenant_id),
         "effective": {
             "platform_version": counts.version,
             "platform_shadow": counts.shadow,
@@ -125,3 +135,11 @@ def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
             "visible_mark": counts.visible_mark,
         },
     }
+
+
+def _would_have(tenant_id: UUID) -> list[dict[str, Any]]:
+    """What the account's and its keys' policies in shadow mode would have done lately."""
+    return [
+        {"category": category, "action": action, "generations": count}
+        for category, action, count in rows(_WOULD_HAVE, [tenant_id, policy.TRIED, TRIED_DAYS])
+    ]

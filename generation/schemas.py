@@ -299,12 +299,20 @@ class EffectivePolicy(serializers.Serializer[Any]):
     visible_mark = serializers.BooleanField()
 
 
+class WouldHave(serializers.Serializer[Any]):
+    category = serializers.CharField()
+    action = serializers.ChoiceField(choices=["review", "block"])
+    generations = serializers.IntegerField()
+
+
 class PolicyAnswer(serializers.Serializer[Any]):
     object = serializers.ChoiceField(choices=["moderation_policy"])
     key = serializers.CharField(allow_null=True)
     categories = serializers.DictField(child=serializers.ChoiceField(choices=["review", "block"]))
     terms = serializers.ListField(child=serializers.CharField())
     visible_mark = serializers.BooleanField()
+    shadow = serializers.BooleanField(help_text="Its categories and terms are only tried.")
+    would_have = WouldHave(many=True, help_text="What is tried, of the account and of its keys, in the last 7 days.")
     effective = EffectivePolicy()
 
 

@@ -21,7 +21,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 _STORED: Final = """
-SELECT layer, category, score, action, rule, model_version, phash FROM moderation_verdict
+SELECT layer, category, score, action, rule, model_version, phash, shadow FROM moderation_verdict
 WHERE tenant_id = %s AND generation_id = %s AND {which} ORDER BY id DESC
 """
 
@@ -37,6 +37,7 @@ class Finding:
     rule: str = ""
     model_version: str = ""
     phash: str = ""
+    shadow: bool = False  # of a policy that is only tried: recorded, and of no effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Judgment:
     @property
     def found(self) -> Action:
         """What would be done if it were not for the shadow mode."""
-        return worst(*(finding.action for finding in self.findings))
+        return worst(*(finding.action for finding in self.findings if not finding.shadow))
 
     @property
     def leading(self) -> Finding | None:
@@ -79,7 +80,8 @@ class Judgment:
     @property
     def _counting(self) -> Sequence[Finding]:
         """The shadow mode lets pass what was judged. What was not is held, and what concerns minors stays blocked."""
-        return [each for each in self.findings if not self.shadow or each.category in {UNSCREENED, MINORS}]
+        effective = [each for each in self.findings if not each.shadow]
+        return [each for each in effective if not self.shadow or each.category in {UNSCREENED, MINORS}]
 
 
 def together(first: Judgment, *others: Judgment) -> Judgment:
@@ -101,28 +103,32 @@ def of_pictures(tenant_id: UUID, generation_id: UUID) -> list[Finding]:
 def _stored(which: str, tenant_id: UUID, generation_id: UUID) -> list[Finding]:
     found = rows(_STORED.format(which=which), [tenant_id, generation_id])
     return [
-        Finding(layer=layer, category=category, score=score, action=action, rule=rule, model_version=model, phash=phash)
-        for layer, category, score, action, rule, model, phash in found
-    ]
+        Finding(
+            layer=layer, category=category, score=score, action=action, rule=rule, model_version=model, phash=phash,
+            shadow=shadow,
+        )
+        for layer, category, score, action, rule, model, phash, shadow in found
+    ]  # fmt: skip
 
 
 def store(tenant_id: UUID, judgment: Judgment, *, generation_id: UUID | None, image_index: int | None = None) -> None:
     """Write the verdicts, in the caller's transaction (the tenant's scope, or the platform role)."""
     for finding in judgment.findings:
-        VERDICTS.labels(finding.layer, finding.action, finding.category or "none").inc()
+        if not finding.shadow:
+            VERDICTS.labels(finding.layer, finding.action, finding.category or "none").inc()
         changed(
             _INSERT,
             [new_id(), tenant_id, generation_id, image_index, finding.layer, finding.category, finding.action,
              finding.score, finding.rule[:120], finding.phash or judgment.phash, judgment.policy_version,
-             finding.model_version, judgment.shadow],
+             finding.model_version, finding.shadow or judgment.shadow],
         )  # fmt: skip
 
 
 def strongest(findings: Iterable[Finding]) -> Sequence[Finding]:
     """One finding for each layer and category: the one with the worst action, then the highest score."""
-    best: dict[tuple[str, str], Finding] = {}
+    best: dict[tuple[str, str, bool], Finding] = {}
     for finding in findings:
-        key = (finding.layer, finding.category)
+        key = (finding.layer, finding.category, finding.shadow)
         known = best.get(key)
         if known is None or (worst(finding.action, known.action) != known.action) or finding.score > known.score:
             best[key] = finding

@@ -40,6 +40,7 @@ def weigh(reading: ImageReading, effective: Effective, *, layer: str = Verdict.L
         rule = "like a rejected picture"
         findings.append(Finding(layer="hash", category=known, score=1.0, action="block", rule=rule))
     flagged = tuple(finding for finding in findings if finding.action != "allow" or finding.score >= FLAGGED)
+    flagged = (*flagged, *effective.trials(flagged))
     return Judgment(flagged, effective.version, effective.shadow, reading.phash, scores=reading.scores)
 
 
@@ -53,7 +54,7 @@ def again(judgment: Judgment, effective: Effective) -> Judgment:
     """The same picture under another policy as well: the stricter one counts."""
     findings = tuple(
         replace(each, action=worst(each.action, effective.image(each.category, each.score)))
-        if each.category in CATEGORIES
+        if each.category in CATEGORIES and not each.shadow
         else each
         for each in judgment.findings
     )

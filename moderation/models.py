@@ -54,6 +54,9 @@ class TenantPolicy(TenantRow):
     categories = models.JSONField(default=dict, help_text="Category -> review or block")
     terms = models.JSONField(default=list, help_text="Terms of the tenant's own, which block")
     visible_mark = models.BooleanField(default=False, help_text="Write on each image that it is AI-generated")
+    shadow = models.BooleanField(
+        default=False, db_default=False, help_text="Only record what categories and terms would have done"
+    )
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:

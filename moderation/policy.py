@@ -2,18 +2,20 @@
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Final, cast
 from uuid import UUID
 
 from easel.database import rows
 from moderation.categories import CATEGORIES, MINORS, Action, worst
+from moderation.findings import Finding
 
 REMEMBER_SECONDS: Final = 3.0
 FLAGGED: Final = 0.5  # scores are scaled so that a classifier's own operating point is here; a term scores 1
 NEVER: Final = 2.0
+TRIED: Final = "own policy, tried"  # the rule of what a tenant's policy in shadow mode finds
 BLOCK: Final = {"text_review": 0.5, "text_block": 0.9, "image_review": 0.6, "image_block": 0.9}
 DEFAULT: Final[Mapping[str, Mapping[str, float]]] = {
     "sexual": {"text_review": 0.5, "text_block": 0.8, "image_review": 0.6, "image_block": 0.9},
@@ -39,6 +41,8 @@ class Effective:
     stricter: Mapping[str, Action]
     terms: tuple[str, ...] = ()
     visible_mark: bool = False
+    tried: Mapping[str, Action] = field(default_factory=dict)  # like `stricter`, and only recorded
+    tried_terms: tuple[str, ...] = ()
 
     def text(self, category: str, score: float) -> Action:
         return self._judge(category, score, "text")
@@ -53,6 +57,13 @@ class Effective:
     def wished(self, category: str, score: float) -> Action:
         """What tenant and key ask for by themselves."""
         return self.stricter.get(category, "allow") if score >= FLAGGED else "allow"
+
+    def trials(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """What the wishes that are only tried would have made of these findings."""
+        for finding in findings:
+            action = self.tried.get(finding.category, "allow") if finding.score >= FLAGGED else "allow"
+            if worst(finding.action, action) != finding.action:
+                yield replace(finding, action=action, rule=TRIED, shadow=True)
 
     def _judge(self, category: str, score: float, kind: str) -> Action:
         bounds = self.thresholds.get(category, BLOCK)
@@ -90,7 +101,7 @@ def forget() -> None:
 
 
 _OWN: Final = """
-SELECT key_id, categories, terms, visible_mark FROM moderation_tenantpolicy
+SELECT key_id, categories, terms, visible_mark, shadow FROM moderation_tenantpolicy
 WHERE tenant_id = %s AND (key_id IS NULL OR key_id = %s)
 """
 
@@ -100,13 +111,19 @@ def _read(tenant_id: UUID, key_id: UUID | None) -> Effective:
     stricter: dict[str, Action] = {}
     terms: list[str] = []
     mark = False
-    for _, categories, own_terms, visible in rows(_OWN, [tenant_id, key_id]):
+    tried: dict[str, Action] = {}
+    tried_terms: list[str] = []
+    for _, categories, own_terms, visible, only_tried in rows(_OWN, [tenant_id, key_id]):
+        wishes, words = (tried, tried_terms) if only_tried else (stricter, terms)
         for category, action in _loaded(categories).items():
             if category in CATEGORIES:
-                stricter[category] = worst(stricter.get(category, "allow"), cast(Action, action))
-        terms.extend(_loaded(own_terms))
+                wishes[category] = worst(wishes.get(category, "allow"), cast(Action, action))
+        words.extend(_loaded(own_terms))
         mark = mark or visible
-    return Effective(version, shadow, thresholds, stricter, tuple(dict.fromkeys(terms)), mark)
+    return Effective(
+        version, shadow, thresholds, stricter, tuple(dict.fromkeys(terms)), mark, tried,
+        tuple(dict.fromkeys(tried_terms)),
+    )  # fmt: skip
 
 
 def _loaded(value: Any) -> Any:

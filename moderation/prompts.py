@@ -48,6 +48,7 @@ def judge(prompt: str, negative_prompt: str, effective: Effective) -> Judgment:
     else:
         scores = weighed(reading, hits)
         findings += _classified(scores, reading.version, effective)
+    findings += [*effective.trials(findings), *_tried_terms(prompt, effective)]
     return Judgment(tuple(strongest(findings)), effective.version, effective.shadow, scores=scores)
 
 
@@ -72,6 +73,11 @@ def _terms(hits: Iterable[Hit], effective: Effective) -> Iterable[Finding]:
     if MINOR in groups and groups & {"sexual", HINT}:
         rule = " + ".join(sorted({hit.term for hit in hits if hit.group in {MINOR, HINT, "sexual"}}))
         yield Finding(layer="keywords", category=MINORS, score=1.0, rule=rule, action=effective.text(MINORS, 1.0))
+
+
+def _tried_terms(prompt: str, effective: Effective) -> Iterable[Finding]:
+    for _ in _own(effective.tried_terms).find(prompt) if effective.tried_terms else []:
+        yield Finding(layer="keywords", category="own", score=1.0, action="block", rule=policy.TRIED, shadow=True)
 
 
 def _negative(negative_prompt: str, effective: Effective) -> Iterable[Finding]:

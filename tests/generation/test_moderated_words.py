@@ -189,6 +189,21 @@ def test_a_keys_own_policy_is_stricter_and_its_terms_block(ada: Customer, worksh
     policy.forget()
 
 
+def test_a_policy_that_is_only_tried_is_recorded_and_has_no_effect(ada: Customer, workshop: Workshop) -> None:
+    asked = {"categories": {"public-figures": "block"}, "terms": ["blue teapot"], "shadow": True}
+    told = ada.client().patch("/v1/moderation-policy", asked, format="json").json()
+    assert told["effective"]["categories"]["public-figures"]["text"] == "review"
+    held, plain = post(ada, workshop, HELD), post(ada, workshop, "a blue teapot on a shelf")
+    assert (held.status_code, plain.status_code) == (202, 202)
+    assert (row(held.json()["id"]).screened, row(plain.json()["id"]).screened) == ("review", "allow")
+    assert ada.client().get("/v1/moderation-policy").json()["would_have"] == [
+        {"category": "own", "action": "block", "generations": 1},
+        {"category": "public-figures", "action": "block", "generations": 1},
+    ]
+    assert ada.client().patch("/v1/moderation-policy", {"shadow": False}, format="json").json()["shadow"] is False
+    assert post(ada, workshop, "a blue teapot on a shelf").status_code == 422
+
+
 def test_no_policy_of_a_tenants_is_laxer(ada: Customer, workshop: Workshop) -> None:
     url = "/v1/moderation-policy"
     for categories in ({"sexual": "allow"}, {"weather": "block"}):

@@ -24,8 +24,8 @@ MOST = {
     "/v1/keys": 2,
     "/v1/keys/{public_id}": 2,
     "/v1/models": 2,
-    "/v1/moderation-policy": 4,
-    "/v1/moderation-policy/keys/{public_id}": 5,
+    "/v1/moderation-policy": 5,
+    "/v1/moderation-policy/keys/{public_id}": 6,
     "/v1/routes": 15,  # two for each of the seven categories: it is asked for rarely
     "/v1/samplers": 0,
     "/v1/usage": 3,
