@@ -40,7 +40,8 @@ def await_completion(request: Request, start: float) -> None:
     reminded = start
     while (answer := _json(request))["status"] != "completed":
         now = time.monotonic()
-        if answer["status"] in {"failed", "canceled", "rejected", "in_review"}:
+        # One that is held because nobody could judge it yet is let go once somebody can.
+        if answer["status"] in {"failed", "canceled", "rejected"}:
             raise Trouble(f"The first picture was not drawn: it is {answer['status']}.", "See log/worker.log in var.")
         if now - start > PATIENCE:
             raise Trouble(
