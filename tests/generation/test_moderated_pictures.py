@@ -299,7 +299,7 @@ def pixels(customer: Customer, generation: UUID) -> dict[int, Any]:
 def test_a_blocked_preview_frees_its_slot_and_leaves_its_siblings_pixels_alone(
     ada: Customer, workshop: Workshop
 ) -> None:
-    judge, steps = Previewing(judgment("block", layer="preview")), 40
+    judge, steps = Previewing(judgment("block", layer="preview")), 150  # time enough for a verdict
     production = make_production(LoopEngine(device="cpu", threads=1), judge=ScriptedJudge(), judge_preview=judge)
     try:
         first = workshop.submit(ada, seed=11, n=2, steps=steps, reuse=False)
