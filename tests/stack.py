@@ -19,6 +19,7 @@ PREFIX = "easel-tests-"
 def start_stack() -> Stack:
     """Databases, S3 and the screening process are up when it returns, and this process has every role's address."""
     sweep()
+    os.environ["EASEL_SCREENING_IMAGE_SCORER"] = "tests.moderation.grays:Harmless"
     stack = Stack(Path(tempfile.mkdtemp(prefix=PREFIX)), (*INFRASTRUCTURE, "screening"), durable=False, report=_quiet)
     try:
         stack.start()

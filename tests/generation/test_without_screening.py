@@ -34,7 +34,7 @@ def _grays(stack: Stack) -> Iterator[None]:
     stack.restart("screening", SCORER)
     screening.forget()
     yield
-    stack.restart("screening", dict.fromkeys(SCORER, ""))
+    stack.restart("screening")
     screening.forget()
 
 

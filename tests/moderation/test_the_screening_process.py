@@ -19,6 +19,15 @@ from moderation.screening import client
 from moderation.screening.client import ImageRefused, ScreeningDown
 from tests.moderation.pictures import png
 
+REAL = {"EASEL_SCREENING_IMAGE_SCORER": ""}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _real_model(stack: Stack) -> Iterator[None]:
+    stack.restart("screening", REAL)
+    yield
+    stack.restart("screening")
+
 
 @pytest.fixture(autouse=True)
 def forgetful() -> Iterator[None]:
@@ -33,7 +42,7 @@ def without_screening(stack: Stack, **extra: str) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.start("screening")
+        stack.start("screening", extra=REAL)
         client.forget()
 
 
@@ -108,14 +117,14 @@ def test_a_model_file_that_is_not_the_examined_one_closes_its_half_alone(
 ) -> None:
     other = tmp_path_factory.mktemp("models") / "open-nsfw.onnx"
     other.write_bytes(b"something else")
-    stack.restart("screening", {"EASEL_SCREENING_IMAGE_MODEL": str(other)})
+    stack.restart("screening", {**REAL, "EASEL_SCREENING_IMAGE_MODEL": str(other)})
     try:
         client.forget()
         assert len(client.embed(["texts are read"])) == 1
         with pytest.raises(ScreeningDown, match="image model"):
             client.screen_image(png())
     finally:
-        stack.restart("screening", {"EASEL_SCREENING_IMAGE_MODEL": ""})
+        stack.restart("screening", REAL)
         client.forget()
     assert client.screen_image(png()).phash
 
