@@ -1,6 +1,7 @@
 """`/v1/generations`: make one, read one, poll it, fetch it. Thin: the work is in `submission` and `rendering`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from tenants.scope import tenant_scope
 from tenants.tokens import Principal
 
 POLL_SECONDS = "1"
+REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 class GenerationList(APIView):
@@ -149,36 +151,63 @@ def _whole(request: Request, generation_id: UUID) -> Response:
     return Response(body)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a request became: a generation, with its images where they are there at once, and those that wait for
+    staff. `replayed`: it was made before. `kept`: the caller named it, and can ask for it by that name again."""
+
+    generation: Generation
+    images: list[Image]
+    held: list[Image]
+    replayed: bool
+    kept: bool
+
+
 def accept(request: Request, asked: Any) -> Response:
     """Submit the fields of a generation for whoever calls: 202 with its id, or 200 with the pictures at once."""
+    principal, taken = principal_of(request), take(request, asked)
+    generation = taken.generation
+    body = rendering.whole(
+        generation, taken.images, key=principal.data_key, base_url=base_url(request), held=taken.held
+    )
+    headers = {"Location": body["links"]["self"], **(REPLAYED if taken.replayed else {})}
+    response = Response(body, status=_status_code(generation), headers=headers)
+    return _held(response, request, generation.id, lambda: _whole(request, generation.id))
+
+
+def take(request: Request, asked: Any, *, body: Any = None) -> Taken:
+    """Submit the fields of a generation, whatever the answer will look like. `body` is what an idempotency key stands
+    for, where that is not the request's own."""
     principal = principal_of(request)
     form = GenerationRequest(data=asked)
     form.is_valid(raise_exception=True)
     idempotency = IdempotencyKey.read(
         request.headers.get("Idempotency-Key"),
-        method="POST", path=request.path, body=request.data, key=principal.data_key,
+        method="POST", path=request.path, body=request.data if body is None else body, key=principal.data_key,
     )  # fmt: skip
-    headers = {}
+    kept = idempotency is not None
     try:
         accepted = submission.submit(
             form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency
         )
-        generation, images, held = accepted.generation, accepted.images, list[Image]()
     except Replayed as replay:
         generation, images, held = _load(principal, replay.generation_id)
-        headers["Idempotent-Replayed"] = "true"
         if (refused := refusals.problem(generation)) is not None:
-            refused.headers.update(headers)
+            refused.headers.update(REPLAYED)
             raise refused from None
-    body = rendering.whole(generation, images, key=principal.data_key, base_url=base_url(request), held=held)
-    headers["Location"] = body["links"]["self"]
-    response = Response(body, status=_status_code(generation), headers=headers)
-    return _held(response, request, generation.id, lambda: _whole(request, generation.id))
+        return Taken(generation, images, held, replayed=True, kept=kept)
+    return Taken(accepted.generation, accepted.images, [], replayed=False, kept=kept)
 
 
 def base_url(request: Request) -> str:
     """Where the caller reaches us: the public address if one is set, or else the host they used."""
     return str(settings.BASE_URL).rstrip("/") or f"{request.scheme}://{request.get_host()}"
+
+
+def load(principal: Principal, generation_id: UUID) -> tuple[Generation, list[Image]]:
+    """One of the caller's, with the images that may be seen. Problem not_found."""
+    generation, images, _ = _load(principal, generation_id)
+    return generation, images
 
 
 def _load(principal: Principal, generation_id: UUID) -> tuple[Generation, list[Image], list[Image]]:

@@ -7,6 +7,7 @@ class GenerationConfig(AppConfig):
     def ready(self) -> None:
         from billing import plans
         from generation import (  # noqa: F401  the clock's duties register themselves
+            compat,
             decisions,
             duties,
             entries,
@@ -26,4 +27,5 @@ class GenerationConfig(AppConfig):
         plans.on_changed(flows.apply_limits)
         rights.register()
         decisions.register()
+        compat.register()
         sharing.on_reuse(images.reused)

@@ -41,6 +41,7 @@ SELECT g.id FROM generation_generation g JOIN generation_model m ON m.id = g.mod
 WHERE g.tenant_id = %(tenant)s AND g.status = ANY(%(statuses)s) AND g.erased_at IS NULL
     AND g.cancel_requested_at IS NULL
     AND (%(ids)s::uuid[] IS NULL OR g.id = ANY(%(ids)s::uuid[]))
+    AND (%(key)s::uuid IS NULL OR g.key_id = %(key)s)
     AND (%(model)s::text IS NULL OR m.name = %(model)s)
     AND (%(before)s::timestamptz IS NULL OR g.created_at < %(before)s)
     AND (%(metadata)s::jsonb IS NULL OR g.metadata @> %(metadata)s::jsonb)
@@ -53,6 +54,7 @@ class Filter:
     """Which of a tenant's unfinished generations; every condition that is given must hold."""
 
     ids: Sequence[UUID] | None = None
+    key_id: UUID | None = None
     statuses: tuple[str, ...] = ("queued", "running")
     model: str | None = None
     created_before: datetime | None = None
@@ -113,6 +115,7 @@ def _conditions(tenant_id: UUID, chosen: Filter) -> dict[str, Any]:
         "tenant": tenant_id,
         "statuses": list(chosen.statuses),
         "ids": None if chosen.ids is None else list(chosen.ids),
+        "key": chosen.key_id,
         "model": chosen.model,
         "before": chosen.created_before,
         "metadata": chosen.metadata,

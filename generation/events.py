@@ -5,7 +5,8 @@ status calls `status_changed` in the same transaction.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +22,7 @@ KEPT: Final[Mapping[str, Kept]] = {
     "preview": Kept.SUBJECT,
     "progress": Kept.NOWHERE,
 }
+ORIGIN: Final = "compat"  # the entry of a generation's metadata that says in which other API it was asked for
 UNFINISHED: Final = frozenset({"queued", "running"})
 WEBHOOKS: Final = {
     "completed": "generation.completed",
@@ -38,6 +40,22 @@ FROM generation_generation g JOIN generation_model m ON m.id = g.model_id WHERE 
 _RELEASED: Final = """
 SELECT id FROM generation_image WHERE tenant_id = %s AND generation_id = %s AND released_at IS NOT NULL ORDER BY index
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """How another API's webhook tells of these endings, to the address that its request named."""
+
+    kind: str
+    statuses: frozenset[str]
+    payload: Callable[[UUID], Mapping[str, Any]]
+
+
+_tellers: dict[str, Teller] = {}
+
+
+def tell_as(origin: str, teller: Teller) -> None:
+    _tellers[origin] = teller
 
 
 def publish(generation_id: UUID, kind: str, data: Mapping[str, Any], *, tenant_id: UUID) -> None:
@@ -68,7 +86,11 @@ def tell(tenant_id: UUID, generation_id: UUID, event: str) -> None:
     """Note an event for webhooks, in the transaction that makes it true."""
     for url, *row in rows(_ENDED, [tenant_id, generation_id]):
         payload = partial(_payload, tenant_id, generation_id, row)
-        webhooks.emit(tenant_id, event, payload, subject=generation_id, url=url)
+        status, metadata = row[0], json.loads(row[4])
+        told = _tellers.get(metadata.get(ORIGIN, "")) if url else None
+        webhooks.emit(tenant_id, event, payload, subject=generation_id, url="" if told else url)
+        if told is not None and status in told.statuses:
+            webhooks.emit_to(tenant_id, url, told.kind, told.payload(generation_id), subject=generation_id)
 
 
 def _payload(tenant_id: UUID, generation_id: UUID, row: list[Any]) -> dict[str, Any]:

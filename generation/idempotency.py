@@ -1,16 +1,13 @@
-"""`Idempotency-Key`: the same request sent again makes nothing new. Kept for 24 hours in the tenant's own table."""
+"""What an `Idempotency-Key` made: the same request sent again is answered with that generation. Kept for 24 hours in
+the tenant's own table."""
 
-import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from easel.crypto import DataKey, fingerprint
+import easel.idempotency
 from easel.database import changed, rows
 from easel.identifiers import new_id
-from easel.problems import Problem
-
-LONGEST_KEY: Final = 255
 
 # ON CONFLICT waits for a parallel twin to commit or roll back, so that exactly one of them makes the object.
 _CLAIM: Final = """
@@ -20,21 +17,8 @@ ON CONFLICT (tenant_id, key) DO NOTHING
 
 
 @dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A client's key with the digest of what it was sent with."""
-
-    value: str
-    digest: bytes
-
-    @classmethod
-    def read(cls, header: str | None, *, method: str, path: str, body: Any, key: DataKey) -> "IdempotencyKey | None":
-        """The request's key, None without one. Equal JSON has an equal digest, whatever its spelling."""
-        if header is None:
-            return None
-        if not 1 <= len(header) <= LONGEST_KEY or not header.isascii() or not header.isprintable():
-            raise Problem("invalid_request", f"Idempotency-Key takes 1 to {LONGEST_KEY} printable ASCII characters.")
-        canonical = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"))
-        return cls(header, fingerprint(key, b"idempotency:" + canonical.encode()))
+class IdempotencyKey(easel.idempotency.IdempotencyKey):
+    """The name of a request for a generation."""
 
     def claim(self, tenant_id: UUID, generation_id: UUID) -> None:
         """Bind the key to a new generation in the current transaction; raises Replayed if it made one before."""
@@ -44,8 +28,7 @@ class IdempotencyKey:
             "SELECT generation_id, digest FROM generation_idempotencyrecord WHERE tenant_id = %s AND key = %s",
             [tenant_id, self.value],
         )
-        if bytes(digest) != self.digest:
-            raise Problem("idempotency_conflict", "This Idempotency-Key was used for a different request.")
+        self.check(digest)
         raise Replayed(made)
 
 

@@ -85,7 +85,7 @@ def _picture(request: Request) -> tuple[bytes, str]:
     form = InputForm(data=sent)
     form.is_valid(raise_exception=True)
     if "url" in form.validated_data:
-        return _fetched(form.validated_data["url"]), "url"
+        return fetched(form.validated_data["url"], "url"), "url"
     return _uploaded(principal_of(request).tenant_id, form.validated_data["upload"]), "upload"
 
 
@@ -129,18 +129,19 @@ def _upload_key(tenant_id: UUID, upload_id: UUID | str) -> str:
     return f"t/{tenant_id}/u/{upload_id}"
 
 
-def _fetched(url: str) -> bytes:
-    """Each redirect is checked as the address was: none leads into our network."""
+def fetched(url: str, field: str) -> bytes:
+    """What is at an address that a customer gave in a field. Each redirect is checked as the address was: none leads
+    into our network. Raises Problem."""
     try:
         answer = outbound.request(
             "GET", url, timeout=FETCH_SECONDS, max_bytes=settings.UPLOAD_MAX_BYTES, redirects=REDIRECTS
         )
     except outbound.RefusedAddress as error:
-        raise invalid("url", "refused_address", error.reason) from error
+        raise invalid(field, "refused_address", error.reason) from error
     except outbound.Unreachable as error:
-        raise invalid("url", "unreachable", error.reason) from error
+        raise invalid(field, "unreachable", error.reason) from error
     if answer.status != 200:
-        raise invalid("url", "unreachable", f"The address answered {answer.status}.")
+        raise invalid(field, "unreachable", f"The address answered {answer.status}.")
     if answer.truncated:
-        raise invalid("url", "too_many_bytes", f"At most {settings.UPLOAD_MAX_BYTES} bytes.")
+        raise invalid(field, "too_many_bytes", f"At most {settings.UPLOAD_MAX_BYTES} bytes.")
     return answer.body

@@ -136,6 +136,19 @@ class RouteOverride(TenantRow):
         return f"{self.category} → {self.model_id}"
 
 
+class A1111Options(TenantRow):
+    """What an API key has chosen by `/compat/a1111/…/options`: it lasts from request to request."""
+
+    key = models.ForeignKey(APIKey, on_delete=models.CASCADE, db_index=False)
+    chosen = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "key", name="a1111_options_once")]
+
+    def __str__(self) -> str:
+        return f"options of {self.key_id}"
+
+
 class Flow(TenantRow):
     """One tenant's waiting work in one pool, and its place in the fair order. `flows` and `source` write it."""
 

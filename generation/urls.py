@@ -19,6 +19,7 @@ from generation import (
     streams,
     tickets,
 )
+from generation.compat import urls as compat
 from generation.data_policy_api import DataPolicyView
 from generation.media import media
 from generation.search import Search
@@ -29,6 +30,7 @@ urlpatterns = [
     *first_steps.urlpatterns,
     *catalogue.urlpatterns,
     *routes_api.urlpatterns,
+    *compat.urlpatterns,
     path("v1/generations", api.GenerationList.as_view(), name="generations"),
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
     path("v1/generations/<uuid:generation_id>/cancel", cancel_api.CancelOne.as_view(), name="generation-cancel"),

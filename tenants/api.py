@@ -13,12 +13,11 @@ from easel.requests import client_address
 from tenants import key_changes, key_powers
 from tenants.audit import Actor
 from tenants.authentication import principal_of
+from tenants.kept_answers import NO_STORE, once
 from tenants.key_forms import ChangedKey, NewKey, Rotation
 from tenants.models import APIKey, AuditRecord
 from tenants.scope import tenant_scope
 from tenants.tokens import Principal
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class KeyList(APIView):
@@ -39,19 +38,7 @@ class KeyList(APIView):
         key_powers.check_new(principal, asked)
         if principal.test_mode and asked["mode"] != APIKey.Mode.TEST:
             raise invalid("mode", "test_only", "A test key makes test keys only.")
-        try:
-            key, secret = key_changes.create(
-                principal.tenant_id,
-                name=asked["name"],
-                scopes=set(asked["scopes"]),
-                mode=asked["mode"],
-                expires_at=asked.get("expires_at"),
-                allowed_networks=asked.get("allowed_networks", []),
-                actor=actor_of(request),
-            )
-        except key_changes.TooManyKeys as error:
-            raise Problem("quota_exceeded", str(error)) from error
-        return Response(describe(key) | {"secret": secret}, status=201, headers=NO_STORE)
+        return once(request, lambda: _made(request, asked))
 
 
 class KeyDetail(APIView):
@@ -87,10 +74,30 @@ class KeyRotation(APIView):
         form = Rotation(data=request.data)
         form.is_valid(raise_exception=True)
         overlap = timedelta(seconds=form.validated_data["overlap_seconds"])
-        secret = key_changes.rotate(key, overlap=overlap, actor=actor_of(request))
-        if secret is None:
-            raise Problem("already_finished", "This key was revoked.")
-        return Response(describe(_load(request, public_id)) | {"secret": secret}, headers=NO_STORE)
+        return once(request, lambda: _rotated(request, key, overlap))
+
+
+def _made(request: Request, asked: dict[str, Any]) -> Response:
+    try:
+        key, secret = key_changes.create(
+            principal_of(request).tenant_id,
+            name=asked["name"],
+            scopes=set(asked["scopes"]),
+            mode=asked["mode"],
+            expires_at=asked.get("expires_at"),
+            allowed_networks=asked.get("allowed_networks", []),
+            actor=actor_of(request),
+        )
+    except key_changes.TooManyKeys as error:
+        raise Problem("quota_exceeded", str(error)) from error
+    return Response(describe(key) | {"secret": secret}, status=201, headers=NO_STORE)
+
+
+def _rotated(request: Request, key: APIKey, overlap: timedelta) -> Response:
+    secret = key_changes.rotate(key, overlap=overlap, actor=actor_of(request))
+    if secret is None:
+        raise Problem("already_finished", "This key was revoked.")
+    return Response(describe(_load(request, key.public_id)) | {"secret": secret}, headers=NO_STORE)
 
 
 def describe(key: APIKey) -> dict[str, Any]:

@@ -6,7 +6,17 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from easel import hub
-        from tenants import delivery, entries, founding, keys, navigation, replay, sealed_columns, stale_sessions  # noqa: F401  register their duties
+        from tenants import (  # noqa: F401  register their duties
+            delivery,
+            entries,
+            founding,
+            kept_answers,
+            keys,
+            navigation,
+            replay,
+            sealed_columns,
+            stale_sessions,
+        )
 
         navigation.add(*entries.ENTRIES)
         hub.on_check(keys.refused)

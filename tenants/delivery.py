@@ -115,9 +115,8 @@ class Parcel:
     @property
     def body(self) -> bytes:
         timestamp = self.created_at.isoformat().replace("+00:00", "Z")
-        return json.dumps(
-            {"type": self.kind, "timestamp": timestamp, "data": self.data}, separators=(",", ":")
-        ).encode()
+        told = {"type": self.kind, "timestamp": timestamp, "data": self.data}
+        return json.dumps(self.data if self.kind in webhooks.BARE else told, separators=(",", ":")).encode()
 
     @property
     def traced(self) -> dict[str, str]:

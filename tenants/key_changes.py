@@ -5,9 +5,11 @@ All of it in the tenant's scope. Who may do what is decided before, by a role or
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from easel.database import on_commit
 from tenants import audit, keys
 from tenants.audit import Actor
 from tenants.models import APIKey, Tenant
@@ -52,7 +54,7 @@ def change(key: APIKey, *, values: Mapping[str, Any], actor: Actor) -> APIKey:
             setattr(key, name, value)
         key.save(update_fields=list(values))
         _record("key.changed", key, actor, {name: _plain(value) for name, value in values.items()})
-    keys.forget(key.public_id)
+    on_commit(partial(keys.forget, key.public_id))
     return key
 
 
@@ -75,7 +77,7 @@ def rotate(key: APIKey, *, overlap: timedelta, actor: Actor) -> str | None:
         fresh.secret_sealed = sealed
         fresh.save(update_fields=["secret_sealed", "previous_secret_sealed", "previous_until", "tokens_not_before"])
         _record("key.rotated", key, actor, {"overlap_seconds": int(overlap.total_seconds())})
-    keys.forget(key.public_id)
+    on_commit(partial(keys.forget, key.public_id))
     return secret
 
 
@@ -85,7 +87,7 @@ def revoke(key: APIKey, *, actor: Actor) -> bool:
         done = APIKey.objects.filter(id=key.id, revoked_at=None).update(revoked_at=datetime.now(UTC)) == 1
         if done:
             _record("key.revoked", key, actor, {"name": key.name})
-    keys.forget(key.public_id)
+    on_commit(partial(keys.forget, key.public_id))
     return done
 
 

@@ -163,6 +163,23 @@ class SpentToken(TenantRow):
         return f"until {self.expires_at}"
 
 
+class KeptAnswer(TenantRow):
+    """An answer with a secret, for the client that sends the same request again; the sealed part for ten minutes."""
+
+    key = models.CharField(max_length=255)
+    digest = models.BinaryField(max_length=32, help_text="HMAC of method, path and canonical body")
+    status = models.PositiveSmallIntegerField()
+    answer_sealed = models.BinaryField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "key", name="kept_answer_once")]
+        indexes = [models.Index("created_at", name="kept_answer_by_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class WebhookEndpoint(TenantRow):
     """Where a tenant's programs hear of things. The default one has no address of its own: it signs what goes to the
     `webhook_url` of single requests."""

@@ -117,10 +117,19 @@ PAGE: Final = [
     OpenApiParameter("limit", int, description=f"1 to {MOST}, {USUAL} if left out."),
     OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
 ]
+ONCE: Final[dict[str, Any]] = {
+    "also": (409,),
+    "parameters": [
+        OpenApiParameter(
+            "Idempotency-Key", str, OpenApiParameter.HEADER,
+            description="The same request again makes nothing new, and shows the secret again for 10 minutes.",
+        )
+    ],
+}  # fmt: skip
 _KEYS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
     (api.KeyList, "get", {"answers": {200: KeysAnswer}, "summary": "The account's API keys", "name": "listKeys"}),
     (api.KeyList, "post", {
-        "takes": key_forms.NewKey, "answers": {201: KeyWithSecret}, "summary": "A new key", "name": "createKey",
+        "takes": key_forms.NewKey, "answers": {201: KeyWithSecret}, "summary": "A new key", "name": "createKey", **ONCE,
     }),
     (api.KeyDetail, "get", {"answers": {200: KeyAnswer}, "summary": "One key", "name": "getKey"}),
     (api.KeyDetail, "patch", {
@@ -128,7 +137,7 @@ _KEYS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
     }),
     (api.KeyDetail, "delete", {"answers": {204: None}, "summary": "Revoke a key", "name": "revokeKey"}),
     (api.KeyRotation, "post", {
-        "takes": key_forms.Rotation, "answers": {200: KeyWithSecret}, "also": (409,),
+        "takes": key_forms.Rotation, "answers": {200: KeyWithSecret}, **ONCE,
         "summary": "A new secret for a key", "name": "rotateKey",
     }),
 ]  # fmt: skip
@@ -138,7 +147,7 @@ _WEBHOOKS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
     }),
     (webhook_api.EndpointList, "post", {
         "takes": webhook_api.EndpointForm, "answers": {201: EndpointWithSecret},
-        "summary": "A new endpoint, with its secret", "name": "createWebhook",
+        "summary": "A new endpoint, with its secret", "name": "createWebhook", **ONCE,
     }),
     (webhook_api.EndpointDetail, "get", {
         "answers": {200: EndpointAnswer}, "summary": "One endpoint", "name": "getWebhook",
@@ -151,7 +160,7 @@ _WEBHOOKS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
         "answers": {204: None}, "summary": "Forget an endpoint", "name": "deleteWebhook",
     }),
     (webhook_api.EndpointRotation, "post", {
-        "answers": {200: EndpointWithSecret}, "summary": "A new secret; both sign for a day",
+        "answers": {200: EndpointWithSecret}, "summary": "A new secret; both sign for a day", **ONCE,
     }),
     (webhook_api.DefaultSecret, "get", {
         "answers": {200: EndpointWithSecret}, "summary": "The secret for the webhook_url of single requests",

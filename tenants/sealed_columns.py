@@ -36,3 +36,4 @@ def register_own() -> None:
     for column in ("secret_sealed", "previous_secret_sealed"):
         sealed_column(SealedColumn("tenants_apikey", column, b"tenants.apikey.secret:", secret=True))
         sealed_column(SealedColumn("tenants_webhookendpoint", column, b"tenants.webhook.secret:", secret=True))
+    sealed_column(SealedColumn("tenants_keptanswer", "answer_sealed", b"tenants.keptanswer:", secret=True))

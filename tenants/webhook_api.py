@@ -17,13 +17,13 @@ from easel.pages import cursor_of, limit_of, only, page_of
 from easel.problems import Problem
 from tenants import webhooks
 from tenants.authentication import principal_of
+from tenants.kept_answers import NO_STORE, once
 from tenants.models import Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.scope import tenant_scope
 from tenants.tokens import Principal
 from tenants.webhooks import KEEP_TRYING, SUBSCRIBABLE
 
 MOST_ENDPOINTS: Final = 50
-NO_STORE: Final = {"Cache-Control": "no-store"}
 DEFAULT: Final = "default"
 
 
@@ -64,16 +64,7 @@ class EndpointList(APIView):
         """A new endpoint, with its secret."""
         form = EndpointForm(data=request.data)
         form.is_valid(raise_exception=True)
-        asked, tenant_id = form.validated_data, principal_of(request).tenant_id
-        with tenant_scope(tenant_id):
-            tenant = Tenant.objects.get(id=tenant_id)
-            if WebhookEndpoint.objects.filter(is_default=False).count() >= MOST_ENDPOINTS:
-                raise Problem("quota_exceeded", f"An account has at most {MOST_ENDPOINTS} endpoints. Delete one.")
-            made, secret = webhooks.create(
-                tenant, url=asked["url"], kinds=asked["events"], description=asked["description"]
-            )
-            made.refresh_from_db()
-        return Response(describe(made) | {"secret": secret}, status=201, headers=NO_STORE)
+        return once(request, lambda: _made(principal_of(request).tenant_id, form.validated_data))
 
 
 class EndpointDetail(APIView):
@@ -119,12 +110,7 @@ class EndpointRotation(APIView):
 
     def post(self, request: Request, endpoint_id: UUID | None = None) -> Response:
         """A new secret. For a day both sign, so that the receiver can change over."""
-        principal = principal_of(request)
-        with tenant_scope(principal.tenant_id):
-            endpoint = _load_or_default(principal, endpoint_id)
-            secret = webhooks.rotate(endpoint, key=principal.data_key)
-            endpoint.refresh_from_db()
-        return Response(describe(endpoint) | {"secret": secret}, headers=NO_STORE)
+        return once(request, lambda: _rotated(principal_of(request), endpoint_id))
 
 
 class DefaultSecret(APIView):
@@ -133,11 +119,39 @@ class DefaultSecret(APIView):
     scopes: ClassVar = {"GET": "webhooks:write"}
 
     def get(self, request: Request) -> Response:
-        principal = principal_of(request)
-        with tenant_scope(principal.tenant_id):
-            endpoint = webhooks.default_endpoint(principal.tenant_id)
-        secret = webhooks.open_secret(endpoint.secret_sealed, key=principal.data_key, endpoint_id=endpoint.id)
+        endpoint, secret = _default(principal_of(request))
         return Response(describe(endpoint) | {"secret": secret}, headers=NO_STORE)
+
+
+def _made(tenant_id: UUID, asked: dict[str, Any]) -> Response:
+    with tenant_scope(tenant_id):
+        tenant = Tenant.objects.get(id=tenant_id)
+        if WebhookEndpoint.objects.filter(is_default=False).count() >= MOST_ENDPOINTS:
+            raise Problem("quota_exceeded", f"An account has at most {MOST_ENDPOINTS} endpoints. Delete one.")
+        made, secret = webhooks.create(
+            tenant, url=asked["url"], kinds=asked["events"], description=asked["description"]
+        )
+        made.refresh_from_db()
+    return Response(describe(made) | {"secret": secret}, status=201, headers=NO_STORE)
+
+
+def _rotated(principal: Principal, endpoint_id: UUID | None) -> Response:
+    with tenant_scope(principal.tenant_id):
+        endpoint = _load_or_default(principal, endpoint_id)
+        secret = webhooks.rotate(endpoint, key=principal.data_key)
+        endpoint.refresh_from_db()
+    return Response(describe(endpoint) | {"secret": secret}, headers=NO_STORE)
+
+
+def default_secret(principal: Principal) -> str:
+    """What signs deliveries to the addresses of single requests."""
+    return _default(principal)[1]
+
+
+def _default(principal: Principal) -> tuple[WebhookEndpoint, str]:
+    with tenant_scope(principal.tenant_id):
+        endpoint = webhooks.default_endpoint(principal.tenant_id)
+    return endpoint, webhooks.open_secret(endpoint.secret_sealed, key=principal.data_key, endpoint_id=endpoint.id)
 
 
 class EndpointTest(APIView):

@@ -30,8 +30,10 @@ KINDS: Final[Mapping[str, str]] = {
     "quota.low": "50, 80 or 100 percent of a day's or month's generations are used.",
     "complaint.resolved": "A complaint was decided.",
     "webhook.test": "You asked for it.",
+    "prediction.completed": "A prediction of /compat/replicate has ended; told to its own address alone.",
 }
-SUBSCRIBABLE: Final = tuple(kind for kind in KINDS if kind != "webhook.test")
+SUBSCRIBABLE: Final = tuple(kind for kind in KINDS if kind not in {"webhook.test", "prediction.completed"})
+BARE: Final = frozenset({"prediction.completed"})  # whose message is its payload and nothing around it
 
 KEEP_TRYING: Final = timedelta(days=1)
 ROTATION_OVERLAP: Final = timedelta(days=1)
@@ -70,6 +72,11 @@ def emit(
     if targets:
         _write(tenant_id, kind, payload() if callable(payload) else payload, str(subject), targets)
     return len(targets)
+
+
+def emit_to(tenant_id: UUID, url: str, kind: str, payload: Payload, *, subject: object) -> None:
+    """Note an event for one request's own address alone. Call it inside the transaction that makes the event true."""
+    _write(tenant_id, kind, payload, str(subject), [(default_endpoint(tenant_id).id, url)])
 
 
 def send_test(endpoint: WebhookEndpoint) -> UUID:

@@ -7,24 +7,23 @@ event loop (Django's test client) the response itself does.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from easel import requests
+from easel import dialects, requests
 from easel.bridge import ClientGone, Message, Receive, Send
 from easel.feed import News
 from easel.hub import Ended, Hub, HubAway, Listener, TooMany
-from easel.problems import MEDIA_TYPE, Problem
+from easel.problems import Problem
 
 PING_SECONDS: Final = 15.0
 PINGS_PER_LOOK: Final = 4
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long has left
 RECHECK_SECONDS: Final = 10.0  # news may be lost; the row is the truth
 LOOK_AGAIN_SECONDS: Final = 1.0  # while there are no news at all
-_HEAD_OF_STREAM: Final = b"retry: 2000\n\n"
 
 
 class InThread(Protocol):
@@ -55,11 +54,13 @@ class Visit:
         await self.send({"type": "http.response.start", "status": status, "headers": listed})
         await self.send({"type": "http.response.body", "body": body})
 
-    async def problem(self, problem: Problem) -> None:
+    async def problem(self, problem: Problem, path: str = "") -> None:
+        """As the dialect of `path` writes it."""
         asked = dict(self.start["headers"]).get(requests.HEADER.lower().encode(), b"").decode()
         requests.begin(asked)
-        body = json.dumps(problem.as_dict()).encode()
-        await self.answer(problem.status, body, {"content-type": MEDIA_TYPE, **problem.headers})
+        told = dialects.told(problem, path)
+        body = json.dumps(told.body).encode()
+        await self.answer(told.status, body, {"content-type": told.media_type, **told.headers})
 
     async def until_gone(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
@@ -79,6 +80,26 @@ class Better:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why a wait is over: done, late, many (too many wait already), or as `hub.Ended` says."""
+
+    reason: str
+    better: Better | None = None
+
+
+async def unless_gone(visit: Visit, waiting: Coroutine[Any, Any, Outcome]) -> Outcome | None:
+    """None when the client hangs up first."""
+    gone, task = asyncio.ensure_future(visit.until_gone()), asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for each in (gone, task):
+            each.cancel()
+        await asyncio.gather(gone, task, return_exceptions=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
     """`Prefer: wait=N` (RFC 7240): hold the answer until there is a better one, at most so many seconds.
@@ -95,51 +116,43 @@ class Waiting:
     ends: str = "done"
 
     async def __call__(self, visit: Visit) -> None:
-        gone = asyncio.ensure_future(visit.until_gone())
-        waiting = asyncio.ensure_future(self._better(visit))
-        try:
-            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                return  # nobody is there to be answered
-            waited, better = waiting.result()
-        finally:
-            for task in (gone, waiting):
-                task.cancel()
-            await asyncio.gather(gone, waiting, return_exceptions=True)
-        if waited:
+        outcome = await unless_gone(visit, self.outcome(visit))
+        if outcome is None:
+            return  # nobody is there to be answered
+        if outcome.reason != "many":
             visit.start["headers"] = [
                 *visit.start["headers"],
                 (b"preference-applied", b"wait=%d" % self.seconds),
                 (b"vary", b"Prefer"),
             ]
-        if better is None:
+        if outcome.better is None:
             await visit.first_answer()
         else:
-            await visit.answer(better.status, better.body, better.headers)
+            await visit.answer(outcome.better.status, outcome.better.body, outcome.better.headers)
 
-    async def _better(self, visit: Visit) -> tuple[bool, Better | None]:
-        """Whether it was waited for, and what came of it."""
+    async def outcome(self, visit: Visit) -> Outcome:
+        """What came of waiting once: a broken subscription ends it."""
         deadline = time.monotonic() + self.seconds
         listener: Listener | None = None
         try:
             listener = await visit.hub.listen(self.channel, subject=self.subject, holder=self.holder, kind="wait")
-        except (TooMany, Ended):
-            return False, None
+        except TooMany:
+            return Outcome("many")
+        except Ended as ended:
+            return Outcome(ended.reason)
         except HubAway:
             pass  # the row can be looked at without it
         try:
             while True:
                 better = await visit.in_thread(self.again)
                 if better is not None or time.monotonic() >= deadline:
-                    return True, better
+                    return Outcome("late" if better is None else "done", better)
                 if listener is None:
                     await asyncio.sleep(min(LOOK_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
                 else:
                     await self._news(listener, deadline)
         except Ended as ended:
-            if ended.reason == "broken":
-                return True, await visit.in_thread(self.again)
-            return True, None
+            return Outcome(ended.reason, await visit.in_thread(self.again) if ended.reason == "broken" else None)
         finally:
             if listener is not None:
                 visit.hub.leave(listener)
@@ -168,16 +181,33 @@ class EventStream:
     last_id: str
     snapshot: Callable[[], list[News]]
     ends: str = "done"
+    path: str = ""  # whose dialect a refusal is told in
+
+    async def frames(self, visit: Visit, news: News) -> list[bytes]:
+        """How news are written. For other streams than ours to say otherwise."""
+        return [news.frame]
+
+    def farewell(self, reason: str) -> bytes:
+        """Why the stream ends. A browser's EventSource comes back by itself, with its last id."""
+        return b'event: end\ndata: {"reason":"%s"}\n\n' % reason.encode()
+
+    def greeting(self) -> bytes:
+        return b"retry: 2000\n\n"
+
+    async def unheard(self, visit: Visit) -> None:
+        """Nobody will hear the ending here: no stream could be opened, or it ends before."""
 
     async def __call__(self, visit: Visit) -> None:
         try:
             listener = await visit.hub.listen(self.channel, subject=self.subject or "", holder=self.holder)
         except TooMany as error:
             said = f"At most {error} are open for an account. Close one."
-            await visit.problem(Problem("rate_limited", said, headers={"Retry-After": "5"}))
+            await self.unheard(visit)
+            await visit.problem(Problem("rate_limited", said, headers={"Retry-After": "5"}), self.path)
             return
         except (HubAway, Ended):
-            await visit.problem(Problem("overloaded", "Events cannot be streamed right now; try again."))
+            await self.unheard(visit)
+            await visit.problem(Problem("overloaded", "Events cannot be streamed right now; try again."), self.path)
             return
         gone = asyncio.ensure_future(visit.until_gone())
         streaming = asyncio.ensure_future(self._stream(visit, listener))
@@ -185,6 +215,8 @@ class EventStream:
             await asyncio.wait({gone, streaming}, return_when=asyncio.FIRST_COMPLETED)
             if streaming.done():
                 streaming.result()
+            else:
+                await self.unheard(visit)
         finally:
             visit.hub.leave(listener)
             for task in (gone, streaming):
@@ -194,10 +226,10 @@ class EventStream:
     async def _stream(self, visit: Visit, listener: Listener) -> None:
         headers = [(name, value) for name, value in visit.start["headers"] if name != b"content-length"]
         await visit.send({**visit.start, "headers": headers})
-        await _chunk(visit, _HEAD_OF_STREAM)
+        await _chunk(visit, self.greeting())
         seen = self.last_id
         for news in await self._before(visit):
-            await _chunk(visit, news.frame)
+            await self._tell(visit, news)
             seen = news.id or seen
             if self._over(news):
                 await _last(visit)
@@ -206,12 +238,17 @@ class EventStream:
             async for news in self._after(visit, listener):
                 if news.id and seen and _order(news.id) <= _order(seen):
                     continue  # told already
-                await _chunk(visit, news.frame)
+                await self._tell(visit, news)
                 if self._over(news):
                     break
         except Ended as ended:
-            await _chunk(visit, _end(ended.reason))
+            await self.unheard(visit)
+            await _chunk(visit, self.farewell(ended.reason))
         await _last(visit)
+
+    async def _tell(self, visit: Visit, news: News) -> None:
+        for frame in await self.frames(visit, news):
+            await _chunk(visit, frame)
 
     async def _before(self, visit: Visit) -> list[News]:
         """What the client should know before the news: it listens already, so that nothing falls in between."""
@@ -245,11 +282,6 @@ class EventStream:
 def _order(news_id: str) -> tuple[int, int]:
     moment, _, number = news_id.partition("-")
     return int(moment), int(number or 0)
-
-
-def _end(reason: str) -> bytes:
-    """Why the stream ends. A browser's EventSource comes back by itself, with its last id."""
-    return b'event: end\ndata: {"reason":"%s"}\n\n' % reason.encode()
 
 
 async def _chunk(visit: Visit, content: bytes) -> None:

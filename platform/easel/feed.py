@@ -82,6 +82,13 @@ def publish(channel: UUID, subject: UUID, kind: str, data: Mapping[str, Any], *,
     return True
 
 
+def newest(subject: UUID, kind: str) -> News | None:
+    """The last news of this kind that the subject's log has. Raises CacheAway."""
+    entries: Any = _patience.call(client().xrevrange, subject_log(subject))
+    told = (parse(news_id.decode(), fields[b"n"].decode()) for news_id, fields in entries)
+    return next((news for news in told if news.kind == kind), None)
+
+
 def parse(news_id: str, message: str) -> News:
     subject, kind, data = json.loads(message)
     return News(news_id, subject, kind, data)

@@ -19,15 +19,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _  # a problem's title is English for programs
 from rest_framework import exceptions as drf
 
-from easel import metrics
+from easel import dialects, metrics
+from easel.dialects import MEDIA_TYPE, Told
 from easel.key_providers import KeyProviderUnavailable
 from easel.requests import current_request_id
 from easel.storage import StorageUnavailable
 from easel.strictjson import FieldError, Malformed, StrictJSONParser
 
-__all__ = ["KINDS", "FieldError", "Problem", "StrictJSONParser", "answer", "invalid", "response"]
+__all__ = ["KINDS", "MEDIA_TYPE", "FieldError", "Problem", "StrictJSONParser", "answer", "invalid", "response"]
 
-MEDIA_TYPE: Final = "application/problem+json"
 CHALLENGE: Final = 'Bearer realm="easel"'
 RETRY_SECONDS: Final = 5  # what a 503 asks for when nobody knows better
 API_PATHS: Final = ("/v1/", "/oauth/", "/.well-known/", "/openapi.json", "/readyz")
@@ -118,19 +118,31 @@ def invalid(field: str, code: str, detail: str) -> Problem:
     return Problem("invalid_request", said, errors=[FieldError(field, code, detail)])
 
 
-def response(problem: Problem) -> HttpResponse:
+def response(problem: Problem, path: str = "") -> HttpResponse:
     """The answer, whatever renderers a view has: an image endpoint reports its errors as JSON too."""
     metrics.PROBLEMS.labels(problem.code).inc()
-    return HttpResponse(
-        json.dumps(problem.as_dict()), status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers
+    told = dialects.told(problem, path)
+    answered = HttpResponse(
+        json.dumps(told.body), status=told.status, content_type=told.media_type, headers=dict(told.headers)
     )
+    answered.problem = problem  # type: ignore[attr-defined]  # for AnswerProblems
+    return answered
 
 
 def answer(exc: Exception, context: Mapping[str, Any] | None = None) -> HttpResponse:
     """DRF's exception handler: every exception ends here, and none of them leaks what it says inside."""
     problem = as_problem(exc)
     _log_failure(problem, exc)
-    return _logged(response(problem))
+    request = (context or {}).get("request")
+    return _logged(response(problem, request.path if request is not None else ""))
+
+
+def tell(exc: Exception, path: str) -> Told:
+    """The same for an answer that is made after its view has returned."""
+    problem = as_problem(exc)
+    _log_failure(problem, exc)
+    metrics.PROBLEMS.labels(problem.code).inc()
+    return dialects.told(problem, path)
 
 
 def as_problem(exc: Exception) -> Problem:
@@ -155,8 +167,8 @@ class AnswerProblems:
             field = next((name for name, value in request.GET.items() if "\0" in value), "")
             return page(request, invalid(field, "invalid", "A parameter holds no U+0000."))
         answered = self.get_response(request)
-        if answered.status_code == 405 and wants_json(request) and answered.get("Content-Type") != MEDIA_TYPE:
-            return response(_not_allowed(str(request.method), answered.get("Allow", "")))
+        if answered.status_code == 405 and wants_json(request) and not hasattr(answered, "problem"):
+            return response(_not_allowed(str(request.method), answered.get("Allow", "")), request.path)
         return answered
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -168,7 +180,8 @@ class AnswerProblems:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    return request.path.startswith(API_PATHS) or "text/html" not in request.headers.get("Accept", "")
+    programs = request.path.startswith(API_PATHS) or dialects.spoken(request.path)
+    return programs or "text/html" not in request.headers.get("Accept", "")
 
 
 # --- The handlers that the URL confs name: what happens before or outside of any view ---------------------
@@ -195,7 +208,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem as JSON for programs, as a page for people."""
     if wants_json(request):
-        return response(problem)
+        return response(problem, request.path)
     metrics.PROBLEMS.labels(problem.code).inc()
     try:
         text: str = render_to_string("errors/problem.html", _words(problem), request)

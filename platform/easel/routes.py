@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from easel import requests
+from easel import dialects, requests
 from easel.bridge import Message, Receive, Scope, Send
-from easel.problems import MEDIA_TYPE, Problem
+from easel.problems import Problem
 
 logger = structlog.get_logger("easel.routes")
 
@@ -55,7 +55,8 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
     async def problem(self, problem: Problem) -> None:
-        await self.json(problem.status, problem.as_dict(), media_type=MEDIA_TYPE, headers=problem.headers)
+        told = dialects.told(problem, self.path)
+        await self.json(told.status, told.body, media_type=told.media_type, headers=told.headers)
 
 
 Handler = Callable[..., Awaitable[None]]

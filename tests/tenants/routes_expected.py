@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from generation.compat.replicate.models import version_of
+from generation.models import Input, Model
 from tenants import webhooks
 from tenants.models import WebhookDelivery
 from tests.cast import Customer
@@ -60,7 +62,39 @@ SCOPES: dict[str, dict[str, str]] = {
     "audit": {"GET": "audit:read"},
     "audit-export": {"GET": "audit:read"},
     "audit-verification": {"GET": "audit:read"},
-}
+    "openai-generations": {"POST": "generations:write"},
+    "openai-edits": {"POST": "generations:write"},
+    "openai-moderations": {"POST": "generations:write"},
+    "openai-models": {"GET": "generations:read"},
+    "openai-model": {"GET": "generations:read"},
+    "a1111-txt2img": {"POST": "generations:write"},
+    "a1111-img2img": {"POST": "generations:write"},
+    "a1111-extra-single-image": {"POST": "generations:write"},
+    "a1111-interrupt": {"POST": "generations:write"},
+    "a1111-refresh-checkpoints": {"POST": "generations:write"},
+    "a1111-options": {"GET": "generations:read", "POST": "generations:write"},
+    **{
+        f"a1111-{name}": {"GET": "generations:read"}
+        for name in (
+            "progress", "sd-models", "samplers", "schedulers", "upscalers", "scripts", "embeddings", "cmd-flags",
+            "latent-upscale-modes", "sd-vae", "hypernetworks", "face-restorers", "realesrgan-models", "prompt-styles",
+            "loras", "script-info",
+        )
+    },
+    "replicate-account": {"GET": "account:read"},
+    "replicate-webhook-secret": {"GET": "webhooks:write"},
+    "replicate-files": {"POST": "generations:write"},
+    "replicate-file": {"GET": "generations:read"},
+    "replicate-models": {"GET": "generations:read"},
+    "replicate-model": {"GET": "generations:read"},
+    "replicate-versions": {"GET": "generations:read"},
+    "replicate-version": {"GET": "generations:read"},
+    "replicate-model-predictions": {"POST": "generations:write"},
+    "replicate-predictions": {"GET": "generations:read", "POST": "generations:write"},
+    "replicate-prediction": {"GET": "generations:read"},
+    "replicate-cancel": {"POST": "generations:write"},
+    "replicate-stream": {"GET": "generations:read"},
+}  # fmt: skip
 
 # The console: the permission of each method, and who has it.
 PAGES: dict[str, dict[str, str]] = {
@@ -157,12 +191,28 @@ def _delivery(customer: Customer) -> UUID:
     return delivery.id
 
 
+def _version(customer: Customer) -> str:
+    """Of the model of the tenant's own that the world has."""
+    return version_of(Model.objects.filter(tenant=customer.tenant).latest("created_at"))
+
+
+def _file(customer: Customer) -> UUID:
+    digest = customer.id.hex * 2
+    kept: Input = Input.objects.create(
+        tenant=customer.tenant, sha256=digest, object_key=f"t/{customer.id}/i/walk", width=8, height=8, bytes=1
+    )
+    return kept.id
+
+
 # One object of a tenant for each further parameter that a route's address can have; made under the platform role, in
 # this order.
 OBJECTS: dict[str, Callable[[Customer], UUID | str]] = {
     "endpoint_id": _endpoint,
     "delivery_id": _delivery,
     "whose": lambda customer: str(customer.key.public_id),
+    "owner": lambda _: "easel",
+    "version_id": _version,
+    "file_id": _file,
 }
 
 # Bodies for methods that look at the body before they look for the object.
@@ -180,6 +230,11 @@ def BODIES(ada: World) -> Iterator[tuple[str, str, dict[str, Any], set[int]]]:  
     yield "generations-cancel", "POST", {"ids": [generation]}, {200, 202, 400, 404}
     yield "generations-cancel", "POST", {"model": model}, {200, 202, 400, 404}
     yield "generations-cancel", "POST", {}, {200, 202}
+    yield "openai-generations", "POST", {"prompt": "x", "model": model}, {404}
+    yield "a1111-img2img", "POST", {"prompt": "x", "init_images": [image]}, {422}
+    yield "a1111-options", "POST", {"sd_model_checkpoint": model}, {422}
+    yield "a1111-interrupt", "POST", {}, {200}
+    yield "replicate-predictions", "POST", {"version": f"easel/{model}", "input": {"prompt": "x"}}, {404}
     yield "keys", "POST", {"name": "x", "scopes": ["keys:read"], "id": ada.objects["public_id"]}, {400}
     yield "keys", "POST", {"name": "x", "scopes": ["keys:read"], "tenant": str(ada.customer.id)}, {400}
 

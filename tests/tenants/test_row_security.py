@@ -57,6 +57,7 @@ RESTRICTED = {
     "tenants_auditrecord": "INSERT SELECT",
     "tenants_revokedtoken": "INSERT SELECT",
     "tenants_datapolicy": "INSERT SELECT UPDATE",
+    "tenants_keptanswer": "INSERT SELECT UPDATE",
     "tenants_keyrotation": "SELECT",
     "tenants_spenttoken": "INSERT SELECT",
     "tenants_tenant": "SELECT",  # and UPDATE of some columns

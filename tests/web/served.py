@@ -38,7 +38,7 @@ def served(application: Application) -> Iterator[int]:
 
 
 def connect(port: int) -> HTTPConnection:
-    return HTTPConnection("127.0.0.1", port, timeout=10)
+    return HTTPConnection("127.0.0.1", port, timeout=30)
 
 
 def eventually(condition: Callable[[], object], seconds: float = 10) -> None:

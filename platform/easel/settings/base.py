@@ -215,6 +215,8 @@ OTLP_ENDPOINT = environment.text("EASEL_OTLP_ENDPOINT", "")  # where traces go; 
 DRAIN_SECONDS = environment.number("EASEL_DRAIN_SECONDS", 2)  # for clients of a stopping web process to turn away
 STREAMS_PER_TENANT = environment.number("EASEL_STREAMS_PER_TENANT", 100)  # open in one web process
 WAITS_PER_TENANT = environment.number("EASEL_WAITS_PER_TENANT", 100)
+# How long a call of /compat/ is held for its pictures: those APIs know no "not yet".
+HOLD_SECONDS = environment.number("EASEL_HOLD_SECONDS", 600)
 NUM_PROXIES = environment.number("EASEL_PROXIES", 0)  # proxies in front that append to X-Forwarded-For
 
 # What a picture that a customer sends may be at most: its file, and what it decodes to.

@@ -1,0 +1,90 @@
+"""The answer of a call that ends with its pictures: at once where they are there, and otherwise held on the loop."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import OperationalError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from easel import problems, requests
+from easel.continuation import Better
+from easel.insisting import Insisting
+from easel.problems import KINDS, Problem
+from easel.storage import StorageUnavailable
+from generation import cancel
+from generation.api import Taken, load
+from generation.models import Generation, Image
+from generation.rendering import UNFINISHED
+from tenants.authentication import principal_of
+
+log = structlog.get_logger(__name__)
+Answer = Callable[[Generation, list[Image]], Any]
+
+
+def when_done(request: Request, taken: Taken, answer: Answer) -> Response:
+    """`answer` makes the body once the generation has ended, or raises what its ending means.
+
+    A client that hangs up cancels what it asked for, unless it gave an idempotency key: nobody else knows of it.
+    """
+    generation = taken.generation
+    if generation.status not in UNFINISHED:
+        return Response(answer(generation, taken.images))
+    response = Response({"id": str(generation.id)}, status=202)  # where there is no event loop to hold it
+    response.continuation = _held(request, taken, answer)  # type: ignore[attr-defined]  # what easel.bridge looks for
+    return response
+
+
+def _held(request: Request, taken: Taken, answer: Answer) -> Insisting:
+    principal, generation_id, path = principal_of(request), taken.generation.id, request.path
+    request_id = requests.current_request_id()
+
+    def again() -> Better | None:
+        requests.begin(request_id)
+        try:
+            generation, images = load(principal, generation_id)
+            if generation.status in UNFINISHED:
+                return None
+            body = answer(generation, images)
+        except (OperationalError, StorageUnavailable) as error:
+            log.warning("compat.asked_again", error=str(error))
+            return None  # it is asked again, as long as there is time
+        except Exception as error:  # noqa: BLE001  told as any error of this path is
+            told = problems.tell(error, path)
+            headers = {**told.headers, "content-type": told.media_type}
+            return Better(told.status, json.dumps(told.body).encode(), headers)
+        return Better(200, json.dumps(body).encode(), {"content-type": "application/json"})
+
+    return Insisting(
+        channel=principal.tenant_id, subject=generation_id, holder=principal.key.public_id,
+        seconds=settings.HOLD_SECONDS, path=path, again=again, abandon=abandonment(request, taken),
+    )  # fmt: skip
+
+
+def abandonment(request: Request, taken: Taken) -> Callable[[], object]:
+    tenant_id, generation_id = principal_of(request).tenant_id, taken.generation.id
+    if taken.kept or taken.replayed:
+        return lambda: None
+    return lambda: cancel.cancel(tenant_id, generation_id)
+
+
+def came_to_nothing(generation: Generation) -> Problem | None:
+    """What a generation without pictures to show means to whoever waited for it; None for a completed one."""
+    of = {"generation_id": str(generation.id)}
+    match generation.status:
+        case Generation.Status.COMPLETED:
+            return None
+        case Generation.Status.REJECTED:
+            said = generation.error_detail or "Moderation let no picture through."
+            return Problem("content_rejected", said, extra=of)
+        case Generation.Status.IN_REVIEW:
+            said = f"The pictures wait for a decision of the platform's staff: GET /v1/generations/{generation.id}."
+            return Problem("content_rejected", said, extra=of)
+        case Generation.Status.CANCELED:
+            return Problem("already_finished", "It was canceled.", extra=of)
+    kind = KINDS.get(generation.error_code)
+    code = generation.error_code if kind is not None and kind.status >= 500 else "internal_error"
+    return Problem(code, f"It failed ({generation.error_code}); nothing was charged.", extra=of)

@@ -1,0 +1,1 @@
+"""OpenAI's API under `/compat/openai/v1`: images, edits, models, moderations."""
