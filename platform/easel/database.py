@@ -84,7 +84,7 @@ def together(statements: Sequence[str], parameters: dict[str, Any]) -> list[tupl
 class _PlannedOnce(psycopg.Cursor[Any]):
     """Parameters go beside the statement instead of into it, and the server keeps its plan."""
 
-    def execute(self, query: Any, params: Any = None, **options: Any) -> "_PlannedOnce":  # type: ignore[override]
+    def execute(self, query: Any, params: Any = None, **options: Any) -> "_PlannedOnce":
         return super().execute(query, params, prepare=settings.DATABASE_PREPARES, **options)
 
 

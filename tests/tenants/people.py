@@ -39,7 +39,7 @@ def sign_in(user: User | str, password: str = PASSWORD, **sent: Any) -> tuple[Cl
 
 def signed_in(user: User | str, password: str = PASSWORD) -> Client:
     """From an address of its own: on a fast machine the suite signs more people in than one address may."""
-    browser, answer = sign_in(user, password, REMOTE_ADDR=f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}")
+    browser, answer = sign_in(user, password, REMOTE_ADDR=f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1")
     assert answer.status_code == 302, answer.content
     assert "_auth_user_id" in browser.session, answer["Location"]
     return browser
