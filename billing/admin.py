@@ -9,8 +9,8 @@ from django.contrib.admin.helpers import ActionForm
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from billing import ledger, staff
-from billing.models import Alert, Entry, Hold, Lot, Plan, PlanVersion, Subscription, Usage, Wallet
+from billing import ledger, plan_requests, staff
+from billing.models import Alert, Entry, Hold, Lot, Plan, PlanRequest, PlanVersion, Subscription, Usage, Wallet
 from billing.plans import Limits
 from easel.pages import whole
 from easel.requests import client_address
@@ -24,6 +24,10 @@ class DeedForm(ActionForm):
     """What the deeds below need, beside the rows they are done to."""
 
     amount = forms.IntegerField(required=False)
+    reason = forms.CharField(required=False, max_length=500)
+
+
+class ReasonForm(ActionForm):
     reason = forms.CharField(required=False, max_length=500)
 
 
@@ -173,6 +177,28 @@ class SubscriptionAdmin(ReadOnly):
         )
 
 
+@admin.register(PlanRequest)
+class PlanRequestAdmin(ReadOnly):
+    """What tenants ask for. Those that need nobody's consent are done by the clock before one sees them."""
+
+    list_display = ("tenant", "plan", "asked_by", "outcome", "reason", "created_at", "decided_at")
+    list_select_related = ("tenant", "plan")
+    list_filter = ("outcome",)
+    search_fields = ("tenant__slug", "tenant__name")
+    action_form = ReasonForm
+    actions = ("approve", "decline")
+
+    @admin.action(description="Approve: the plan begins at once (reason)", permissions=["change"])
+    def approve(self, request: HttpRequest, chosen: QuerySet[PlanRequest]) -> None:
+        reason = _reason(request)
+        self.do(request, chosen, lambda row, actor: _open(plan_requests.approve(row.id, reason=reason, actor=actor)))
+
+    @admin.action(description="Decline (reason)", permissions=["change"])
+    def decline(self, request: HttpRequest, chosen: QuerySet[PlanRequest]) -> None:
+        reason = _reason(request)
+        self.do(request, chosen, lambda row, actor: _open(plan_requests.decline(row.id, reason=reason, actor=actor)))
+
+
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin[Plan]):
     list_display = (
@@ -312,6 +338,11 @@ def actor_of(request: HttpRequest) -> Actor:
     person = request.user
     name = person.email if isinstance(person, User) else ""
     return Actor(kind=AuditRecord.Actor.STAFF, name=name, address=client_address(request))
+
+
+def _open(done: bool) -> None:
+    if not done:
+        raise ValueError("It was answered or taken back already.")
 
 
 def _amount(request: HttpRequest) -> int:

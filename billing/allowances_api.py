@@ -1,6 +1,6 @@
 """`/v1/allowances`: limits that a tenant sets for itself or for one of its keys, on top of its plan's."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.urls import path
 from rest_framework import serializers
@@ -8,17 +8,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing.models import NOBODY, Allowance
+from billing import allowances
+from billing.allowances import LARGEST, LIMITS
+from billing.models import Allowance
 from easel.fields import StrictForm, StrictInteger
-from easel.problems import Problem, invalid
-from tenants import audit
+from easel.problems import invalid
 from tenants.api import actor_of
 from tenants.authentication import principal_of
 from tenants.models import APIKey
 from tenants.scope import tenant_scope
-
-LIMITS: Final = ("spend_cap", "generations_per_day", "generations_per_month", "requests_per_minute")
-LARGEST: Final = 2**31 - 1
 
 
 def _limit(what: str, *, least: int = 0) -> serializers.Field[Any, Any, Any, Any]:
@@ -58,32 +56,13 @@ class AllowanceDetail(APIView):
         if not asked:
             raise invalid("", "empty", "Name at least one limit.")
         with tenant_scope(tenant_id):
-            key = None if whose == "account" else _key(whose)
-            key_id = key.id if key else NOBODY
-            allowance, _ = Allowance.objects.get_or_create(tenant_id=tenant_id, key_id=key_id)
-            allowance = Allowance.objects.select_for_update().get(id=allowance.id)
-            if allowance.cap_is_staffs and "spend_cap" in asked:
-                raise Problem("insufficient_scope", "The platform's staff have set this spend cap. Ask them.")
-            for name, value in asked.items():
-                setattr(allowance, name, value)
-            allowance.save(update_fields=list(asked))
-            audit.record(
-                "allowance.set", tenant_id=tenant_id, object_kind="key" if key else "tenant",
-                object_id=whose if key else tenant_id, details=asked, actor=actor_of(request),
-            )  # fmt: skip
-        return Response(describe(allowance, key.public_id if key else None))
+            allowance, public_id = allowances.change(tenant_id, whose, asked, actor=actor_of(request))
+        return Response(describe(allowance, public_id))
 
 
 def describe(allowance: Allowance, public_id: str | None) -> dict[str, Any]:
     limits = {name: getattr(allowance, name) for name in LIMITS}
     return {"object": "allowance", "key": public_id, **limits, "set_by_staff": allowance.cap_is_staffs}
-
-
-def _key(public_id: str) -> APIKey:
-    key: APIKey | None = APIKey.objects.filter(public_id=public_id).first() if "\0" not in public_id else None
-    if key is None:
-        raise Problem("not_found", "There is no such key.")
-    return key
 
 
 urlpatterns = [

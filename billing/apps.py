@@ -5,10 +5,20 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import alerts, duties, opening, quotas, telling  # noqa: F401  registers the clock's duties
+        from billing import (  # noqa: F401  registers the clock's duties
+            alerts,
+            duties,
+            entries,
+            opening,
+            plan_requests,
+            quotas,
+            telling,
+        )
+        from tenants import navigation
         from tenants.key_powers import on_limits
         from tenants.lifecycle import keep_books, on_created
 
+        navigation.add(*entries.ENTRIES)
         on_created(opening.open_account)
         on_limits(quotas.limited)
         alerts.on_alert(telling.tell)

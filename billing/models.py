@@ -301,6 +301,30 @@ class Subscription(TenantRow):
         return f"{self.version_id} until {self.period_end}"
 
 
+class PlanRequest(TenantRow):
+    """That somebody of the tenant wants another plan. The web may only ask: `billing.plan_requests` answers."""
+
+    class Outcome(models.TextChoices):
+        OPEN = "open"
+        DONE = "done"
+        DECLINED = "declined"
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT)
+    asked_by = models.CharField(max_length=254)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.OPEN)
+    reason = models.CharField(max_length=500, blank=True, help_text="What staff said")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    decided_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", condition=Q(outcome="open"), name="plan_request_one_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} {self.outcome}"
+
+
 class Alert(TenantRow):
     """That a limit was used to 50, 80 or 100 percent, told once per period."""
 

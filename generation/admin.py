@@ -1,6 +1,6 @@
 """Staff's view of the work. Prompts stay sealed here: the row shows what was asked for, not the words."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from generation import availability, trends
-from generation.models import Flow, Generation, Image, Model, Pool
+from generation.models import Flow, Generation, Image, Model, ModelAccess, Pool, RouteOverride
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -99,4 +99,48 @@ class FlowAdmin(ReadOnly[Flow]):
     list_filter = ("pool",)
 
 
-admin.site.register(Pool)
+@admin.register(Pool)
+class PoolAdmin(ReadOnly[Pool]):
+    """Pools are made with their models (`manage.py models add`); how busy they are is on the status page."""
+
+    list_display = ("name", "queued", "running", "work_per_second", "measured_at", "model_names")
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Pool]:
+        flows = Flow.objects.filter(pool=models.OuterRef("pk")).values("pool")
+
+        def total(column: str) -> models.Subquery:
+            return models.Subquery(flows.annotate(total=models.Sum(column)).values("total"))
+
+        found: models.QuerySet[Pool] = super().get_queryset(request).prefetch_related("model_set")
+        return found.annotate(queued=total("queued"), running=total("running"))
+
+    @admin.display(description="queued")
+    def queued(self, pool: Any) -> int:
+        return pool.queued or 0
+
+    @admin.display(description="running")
+    def running(self, pool: Any) -> int:
+        return pool.running or 0
+
+    @admin.display(description="models")
+    def model_names(self, pool: Pool) -> str:
+        return ", ".join(model.name for model in pool.model_set.all() if model.enabled) or "-"
+
+
+@admin.register(ModelAccess)
+class ModelAccessAdmin(ReadOnly[ModelAccess]):
+    """Which tenants may use a restricted model; `manage.py models` gives and takes it."""
+
+    list_display = ("model", "tenant", "created_at")
+    list_select_related = ("model", "tenant")
+    search_fields = ("model__name", "tenant__name")
+
+
+@admin.register(RouteOverride)
+class RouteOverrideAdmin(ReadOnly[RouteOverride]):
+    """What tenants chose for "auto"; they change it over the API."""
+
+    list_display = ("tenant", "category", "model", "created_at")
+    list_select_related = ("tenant", "model")
+    list_filter = ("category",)

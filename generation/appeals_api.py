@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from easel.crypto import DataKey
 from easel.database import rows
 from easel.fields import StrictForm, StrictString
 from easel.identifiers import new_id
@@ -19,13 +20,13 @@ from moderation.findings import Judgment
 from moderation.models import Case
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
-from tenants.tokens import Principal
 
+LONGEST: Final = 2_000  # characters
 OUTCOMES: Final = {"approve": "granted", "reject": "denied"}
 
 
 class AppealRequest(StrictForm):
-    text = StrictString(max_length=2_000, help_text="Why it should be let through; staff read it.")
+    text = StrictString(max_length=LONGEST, help_text="Why it should be let through; staff read it.")
 
 
 class Appeals(APIView):
@@ -35,18 +36,19 @@ class Appeals(APIView):
         principal = principal_of(request)
         form = AppealRequest(data=request.data)
         with tenant_scope(principal.tenant_id):
-            generation = _found(generation_id)
+            generation = found(generation_id)
             form.is_valid(raise_exception=True)
-            _file(generation, form.validated_data["text"], principal)
+            appeal(generation, form.validated_data["text"], data_key=principal.data_key)
             return Response(_told(generation.id)[0], status=201)
 
     def get(self, request: Request, generation_id: UUID) -> Response:
         """How the appeal stands; an empty list where there was none."""
         with tenant_scope(principal_of(request).tenant_id):
-            return Response({"object": "list", "data": _told(_found(generation_id).id)})
+            return Response({"object": "list", "data": _told(found(generation_id).id)})
 
 
-def _found(generation_id: UUID) -> Generation:
+def found(generation_id: UUID) -> Generation:
+    """One of the current tenant's. Raises Problem not_found."""
     generation: Generation | None = (
         Generation.objects.select_related("pool").filter(id=generation_id, erased_at=None).first()
     )
@@ -55,7 +57,8 @@ def _found(generation_id: UUID) -> Generation:
     return generation
 
 
-def _file(generation: Generation, text: str, principal: Principal) -> None:
+def appeal(generation: Generation, text: str, *, data_key: DataKey) -> None:
+    """Ask a person. Needs the tenant's scope. Raises Problem not_appealable."""
     rejected = Image.objects.filter(generation_id=generation.id, rejected_at__isnull=False).order_by("index").first()
     if generation.pool.name == TEST_POOL or (generation.status != Generation.Status.REJECTED and rejected is None):
         raise Problem("not_appealable", "Nothing of this generation was rejected.")
@@ -67,7 +70,7 @@ def _file(generation: Generation, text: str, principal: Principal) -> None:
     opening = Opening(
         tenant_id=generation.tenant_id, generation_id=generation.id, kind=Case.Kind.APPEAL,
         image_id=rejected.id if rejected else None, image_index=rejected.index if rejected else None, finding=why,
-        phash=why.phash if why else "", text_sealed=cases.seal_text(text, case_id=case_id, data_key=principal.data_key),
+        phash=why.phash if why else "", text_sealed=cases.seal_text(text, case_id=case_id, data_key=data_key),
     )  # fmt: skip
     if not cases.open_case(opening, case_id=case_id):
         raise Problem("not_appealable", "This generation was appealed before; there is one appeal for each.")

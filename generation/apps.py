@@ -11,6 +11,7 @@ class GenerationConfig(AppConfig):
             decisions,
             duties,
             entries,
+            figures,
             flows,
             inputs,
             queue_watch,

@@ -13,7 +13,7 @@ from easel import metrics
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.storage import StorageUnavailable, storage
-from generation import bell, endings, events, flows, rerouting, sharing
+from generation import bell, endings, events, flows, rerouting, sharing, thumbnails
 from generation.endings import Ending
 from generation.steadiness import Steadiness
 
@@ -97,7 +97,7 @@ def take_back_expired_leases() -> int:
 
 @duty("remove_leftover_objects", every=60.0)
 def remove_leftover_objects() -> int:
-    """Objects that were put but never adopted, and objects that lost their last reference."""
+    """Objects that were put but never adopted, and objects that lost their last reference; with their thumbnails."""
     with atomic():
         changed(
             "WITH stale AS (DELETE FROM generation_objectintent WHERE created_at < now() - make_interval(secs => %s) "
@@ -115,6 +115,7 @@ def remove_leftover_objects() -> int:
     for row_id, object_key in doomed:
         try:
             storage().delete(object_key)
+            storage().delete(thumbnails.key_of(object_key))
         except StorageUnavailable as error:
             log.warning("duties.storage_unavailable", error=str(error))
             break

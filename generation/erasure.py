@@ -1,5 +1,6 @@
-"""Deleting a generation: its words, its images and what the customer attached. The row stays for the books, hidden.
-A picture that was given for it goes with the last generation that uses it, at the clock's next round after a day.
+"""Deleting a generation: its words, its tags, its images and what the customer attached. The row stays for the books,
+hidden. A picture that was given for it goes with the last generation that uses it, at the clock's next round after a
+day.
 
 What is unfinished is stopped first; what waits for staff waits no more. A running one has no words from then on; its
 worker still holds them, and when it comes home its objects are doomed instead of adopted.
@@ -43,5 +44,6 @@ def erase(tenant_id: UUID, generation_id: UUID) -> bool:
         if not rows(_ERASE, parameters):
             return False
         changed(_DOOM_IMAGES, parameters)
+        changed("DELETE FROM generation_tag WHERE tenant_id = %(tenant)s AND generation_id = %(id)s", parameters)
         cache.forget(tenant_id, [generation_id])
     return True

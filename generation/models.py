@@ -295,6 +295,21 @@ class Generation(TenantRow):
                 name="generation_followers",
             ),
             models.Index("id", condition=models.Q(unscreened=True), name="generation_unscreened"),
+            # The gallery's filters. Both are written at the ending alone, the second one by few endings.
+            models.Index(
+                "tenant",
+                "model",
+                models.F("id").desc(),
+                condition=models.Q(status__in=("completed", "in_review"), erased_at=None),
+                name="generation_by_model",
+            ),
+            models.Index(
+                "tenant",
+                "status",
+                models.F("id").desc(),
+                condition=models.Q(status__in=("failed", "canceled", "rejected", "in_review"), erased_at=None),
+                name="generation_by_rare_status",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -455,3 +470,49 @@ class Certificate(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Tag(TenantRow):
+    """A word that a customer put on a generation, to find it by. It rests in clear: it is looked up."""
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="tags", db_constraint=False)
+    name = models.CharField(max_length=40)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "generation", "name", name="tag_once_per_generation")]
+        indexes = [models.Index("tenant", "name", models.F("generation").desc(), name="tag_newest_first")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DayFigures(TenantRow):
+    """How a tenant's generations of one day (UTC) went: all of them, those of one key, or those of one model.
+
+    Percentiles cannot be added up, so each kind of row is counted for itself. `generation.figures` writes them.
+    """
+
+    class By(models.TextChoices):
+        ALL = "all"
+        KEY = "key"
+        MODEL = "model"
+
+    day = models.DateField()
+    by = models.CharField(max_length=5, choices=By.choices)
+    name = models.CharField(max_length=60, blank=True, help_text="The key's public id or the model's name")
+    requests = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    rejected = models.BigIntegerField()
+    canceled = models.BigIntegerField()
+    cached = models.BigIntegerField()
+    p50_seconds = models.FloatField(null=True)
+    p95_seconds = models.FloatField(null=True)
+
+    class Meta:
+        verbose_name_plural = "day figures"
+        constraints = [models.UniqueConstraint("tenant", "day", "by", "name", name="day_figures_once")]
+        indexes = [models.Index("day", name="day_figures_by_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.by} {self.name}"

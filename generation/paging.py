@@ -10,7 +10,7 @@ from easel.pages import cursor_of, limit_of, only, page_of
 from easel.problems import invalid
 from generation.models import Generation, Image
 
-PARAMETERS: Final = {"status", "model", "limit", "cursor"}
+PARAMETERS: Final = {"status", "model", "tag", "limit", "cursor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Query:
 
     status: str
     model: str
+    tag: str
     limit: int
     before: UUID | None
 
@@ -39,7 +40,10 @@ class Query:
         model = parameters.get("model", "")
         if "\0" in model:
             raise invalid("model", "invalid", "There is no such model.")
-        return cls(status, model, limit_of(parameters), cursor_of(parameters))
+        tag = parameters.get("tag", "")
+        if "\0" in tag:
+            raise invalid("tag", "invalid", "There is no such tag.")
+        return cls(status, model, tag, limit_of(parameters), cursor_of(parameters))
 
     def page(self) -> Page:
         """Two queries, however many there are. Needs the tenant's scope."""
@@ -48,6 +52,8 @@ class Query:
             found = found.filter(status=self.status)
         if self.model:
             found = found.filter(model__name=self.model)
+        if self.tag:
+            found = found.filter(tags__name=self.tag.casefold())
         if self.before is not None:
             found = found.filter(id__lt=self.before)
         generations, cursor = page_of(list(found[: self.limit + 1]), self.limit)

@@ -73,6 +73,13 @@ class Production:
         if not self._draining.locked() and self._source.ready(pool):
             self.drain(pool)
 
+    def standing(self) -> dict[str, int]:
+        """For people: the jobs it holds, their images that have no slot yet, and the slots that are free."""
+        return {
+            "jobs": len(self._held), "waiting_images": len(self._waiting),
+            "free_slots": self._engine.wait_for_slot(timeout=0),
+        }  # fmt: skip
+
     def close(self, *, grace: float = 0.0) -> None:
         """Finish what fits into `grace` seconds, stop the rest within one step and give it back, uncounted: a clean
         stop is nobody's failure."""

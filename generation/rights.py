@@ -6,7 +6,7 @@ from uuid import UUID
 
 from easel.database import rows
 from easel.storage import ObjectMissing, storage
-from generation import cancel, sealed_images
+from generation import cancel, sealed_images, thumbnails
 from generation.models import Image, Input
 from tenants import keys, lifecycle
 from tenants.sealed_columns import SealedColumn, sealed_column
@@ -46,7 +46,10 @@ def stop_everything(tenant_id: UUID) -> None:
 
 
 def read_object(tenant_id: UUID, object_key: str) -> bytes:
-    """Raises ObjectMissing for what was never released: an export shows nothing that moderation holds."""
+    """Raises ObjectMissing for what was never released (an export shows nothing that moderation holds), and for
+    thumbnails: they are made of what is read here anyway."""
+    if object_key.endswith(thumbnails.ENDING):
+        raise ObjectMissing(f"{object_key} is a thumbnail")
     of_object = Image.objects.filter(tenant_id=tenant_id, object_key=object_key)
     drawn = of_object.filter(released_at__isnull=False).first()
     if drawn is None and of_object.exists():

@@ -1,6 +1,9 @@
 """A worker goes its rounds: it says that it is here, and where it has heard no bell for a while it looks by itself, so
 that a broker that is away costs seconds, never work."""
 
+import os
+import socket
+import time
 from collections.abc import Sequence
 from threading import Event, Thread
 from typing import Final
@@ -10,6 +13,7 @@ import structlog
 from django.db import connections
 from redis.exceptions import RedisError
 
+from easel import __version__
 from generation import rounds_seen
 from generation.production import Production
 
@@ -22,6 +26,7 @@ class Rounds:
     def __init__(self, production: Production, pools: Sequence[str]) -> None:
         self._production, self._pools = production, pools
         self._name = str(uuid4())
+        self._who = {"host": socket.gethostname(), "process": os.getpid(), "since": time.time(), "version": __version__}
         self._closing = Event()
         self._thread = Thread(target=self._run, name="rounds", daemon=True)
 
@@ -44,6 +49,6 @@ class Rounds:
 
     def _sign(self) -> None:
         try:
-            rounds_seen.sign(self._name, self._pools)
+            rounds_seen.sign(self._name, self._pools, {**self._who, **self._production.standing()})
         except (RedisError, OSError) as error:
             log.debug("rounds.unsigned", error=str(error))

@@ -28,6 +28,7 @@ from generation import (
     routes_api,
     search,
     streams,
+    tags,
     tickets,
 )
 from generation.models import Generation
@@ -162,6 +163,21 @@ class GenerationPage(serializers.Serializer[Any]):
     object = serializers.ChoiceField(choices=["list"])
     data = GenerationAnswer(many=True)
     next_cursor = serializers.CharField(allow_null=True)
+
+
+class TagsAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = serializers.ListField(child=serializers.CharField())
+
+
+class TagInUse(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    generations = serializers.IntegerField()
+
+
+class TagPage(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = TagInUse(many=True)
 
 
 class StatusAnswer(serializers.Serializer[Any]):
@@ -351,7 +367,8 @@ describe(
     api.GenerationList, "get", answers={200: GenerationPage}, summary="A page of generations, newest first",
     also=(400,), name="listGenerations", tag="generations",
     parameters=[
-        OpenApiParameter("status", str, enum=Generation.Status.values), OpenApiParameter("model", str), LIMIT, CURSOR,
+        OpenApiParameter("status", str, enum=Generation.Status.values), OpenApiParameter("model", str),
+        OpenApiParameter("tag", str), LIMIT, CURSOR,
     ],
 )  # fmt: skip
 describe(
@@ -434,6 +451,18 @@ describe(
 describe(
     catalogue.SamplerList, "get", answers={200: SamplersAnswer}, summary="The samplers' names",
     name="listSamplers", tag="models",
+)  # fmt: skip
+describe(
+    tags.TagList, "get", answers={200: TagPage}, summary="The tags in use, the most used first", name="listTags",
+    tag="generations",
+)  # fmt: skip
+describe(
+    tags.GenerationTags, "get", answers={200: TagsAnswer}, summary="The tags of one generation",
+    name="getGenerationTags", tag="generations",
+)  # fmt: skip
+describe(
+    tags.GenerationTags, "put", takes=tags.TagForm, answers={200: TagsAnswer},
+    summary="Give a generation these tags and no others", name="setGenerationTags", tag="generations",
 )  # fmt: skip
 describe(
     search.Search, "get", answers={200: OpenApiTypes.OBJECT}, summary="Find generations by words of their prompts",

@@ -47,7 +47,7 @@ def search(tenant_id: UUID, words: str, *, key: DataKey, limit: int) -> Found:
             )
         for generation_id, prompt, negative_prompt in batch:
             searched, before = searched + 1, generation_id
-            if _holds(generation_id, prompt, negative_prompt, wanted, key):
+            if holds(generation_id, prompt, negative_prompt, wanted, key):
                 ids.append(generation_id)
                 if len(ids) == limit:
                     break
@@ -62,7 +62,8 @@ def plain(text: str) -> str:
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign))
 
 
-def _holds(generation_id: UUID, prompt: bytes, negative: bytes, wanted: list[str], key: DataKey) -> bool:
+def holds(generation_id: UUID, prompt: bytes, negative: bytes, wanted: list[str], key: DataKey) -> bool:
+    """Whether the sealed prompts hold all words, which are `plain`."""
     try:
         text = plain("\n".join(open_prompts(prompt, negative, key=key, generation_id=generation_id)))
     except CryptoError:

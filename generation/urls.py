@@ -9,20 +9,27 @@ from generation import (
     console,
     derived_api,
     first_steps,
+    gallery_pages,
     inputs_api,
+    live_pages,
     moderation_policy_api,
     moderations_api,
     playground,
+    policy_pages,
+    price_pages,
     provenance_api,
     quotes,
     routes_api,
     streams,
+    tags,
     tickets,
+    usage_pages,
 )
 from generation.compat import urls as compat
 from generation.data_policy_api import DataPolicyView
 from generation.media import media
 from generation.search import Search
+from generation.thumbnails import thumbnail
 
 urlpatterns = [
     *console.urlpatterns,
@@ -31,6 +38,12 @@ urlpatterns = [
     *catalogue.urlpatterns,
     *routes_api.urlpatterns,
     *compat.urlpatterns,
+    *gallery_pages.urlpatterns,
+    *live_pages.urlpatterns,
+    *usage_pages.urlpatterns,
+    *price_pages.urlpatterns,
+    *policy_pages.urlpatterns,
+    *tags.urlpatterns,
     path("v1/generations", api.GenerationList.as_view(), name="generations"),
     path("v1/generations/<uuid:generation_id>", api.GenerationDetail.as_view(), name="generation"),
     path("v1/generations/<uuid:generation_id>/cancel", cancel_api.CancelOne.as_view(), name="generation-cancel"),
@@ -59,4 +72,5 @@ urlpatterns = [
     ),
     path("media/blurred/<str:token>", blurring.blurred, name="media-blurred"),
     path("media/<str:token>", media, name="media"),
+    path("thumbnails/<str:token>", thumbnail, name="thumbnail"),
 ]

@@ -10,7 +10,16 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from tenants import audit, key_changes, membership, staff_door
-from tenants.models import APIKey, Member, Tenant, User
+from tenants.models import (
+    APIKey,
+    DataPolicy,
+    Invitation,
+    Member,
+    Tenant,
+    User,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 Row = TypeVar("Row", bound=Model)
 POWERS: Final = ("is_staff", "is_superuser", "groups")
@@ -144,3 +153,52 @@ class APIKeyAdmin(OnRecord[APIKey]):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """What tenants keep for themselves: staff look, and change nothing."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly):
+    list_display = ("email", "tenant", "role", "created_at", "expires_at", "accepted_at", "revoked_at")
+    list_select_related = ("tenant",)
+    search_fields = ("email", "tenant__name")
+
+
+@admin.register(DataPolicy)
+class DataPolicyAdmin(ReadOnly):
+    list_display = ("tenant", "seal_images", "prompts_in_files", "own_certificate", "retention_days")
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__name",)
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(ReadOnly):
+    list_display = ("url", "tenant", "failing_since", "disabled_at", "disabled_reason", "created_at")
+    list_select_related = ("tenant",)
+    search_fields = ("url", "tenant__name")
+    exclude = ("secret_sealed", "previous_secret_sealed")
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnly):
+    """Without what was sent and what came back: those are the tenant's."""
+
+    list_display = ("id", "tenant", "endpoint", "state", "attempts", "due_at", "created_at")
+    list_select_related = ("tenant", "endpoint")
+    list_filter = ("state",)
+    fields = ("tenant", "endpoint", "state", "attempts", "due_at", "expires_at", "created_at", "ended_at")
+    ordering = ("-id",)

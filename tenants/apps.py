@@ -12,6 +12,7 @@ class TenantsConfig(AppConfig):
             founding,
             kept_answers,
             keys,
+            listeners,
             navigation,
             replay,
             sealed_columns,
@@ -20,4 +21,5 @@ class TenantsConfig(AppConfig):
 
         navigation.add(*entries.ENTRIES)
         hub.on_check(keys.refused)
+        hub.on_check(listeners.refused)
         sealed_columns.register_own()

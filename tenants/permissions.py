@@ -26,6 +26,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "tenant.change": frozenset({OWNER, ADMIN}),
     "tenant.leave": frozenset(ROLES),
     "billing.view": frozenset({OWNER, ADMIN}),
+    "billing.manage": frozenset({OWNER, ADMIN}),
     "audit.read": frozenset({OWNER}),
 }
 

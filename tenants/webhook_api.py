@@ -10,20 +10,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel import outbound
-from easel.database import changed
 from easel.fields import StrictForm, StrictString
 from easel.outbound import RefusedAddress, Unreachable
 from easel.pages import cursor_of, limit_of, only, page_of
-from easel.problems import Problem
-from tenants import webhooks
+from tenants import endpoints, webhooks
+from tenants.api import actor_of
 from tenants.authentication import principal_of
 from tenants.kept_answers import NO_STORE, once
-from tenants.models import Tenant, WebhookDelivery, WebhookEndpoint
+from tenants.models import WebhookDelivery, WebhookEndpoint
 from tenants.scope import tenant_scope
 from tenants.tokens import Principal
-from tenants.webhooks import KEEP_TRYING, SUBSCRIBABLE
+from tenants.webhooks import SUBSCRIBABLE
 
-MOST_ENDPOINTS: Final = 50
+FIELDS: Final = {"url": "url", "events": "kinds", "description": "description"}
 DEFAULT: Final = "default"
 
 
@@ -64,7 +63,7 @@ class EndpointList(APIView):
         """A new endpoint, with its secret."""
         form = EndpointForm(data=request.data)
         form.is_valid(raise_exception=True)
-        return once(request, lambda: _made(principal_of(request).tenant_id, form.validated_data))
+        return once(request, lambda: _made(request, form.validated_data))
 
 
 class EndpointDetail(APIView):
@@ -72,7 +71,7 @@ class EndpointDetail(APIView):
 
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         with tenant_scope(principal_of(request).tenant_id):
-            return Response(describe(_load(endpoint_id)))
+            return Response(describe(endpoints.load(endpoint_id)))
 
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
         """Change what is named. `enabled: true` also lets a disabled one begin anew."""
@@ -80,28 +79,15 @@ class EndpointDetail(APIView):
         form.is_valid(raise_exception=True)
         asked = form.validated_data
         with tenant_scope(principal_of(request).tenant_id):
-            endpoint = _load(endpoint_id)
-            endpoint.url = asked.get("url", endpoint.url)
-            endpoint.kinds = sorted(set(asked.get("events", endpoint.kinds)))
-            endpoint.description = asked.get("description", endpoint.description)
-            endpoint.save(update_fields=["url", "kinds", "description"])
-            if "enabled" in asked:
-                _enable(endpoint) if asked["enabled"] else _disable(endpoint)
-                endpoint.refresh_from_db()
+            endpoint = endpoints.load(endpoint_id)
+            named = {FIELDS[name]: value for name, value in asked.items() if name in FIELDS}
+            endpoints.change(endpoint, enabled=asked.get("enabled"), actor=actor_of(request), **named)
         return Response(describe(endpoint))
 
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
         """Forget it, with what was still to be sent to it and with its log."""
         with tenant_scope(principal_of(request).tenant_id):
-            endpoint = _load(endpoint_id)
-            changed(
-                "DELETE FROM tenants_webhookdelivery WHERE tenant_id = %s AND endpoint_id = %s",
-                [endpoint.tenant_id, endpoint.id],
-            )
-            changed(
-                "DELETE FROM tenants_webhookendpoint WHERE tenant_id = %s AND id = %s",
-                [endpoint.tenant_id, endpoint.id],
-            )
+            endpoints.delete(endpoints.load(endpoint_id), actor=actor_of(request))
         return Response(status=204)
 
 
@@ -110,7 +96,7 @@ class EndpointRotation(APIView):
 
     def post(self, request: Request, endpoint_id: UUID | None = None) -> Response:
         """A new secret. For a day both sign, so that the receiver can change over."""
-        return once(request, lambda: _rotated(principal_of(request), endpoint_id))
+        return once(request, lambda: _rotated(request, endpoint_id))
 
 
 class DefaultSecret(APIView):
@@ -123,23 +109,21 @@ class DefaultSecret(APIView):
         return Response(describe(endpoint) | {"secret": secret}, headers=NO_STORE)
 
 
-def _made(tenant_id: UUID, asked: dict[str, Any]) -> Response:
+def _made(request: Request, asked: dict[str, Any]) -> Response:
+    tenant_id = principal_of(request).tenant_id
     with tenant_scope(tenant_id):
-        tenant = Tenant.objects.get(id=tenant_id)
-        if WebhookEndpoint.objects.filter(is_default=False).count() >= MOST_ENDPOINTS:
-            raise Problem("quota_exceeded", f"An account has at most {MOST_ENDPOINTS} endpoints. Delete one.")
-        made, secret = webhooks.create(
-            tenant, url=asked["url"], kinds=asked["events"], description=asked["description"]
-        )
-        made.refresh_from_db()
+        made, secret = endpoints.create(
+            tenant_id, url=asked["url"], kinds=asked["events"], description=asked["description"],
+            actor=actor_of(request),
+        )  # fmt: skip
     return Response(describe(made) | {"secret": secret}, status=201, headers=NO_STORE)
 
 
-def _rotated(principal: Principal, endpoint_id: UUID | None) -> Response:
+def _rotated(request: Request, endpoint_id: UUID | None) -> Response:
+    principal = principal_of(request)
     with tenant_scope(principal.tenant_id):
         endpoint = _load_or_default(principal, endpoint_id)
-        secret = webhooks.rotate(endpoint, key=principal.data_key)
-        endpoint.refresh_from_db()
+        secret = endpoints.rotate(endpoint, key=principal.data_key, actor=actor_of(request))
     return Response(describe(endpoint) | {"secret": secret}, headers=NO_STORE)
 
 
@@ -160,10 +144,7 @@ class EndpointTest(APIView):
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """Send one `webhook.test` message. What came of it is in the log."""
         with tenant_scope(principal_of(request).tenant_id):
-            endpoint = _load(endpoint_id)
-            if endpoint.disabled_at is not None:
-                raise Problem("already_finished", "This endpoint is disabled. Enable it first.")
-            delivery = _deliveries().get(id=webhooks.send_test(endpoint))
+            delivery = _deliveries().get(id=endpoints.send_test(endpoints.load(endpoint_id)))
         return Response(describe_delivery(delivery), status=202)
 
 
@@ -191,14 +172,7 @@ class Redelivery(APIView):
         """Send it again now, whatever came of it before, and keep trying for a day."""
         principal = principal_of(request)
         with tenant_scope(principal.tenant_id):
-            found = changed(
-                "UPDATE tenants_webhookdelivery SET state = 'pending', due_at = now(), expires_at = now() + %s, "
-                "leased_until = NULL, ended_at = NULL WHERE tenant_id = %s AND id = %s",
-                [KEEP_TRYING, principal.tenant_id, delivery_id],
-            )
-            if not found:
-                raise Problem("not_found", "There is no such delivery.")
-            delivery = _deliveries().get(id=delivery_id)
+            delivery = endpoints.redeliver(principal.tenant_id, delivery_id)
         return Response(describe_delivery(delivery), status=202)
 
 
@@ -240,35 +214,12 @@ def describe_delivery(delivery: WebhookDelivery) -> dict[str, Any]:
     }
 
 
-def _load(endpoint_id: UUID) -> WebhookEndpoint:
-    endpoint: WebhookEndpoint | None = WebhookEndpoint.objects.filter(id=endpoint_id, is_default=False).first()
-    if endpoint is None:
-        raise Problem("not_found", "There is no such endpoint.")
-    return endpoint
-
-
 def _load_or_default(principal: Principal, endpoint_id: UUID | None) -> WebhookEndpoint:
-    return webhooks.default_endpoint(principal.tenant_id) if endpoint_id is None else _load(endpoint_id)
+    return webhooks.default_endpoint(principal.tenant_id) if endpoint_id is None else endpoints.load(endpoint_id)
 
 
 def _deliveries() -> Any:
     return WebhookDelivery.objects.select_related("event", "endpoint")
-
-
-def _enable(endpoint: WebhookEndpoint) -> None:
-    changed(
-        "UPDATE tenants_webhookendpoint SET disabled_at = NULL, disabled_reason = '', failing_since = NULL "
-        "WHERE tenant_id = %s AND id = %s",
-        [endpoint.tenant_id, endpoint.id],
-    )
-
-
-def _disable(endpoint: WebhookEndpoint) -> None:
-    changed(
-        "UPDATE tenants_webhookendpoint SET disabled_at = coalesce(disabled_at, now()), disabled_reason = 'By you.' "
-        "WHERE tenant_id = %s AND id = %s",
-        [endpoint.tenant_id, endpoint.id],
-    )
 
 
 def _moment(when: Any) -> str | None:

@@ -37,10 +37,10 @@ async def alive(exchange: Exchange) -> None:
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """503 with the names of what fails. Why it fails is in the log: the answer is public."""
-    failing = _readiness().failing()
-    checks = {name: "failing" if name in failing else "ok" for name in CHECKS}
-    status = "unavailable" if failing else "ready"
-    answer = JsonResponse({"status": status, "checks": checks}, status=503 if failing else 200)
+    away = failing()
+    checks = {name: "failing" if name in away else "ok" for name in CHECKS}
+    status = "unavailable" if away else "ready"
+    answer = JsonResponse({"status": status, "checks": checks}, status=503 if away else 200)
     answer["Cache-Control"] = "no-store"
     return answer
 
@@ -107,6 +107,11 @@ class Readiness:
                 self._seen = frozenset(name for name, look in started.items() if not _passed(name, look.exception()))
                 self._until = time.monotonic() + FRESH_SECONDS
             return self._seen
+
+
+def failing() -> frozenset[str]:
+    """The names of what does not answer now."""
+    return _readiness().failing()
 
 
 @cache

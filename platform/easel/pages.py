@@ -50,4 +50,9 @@ def page_of(found: list[Row], limit: int) -> tuple[list[Row], str | None]:
     """What fits, of up to `limit + 1` rows, and the cursor of the next page if there is one."""
     if len(found) <= limit:
         return found, None
-    return found[:limit], base64.urlsafe_b64encode(found[limit - 1].id.bytes).rstrip(b"=").decode()
+    return found[:limit], cursor_text(found[limit - 1].id)
+
+
+def cursor_text(last: UUID) -> str:
+    """The cursor of what comes after this id."""
+    return base64.urlsafe_b64encode(last.bytes).rstrip(b"=").decode()

@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tenants.staff_door")),
     path("admin/login/", guarded_sign_in(admin.site.login), name="staff-sign-in"),
     path("admin/", admin.site.urls),
+    path("", include("generation.staff_pages")),
 ]

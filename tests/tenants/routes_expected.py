@@ -36,6 +36,8 @@ SCOPES: dict[str, dict[str, str]] = {
     "webhook-default-rotation": {"POST": "webhooks:write"},
     "webhook-default-deliveries": {"GET": "webhooks:read"},
     "generations-search": {"GET": "generations:read"},
+    "tags": {"GET": "generations:read"},
+    "generation-tags": {"GET": "generations:read", "PUT": "generations:write"},
     "routes": {"GET": "generations:read"},
     "route": {"PUT": "generations:write", "DELETE": "generations:write"},
     "uploads": {"POST": "generations:write"},
@@ -127,6 +129,32 @@ PAGES: dict[str, dict[str, str]] = {
     "workspace-settings": {"GET": "tenant.change", "POST": "tenant.change"},
     "audit-page": {"GET": "audit.read"},
     "audit-export-page": {"GET": "audit.read"},
+    "gallery": {"GET": "console.view"},
+    "gallery-detail": {"GET": "console.view"},
+    "gallery-delete": {"POST": "pictures.make"},
+    "gallery-tag": {"POST": "pictures.make"},
+    "gallery-tags": {"POST": "pictures.make"},
+    "gallery-appeal": {"POST": "pictures.make"},
+    "gallery-download": {"POST": "console.view"},
+    "live": {"GET": "console.view"},
+    "live-events": {"GET": "console.view"},
+    "live-row": {"GET": "console.view"},
+    "live-cancel": {"POST": "pictures.make"},
+    "usage-page": {"GET": "console.view"},
+    "prices": {"GET": "console.view"},
+    "data-policy-page": {"GET": "tenant.change", "POST": "tenant.change"},
+    "plan": {"GET": "billing.view"},
+    "plan-ask": {"POST": "billing.manage"},
+    "plan-withdraw": {"POST": "billing.manage"},
+    "limits": {"GET": "billing.view"},
+    "limits-set": {"POST": "billing.manage"},
+    "webhooks-page": {"GET": "webhooks.manage", "POST": "webhooks.manage"},
+    "webhook-page": {"GET": "webhooks.manage", "POST": "webhooks.manage"},
+    "webhook-page-rotate": {"POST": "webhooks.manage"},
+    "webhook-page-switch": {"POST": "webhooks.manage"},
+    "webhook-page-delete": {"POST": "webhooks.manage"},
+    "webhook-page-test": {"POST": "webhooks.manage"},
+    "webhook-page-redeliver": {"POST": "webhooks.manage"},
 }
 MAY: dict[str, set[str]] = {
     "console.view": {"owner", "admin", "developer", "viewer"},
@@ -140,6 +168,7 @@ MAY: dict[str, set[str]] = {
     "tenant.change": {"owner", "admin"},
     "tenant.leave": {"owner", "admin", "developer", "viewer"},
     "billing.view": {"owner", "admin"},
+    "billing.manage": {"owner", "admin"},
     "audit.read": {"owner"},
 }
 
@@ -164,6 +193,7 @@ OTHER: dict[str, str] = {
     "provenance-anchors": "public, as every root certificate is",
     "media-blurred": "the signed word in the address is the permission",
     "media": "the signed word in the address is the permission",
+    "thumbnail": "the signed word in the address is the permission",
     **dict.fromkeys(
         (
             "account_login", "account_signup", "account_logout", "account_reauthenticate", "account_inactive",
@@ -216,7 +246,10 @@ OBJECTS: dict[str, Callable[[Customer], UUID | str]] = {
 }
 
 # Bodies for methods that look at the body before they look for the object.
-ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {("allowance", "PATCH"): {"spend_cap": 5}}
+ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
+    ("allowance", "PATCH"): {"spend_cap": 5},
+    ("generation-tags", "PUT"): {"tags": ["x"]},
+}
 
 
 def BODIES(ada: World) -> Iterator[tuple[str, str, dict[str, Any], set[int]]]:  # noqa: N802  a table

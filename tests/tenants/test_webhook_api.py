@@ -131,7 +131,7 @@ def test_deleting_an_endpoint_forgets_its_log(ada: Customer) -> None:
 
 
 def test_an_account_has_so_many_endpoints(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenants.webhook_api.MOST_ENDPOINTS", 1)
+    monkeypatch.setattr("tenants.endpoints.MOST", 1)
     make(ada)
     answer = ada.client().post("/v1/webhooks", HOOK, format="json")
     assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")

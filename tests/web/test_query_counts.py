@@ -27,7 +27,9 @@ MOST = {
     "/v1/moderation-policy": 5,
     "/v1/moderation-policy/keys/{public_id}": 6,
     "/v1/routes": 15,  # two for each of the seven categories: it is asked for rarely
+    "/v1/generations/{generation_id}/tags": 3,
     "/v1/samplers": 0,
+    "/v1/tags": 2,
     "/v1/usage": 3,
     "/v1/webhooks": 2,
     "/v1/webhooks/default/deliveries": 3,

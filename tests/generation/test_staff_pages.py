@@ -1,0 +1,114 @@
+"""Staff's status page: the main figures, workers and breakers; and every list of the admin."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+
+from easel.database import platform_role
+from generation import availability, rounds_seen
+from generation.models import Model
+from tenants.models import AuditRecord
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, make_production, make_workshop
+from tests.generation.scripted import ScriptedEngine
+from tests.staff import at_the_staff_port, let_in, staff_person
+
+
+@pytest.fixture
+def shop(ada: Customer) -> Workshop:
+    """With one job that waits; made before the client is at the staff's port."""
+    shop = make_workshop("nowhere")
+    shop.submit(ada)
+    return shop
+
+
+@pytest.fixture
+def staff() -> Iterator[Client]:
+    with at_the_staff_port():
+        yield let_in(staff_person())
+
+
+def open_breaker(model: Model, customer: Customer) -> None:
+    shop = make_workshop("nowhere")
+    for _ in range(50):
+        if availability.is_open(model):
+            return
+        availability.report(model.id, shop.model.id, label="model", ok=False)
+    raise AssertionError("it does not open")
+
+
+def test_the_status_page_says_what_waits_where_and_who_draws(shop: Workshop, staff: Client) -> None:
+    rounds_seen.sign("worker-one", [shop.pool], {"host": "gpu-7", "process": 42, "jobs": 3, "free_slots": 5})
+    text = staff.get("/status/").content.decode()
+    for said in (shop.pool, "gpu-7", "queued", "postgres", "storage"):
+        assert said in text
+    assert "does not answer" not in text
+
+
+def test_a_worker_tells_what_it_holds(ada: Customer) -> None:
+    production = make_production(ScriptedEngine())
+    try:
+        assert production.standing() == {"jobs": 0, "waiting_images": 0, "free_slots": 8}
+    finally:
+        production.close()
+
+
+def test_a_worker_that_fell_silent_is_forgotten() -> None:
+    rounds_seen.sign("worker-gone", ["nowhere"])
+    assert "worker-gone" in rounds_seen.seen(seconds=60)
+    assert "worker-gone" not in rounds_seen.seen(seconds=-1)
+    assert "worker-gone" not in rounds_seen.seen(seconds=60)
+
+
+def test_an_open_breaker_is_listed_and_closed_on_record(staff: Client, ada: Customer) -> None:
+    model = make_workshop("nowhere").model
+    open_breaker(model, ada)
+    try:
+        assert model.name in staff.get("/status/").content.decode()
+        answer = staff.post("/status/breakers/close", {"name": f"model:{model.id}"}, follow=True)
+        assert "tried again at once" in answer.content.decode()
+        assert not availability.is_open(model)
+        assert AuditRecord.objects.filter(action="breaker.closed", object_id=model.name).exists()
+    finally:
+        availability.breaker_of(model.id).reset()
+
+
+def test_whoever_may_not_change_models_closes_no_breaker(ada: Customer) -> None:
+    model = make_workshop("nowhere").model
+    open_breaker(model, ada)
+    try:
+        with at_the_staff_port():
+            looker = let_in(staff_person(superuser=False))
+            answer = looker.post("/status/breakers/close", {"name": f"model:{model.id}"}, follow=True)
+        assert "may not change models" in answer.content.decode()
+        assert availability.is_open(model)
+    finally:
+        availability.breaker_of(model.id).reset()
+
+
+@pytest.mark.parametrize("name", ["", "model:x", "webhook:1", "model:00000000-0000-0000-0000-000000000000"])
+def test_a_breaker_that_is_none_is_said_so(staff: Client, name: str) -> None:
+    answer = staff.post("/status/breakers/close", {"name": name}, follow=True)
+    assert "No model&#x27;s breaker" in answer.content.decode()
+
+
+def test_a_stranger_is_sent_to_the_door() -> None:
+    with at_the_staff_port():
+        assert Client(headers={"accept": "text/html"}).get("/status/").status_code == 302
+
+
+def test_customers_have_no_such_pages() -> None:
+    with platform_role():
+        assert Client().get("/status/").status_code == 404
+
+
+@pytest.mark.usefixtures("shop")
+def test_every_list_of_the_admin_opens(staff: Client) -> None:
+    for model in admin.site._registry:
+        path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        answer = staff.get(path)
+        assert answer.status_code == 200, path
+        assert b"<script>" not in answer.content, path
+        assert b'style="' not in answer.content, path
