@@ -3,10 +3,11 @@
 The body is read on the event loop, so a slow upload holds no thread; it is spooled, so that the application sees the
 real CONTENT_LENGTH also of a chunked upload. A whole answer goes back in one hop. A streamed one is sent from its
 thread, chunk by chunk, each waiting until the client has room: a slow reader holds a thread, so what fits into memory
-is better answered whole, what waits for events belongs into easel.routes, and half of the threads never stream.
+is answered whole, what waits for events belongs into easel.routes, and half of the threads never stream.
 """
 
 import asyncio
+import math
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ Send = Callable[[Message], Awaitable[None]]
 Environ = dict[str, Any]
 
 SPOOL_BYTES: Final = 1024 * 1024  # more goes to a file
+WHOLE_BYTES: Final = 4 * 1024 * 1024  # an answer that says it is no longer is sent at once, and holds no thread
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long gives its thread back
 BODILESS: Final = {204, 304}
 # What takes over an answer that has a `continuation`: the loop, with nothing sent yet.
@@ -118,7 +120,7 @@ class WSGIBridge:
         answer = self._application(environ, begun)
         try:
             empty = environ["REQUEST_METHOD"] == "HEAD" or begun.status in BODILESS
-            if not getattr(answer, "streaming", True):
+            if not getattr(answer, "streaming", True) or begun.length <= WHOLE_BYTES:  # a page's pictures and scripts
                 content = b"".join(answer)
                 continuation = None if empty else getattr(answer, "continuation", None)
                 return begun.message(len(content)), _body(b"" if empty else content), continuation
@@ -148,6 +150,12 @@ class _Begun:
 
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def length(self) -> float:
+        """Bytes of the answer, as it says itself; endless where it does not say."""
+        declared = next((value for name, value in self.headers if name.lower() == b"content-length"), b"")
+        return int(declared) if declared.isdigit() else math.inf
 
     def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
         self.status = int(status.split(" ", 1)[0])
