@@ -35,6 +35,12 @@ SELECT id, tenant_id, object_key FROM gone WHERE NOT EXISTS (
 ON CONFLICT (tenant_id, object_key) DO NOTHING
 """
 
+_FORGET_LINKS: Final = """
+DELETE FROM generation_share share USING generation_image image
+WHERE share.tenant_id = %(tenant)s AND image.tenant_id = %(tenant)s AND image.id = share.image_id
+    AND image.generation_id = %(id)s
+"""
+
 
 def erase(tenant_id: UUID, generation_id: UUID) -> bool:
     """False where the tenant has no such generation (any more). Credits that were charged stay charged."""
@@ -43,6 +49,7 @@ def erase(tenant_id: UUID, generation_id: UUID) -> bool:
         cancel.stop(tenant_id, [generation_id])
         if not rows(_ERASE, parameters):
             return False
+        changed(_FORGET_LINKS, parameters)
         changed(_DOOM_IMAGES, parameters)
         changed("DELETE FROM generation_tag WHERE tenant_id = %(tenant)s AND generation_id = %(id)s", parameters)
         cache.forget(tenant_id, [generation_id])

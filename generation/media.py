@@ -53,9 +53,14 @@ def media(request: HttpRequest, token: str) -> HttpResponseBase:
         public = storage().presigned_get(image.object_key, max(1, seconds))
         if public is not None:
             return HttpResponseRedirect(public)
+    return passed_on(request, image, key, cached=f"private, max-age={seconds}, immutable")
+
+
+def passed_on(request: HttpRequest, image: Image, key: DataKey | None, *, cached: str) -> HttpResponseBase:
+    """The file through us, whole or in part. `cached` says for how long others may keep it."""
     if request.headers.get("If-None-Match") == _etag(image):
-        return _headed(HttpResponse(status=304), image, seconds)
-    return _headed(_answer(image, key, _asked_range(request, image)), image, seconds)
+        return _headed(HttpResponse(status=304), image, cached)
+    return _headed(_answer(image, key, _asked_range(request, image)), image, cached)
 
 
 def fetch(image: Image) -> bytes:
@@ -106,8 +111,8 @@ def _rest(first: bytes, body: Iterator[bytes], image: Image) -> Iterator[bytes]:
         raise
 
 
-def _headed(response: HttpResponseBase, image: Image, seconds: int) -> HttpResponseBase:
-    response["Cache-Control"] = f"private, max-age={seconds}, immutable"
+def _headed(response: HttpResponseBase, image: Image, cached: str) -> HttpResponseBase:
+    response["Cache-Control"] = cached
     response["ETag"] = _etag(image)
     response["Accept-Ranges"] = "bytes"
     response["Content-Disposition"] = f"inline; filename={quote(filename(image))}"

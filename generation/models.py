@@ -353,6 +353,22 @@ class Image(TenantRow):
         return f"image {self.index} of {self.generation_id}"
 
 
+class Share(TenantRow):
+    """A public link to one image (`generation.shares`). The link is made from the ids: it is not kept."""
+
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="shares", db_constraint=False)
+    created_by = models.CharField(max_length=254, help_text="A key's public id, or a person's address")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index("tenant", "image", name="share_of_image")]
+
+    def __str__(self) -> str:
+        return f"share of {self.image_id}"
+
+
 class Input(TenantRow):
     """A picture a customer gave us to start from, decoded and written anew (`generation.inputs`). The clock removes it
     when nothing has used it for a while."""

@@ -27,6 +27,7 @@ from generation import (
     quotes,
     routes_api,
     search,
+    shares_api,
     streams,
     tags,
     tickets,
@@ -234,6 +235,33 @@ class TicketAnswer(serializers.Serializer[Any]):
     ticket = serializers.CharField()
     generation_id = serializers.UUIDField()
     expires_at = serializers.DateTimeField()
+
+
+class ShareAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["share"])
+    id = serializers.UUIDField()
+    image_id = serializers.UUIDField()
+    url = serializers.CharField(help_text="The public page. `/picture` after it is the file.")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True, help_text="By you, or when the image was taken down.")
+
+
+class SharesAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["list"])
+    data = ShareAnswer(many=True)
+
+
+class ComplaintAnswer(serializers.Serializer[Any]):
+    object = serializers.ChoiceField(choices=["complaint"])
+    id = serializers.UUIDField()
+    receipt = serializers.CharField(help_text="For whoever complained.")
+    image_id = serializers.UUIDField()
+    generation_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["open", "resolved"])
+    outcome = serializers.ChoiceField(choices=["removed", "kept"], allow_null=True)
+    created_at = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
 
 
 class InputAnswer(serializers.Serializer[Any]):
@@ -468,6 +496,26 @@ describe(
     search.Search, "get", answers={200: OpenApiTypes.OBJECT}, summary="Find generations by words of their prompts",
     name="searchGenerations", tag="generations",
     parameters=[OpenApiParameter("q", str, required=True), OpenApiParameter("limit", int)],
+)  # fmt: skip
+describe(
+    shares_api.ShareList, "get", answers={200: SharesAnswer}, also=(404,), summary="The public links of an image",
+    name="listShares", tag="sharing",
+)  # fmt: skip
+describe(
+    shares_api.ShareList, "post", takes=shares_api.ShareForm, answers={201: ShareAnswer}, also=(404,),
+    summary="A public link to an image", name="createShare", tag="sharing",
+)  # fmt: skip
+describe(
+    shares_api.ShareDetail, "delete", answers={204: None}, also=(404,), summary="Revoke a public link",
+    name="revokeShare", tag="sharing",
+)  # fmt: skip
+describe(
+    shares_api.ComplaintList, "post", takes=shares_api.ComplaintForm, answers={201: ComplaintAnswer}, also=(404,),
+    summary="Complain about an image", name="createComplaint", tag="sharing",
+)  # fmt: skip
+describe(
+    shares_api.ComplaintDetail, "get", answers={200: ComplaintAnswer}, also=(404,), summary="What came of a complaint",
+    name="getComplaint", tag="sharing",
 )  # fmt: skip
 describe(
     routes_api.RouteList, "get", answers={200: RoutesAnswer}, summary='Which models "auto" takes',

@@ -8,4 +8,5 @@ class ModerationConfig(AppConfig):
         from moderation import duties  # noqa: F401  registers the clock's duties
         from tenants.sealed_columns import SealedColumn, sealed_column
 
+        sealed_column(SealedColumn("moderation_complaint", "text_sealed", b"moderation.complaint.text:"))
         sealed_column(SealedColumn("moderation_case", "text_sealed", b"moderation.case.text:"))

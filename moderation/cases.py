@@ -6,6 +6,7 @@ What a decision does to images and money is the business of the app above: it re
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.core.cache import cache
+from django.utils.translation import gettext_lazy as _
 from prometheus_client import Counter, Histogram
 from redis.exceptions import RedisError
 
@@ -32,13 +34,13 @@ UNDO_SECONDS: Final = 10
 USUAL_WAIT: Final = 3600  # seconds
 _WAIT: Final = "moderation:wait"
 REASONS: Final = {
-    "policy": "Against the policy",
-    "harmless": "Harmless: a false alarm",
-    "context": "Allowed in its context",
-    "art-medicine-news": "Art, medicine or news",
-    "identity": "Shows a real person",
-    "rights": "Somebody's rights",
-    "unsure": "In doubt",
+    "policy": _("Against the policy"),
+    "harmless": _("Harmless: a false alarm"),
+    "context": _("Allowed in its context"),
+    "art-medicine-news": _("Art, medicine or news"),
+    "identity": _("Shows a real person"),
+    "rights": _("Somebody's rights"),
+    "unsure": _("In doubt"),
 }
 OPENED = Counter("easel_moderation_cases_opened", "Cases, by kind.", ["kind"])
 DECIDED = Counter("easel_moderation_cases_decided", "Applied decisions, by kind.", ["kind", "decision"])
@@ -136,33 +138,57 @@ class Wanted:
     escalated: bool = False
 
 
+_WANTED: Final = """
+    (%(layer)s = '' OR layer = %(layer)s) AND (%(category)s = '' OR category = %(category)s)
+    AND (%(kind)s = '' OR kind = %(kind)s) AND (%(tenant)s = '' OR tenant_id::text = %(tenant)s)
+    AND score >= %(least_score)s AND created_at <= now() - make_interval(mins => %(older)s)
+    AND (escalated OR NOT %(escalated)s)
+"""
 # SKIP LOCKED: two moderators who ask at the same moment get different cases, and neither waits.
-_CLAIM: Final = """
+_CLAIM: Final = f"""
 UPDATE moderation_case SET claimed_by = %(who)s, claimed_until = now() + make_interval(secs => %(seconds)s)
 WHERE id IN (
     SELECT id FROM moderation_case
     WHERE status = 'open' AND not_for <> %(who)s
-        AND (claimed_until IS NULL OR claimed_until < now() OR claimed_by = %(who)s)
-        AND (%(layer)s = '' OR layer = %(layer)s) AND (%(category)s = '' OR category = %(category)s)
-        AND (%(kind)s = '' OR kind = %(kind)s) AND (%(tenant)s = '' OR tenant_id::text = %(tenant)s)
-        AND score >= %(least_score)s AND created_at <= now() - make_interval(mins => %(older)s)
-        AND (escalated OR NOT %(escalated)s)
+        AND (claimed_until IS NULL OR claimed_until < now() OR claimed_by = %(who)s) AND {_WANTED}
     ORDER BY (claimed_by = %(who)s AND claimed_until >= now()) DESC, escalated DESC, severity DESC, created_at, id
     LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 ) RETURNING id
-"""
+"""  # noqa: S608  no value is put in
+_WAITING: Final = f"SELECT count(*) FROM moderation_case WHERE status = 'open' AND {_WANTED}"  # noqa: S608
 
 
 def claim(who: str, wanted: Wanted, *, limit: int) -> list[Case]:
     """Up to `limit` cases that are this moderator's alone for CLAIM_SECONDS, those already theirs first."""
-    parameters = {
-        "who": who, "seconds": CLAIM_SECONDS, "limit": limit, "layer": wanted.layer, "category": wanted.category,
-        "kind": wanted.kind, "tenant": wanted.tenant, "least_score": wanted.least_score,
-        "older": wanted.older_than_minutes, "escalated": wanted.escalated,
-    }  # fmt: skip
+    parameters = {"who": who, "seconds": CLAIM_SECONDS, "limit": limit, **_parameters(wanted)}
     claimed = [case_id for (case_id,) in rows(_CLAIM, parameters)]
     found = Case.objects.filter(id__in=claimed).select_related("tenant")
     return list(found.order_by("-escalated", "-severity", "created_at", "id"))
+
+
+def waiting(wanted: Wanted) -> int:
+    """How many open cases the filter lets through, whoever holds them."""
+    return int(rows(_WAITING, _parameters(wanted))[0][0])
+
+
+def _parameters(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "layer": wanted.layer, "category": wanted.category, "kind": wanted.kind, "tenant": wanted.tenant,
+        "least_score": wanted.least_score, "older": wanted.older_than_minutes, "escalated": wanted.escalated,
+    }  # fmt: skip
+
+
+def renew(case_ids: Sequence[UUID], *, who: str) -> list[UUID]:
+    """Those of the cases that are still this moderator's, for CLAIM_SECONDS from now."""
+    sql = (
+        "UPDATE moderation_case SET claimed_until = now() + make_interval(secs => %s) "
+        "WHERE id = ANY(%s) AND status = 'open' AND claimed_by = %s RETURNING id"
+    )
+    return [case_id for (case_id,) in rows(sql, [CLAIM_SECONDS, list(case_ids), who])]
+
+
+def holds(case: Case, *, who: str) -> bool:
+    return case.claimed_by == who and case.claimed_until is not None and case.claimed_until > datetime.now(UTC)
 
 
 def release_claims(who: str) -> int:
@@ -205,33 +231,46 @@ def decide(case_id: UUID, *, who: str, approved: bool, reason: str, alike: bool 
     return decided
 
 
-def undo(case_ids: Sequence[UUID], *, who: str) -> int:
+_UNDO: Final = """
+UPDATE moderation_case SET status = 'open', decision = '', reason = '', decided_by = '', decided_at = NULL,
+    claimed_by = %(who)s, claimed_until = now() + make_interval(secs => %(seconds)s)
+WHERE id = ANY(%(ids)s) AND status = 'decided' AND decided_by = %(who)s RETURNING id, tenant_id
+"""
+_ESCALATE: Final = """
+UPDATE moderation_case SET escalated = true, not_for = %s, claimed_by = '', claimed_until = NULL
+WHERE id = %s AND status = 'open' AND claimed_by = %s RETURNING id, tenant_id
+"""
+_NOTE: Final = """
+UPDATE moderation_case SET notes = notes || jsonb_build_array(jsonb_build_object('by', %s::text, 'at',
+    to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'text', %s::text))
+WHERE id = %s RETURNING id, tenant_id
+"""
+
+
+def undo(case_ids: Sequence[UUID], *, who: str) -> list[UUID]:
     """Take decisions back that are not applied yet; the cases are this moderator's again."""
-    return changed(
-        "UPDATE moderation_case SET status = 'open', decision = '', reason = '', decided_by = '', decided_at = NULL, "
-        "claimed_by = %s, claimed_until = now() + make_interval(secs => %s) "
-        "WHERE id = ANY(%s) AND status = 'decided' AND decided_by = %s",
-        [who, CLAIM_SECONDS, list(case_ids), who],
-    )
+    return _done("taken_back", _UNDO, {"who": who, "seconds": CLAIM_SECONDS, "ids": list(case_ids)}, who=who)
 
 
 def escalate(case_id: UUID, *, who: str) -> bool:
     """For somebody else, before all others."""
-    return bool(
-        changed(
-            "UPDATE moderation_case SET escalated = true, not_for = %s, claimed_by = '', claimed_until = NULL "
-            "WHERE id = %s AND status = 'open' AND claimed_by = %s",
-            [who, case_id, who],
-        )
-    )
+    return bool(_done("escalated", _ESCALATE, [who, case_id, who], who=who))
 
 
 def note(case_id: UUID, text: str, *, who: str) -> bool:
-    sql = (
-        "UPDATE moderation_case SET notes = notes || jsonb_build_array(jsonb_build_object('by', %s::text, 'at', "
-        "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'text', %s::text)) WHERE id = %s"
-    )
-    return bool(changed(sql, [who, text[:1000], case_id]))
+    return bool(_done("noted", _NOTE, [who, text[:1000], case_id], who=who))
+
+
+def _done(action: str, sql: str, parameters: list[Any] | dict[str, Any], *, who: str) -> list[UUID]:
+    """The cases that a statement changed, with its deed on their tenants' record."""
+    actor = audit.Actor(kind="staff", name=who)
+    with atomic():
+        touched = rows(sql, parameters)
+        for case_id, tenant_id in touched:
+            audit.record(
+                f"moderation.{action}", tenant_id=tenant_id, object_kind="case", object_id=case_id, actor=actor
+            )
+    return [case_id for case_id, _tenant in touched]
 
 
 def apply_due(*, seconds: float = UNDO_SECONDS, limit: int = 200) -> int:
@@ -270,11 +309,11 @@ def _apply(case_id: UUID) -> int:
 
 def _remember(case: Case, *, approved: bool) -> None:
     """A rejected picture's like is not reviewed twice; one that is approved on appeal no longer stands for others."""
-    if not telling(case.phash) or case.kind == Case.Kind.COMPLAINT:
+    if not telling(case.phash):
         return
-    if approved:
+    if approved and case.kind != Case.Kind.COMPLAINT:
         changed("DELETE FROM moderation_rejectedhash WHERE phash = %s", [signed(case.phash)])
-    else:
+    elif not approved:
         changed(
             "INSERT INTO moderation_rejectedhash (id, phash, category) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [new_id(), signed(case.phash), case.category],

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from django.utils.translation import gettext_noop
+
 Action = Literal["allow", "review", "block"]
 ACTIONS: Final[tuple[Action, ...]] = ("allow", "review", "block")  # mildest first
 
@@ -20,16 +22,16 @@ class Category:
 
 
 CATEGORIES: Final = {
-    "sexual": Category("Nudity and sexual acts", 2, image=True),
-    MINORS: Category("Sexualized minors", 3),
-    "violence": Category("Graphic violence and gore", 2),
-    "hate": Category("Hatred of groups, and its symbols", 2),
-    "self-harm": Category("Suicide, self-harm, eating disorders", 3),
-    "illegal": Category("Drugs, weapons, forged papers, trade in them", 2),
-    "public-figures": Category("Recognizable public figures", 1),
-    "private-persons": Category("Private persons exposed or harassed", 2),
-    "political": Category("Political agitation and events", 1),
-    "spam": Category("Fraud, phishing, misleading advertising", 1),
+    "sexual": Category(gettext_noop("Nudity and sexual acts"), 2, image=True),
+    MINORS: Category(gettext_noop("Sexualized minors"), 3),
+    "violence": Category(gettext_noop("Graphic violence and gore"), 2),
+    "hate": Category(gettext_noop("Hatred of groups, and its symbols"), 2),
+    "self-harm": Category(gettext_noop("Suicide, self-harm, eating disorders"), 3),
+    "illegal": Category(gettext_noop("Drugs, weapons, forged papers, trade in them"), 2),
+    "public-figures": Category(gettext_noop("Recognizable public figures"), 1),
+    "private-persons": Category(gettext_noop("Private persons exposed or harassed"), 2),
+    "political": Category(gettext_noop("Political agitation and events"), 1),
+    "spam": Category(gettext_noop("Fraud, phishing, misleading advertising"), 1),
 }
 
 

@@ -1,6 +1,5 @@
 """The queue that moderators work in: a batch of cases is theirs alone, the keyboard decides, ten seconds undo."""
 
-import io
 import json
 from typing import Any, Final
 from uuid import UUID
@@ -8,27 +7,30 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
-from PIL import Image, ImageFilter
 
-from moderation import cases, rulebook, statistics
+from moderation import cases, policy_pages, rules_pages, statistics
+from moderation.blurring import blurred, content_type
+from moderation.cards import cards, title_of
 from moderation.cases import REASONS, Wanted
 from moderation.categories import CATEGORIES, MINORS
-from moderation.models import Case
-from moderation.prompts import hits_in
+from moderation.models import Case, Verdict
 from moderation.staff import moderator_of, moderator_page
 from tenants import audit
 
 BATCH: Final = 10
-THUMBNAIL: Final = 24  # pixels: enough to tell a landscape from a portrait, no more
 
 
 @moderator_page
 @require_GET
 def queue(request: HttpRequest) -> HttpResponse:
-    context = {"categories": CATEGORIES, "reasons": REASONS, "wanted": request.GET, "kinds": Case.Kind.values}
+    """The page without a case: the script asks for them, as the filters in the address say."""
+    context = {
+        "categories": [(name, title_of(name)) for name in CATEGORIES], "kinds": kinds(), "layers": layers(),
+        "tenants": statistics.tenants_waiting(), "reasons": REASONS, "wanted": request.GET, "words": words(),
+        "batch": BATCH,
+    }  # fmt: skip
     return render(request, "moderation/queue.html", context)
 
 
@@ -36,14 +38,35 @@ def queue(request: HttpRequest) -> HttpResponse:
 @require_POST
 def batch(request: HttpRequest) -> HttpResponse:
     """The next cases, claimed for whoever asks."""
-    found = cases.claim(moderator_of(request).email, wanted_of(request), limit=BATCH)
-    return render(request, "moderation/batch.html", {"cases": [shown(case) for case in found], "reasons": REASONS})
+    wanted = wanted_of(request)
+    found = cases.claim(moderator_of(request).email, wanted, limit=BATCH)
+    context = {
+        "cards": cards(found), "reasons": REASONS, "kinds": dict(kinds()), "layers": dict(layers()),
+        "waiting": cases.waiting(wanted),
+    }  # fmt: skip
+    return render(request, "moderation/batch.html", context)
+
+
+@moderator_page
+@require_POST
+def keep(request: HttpRequest) -> HttpResponse:
+    """Whoever still looks at a batch keeps it. Says which cases are still theirs."""
+    held = cases.renew(_ids(request), who=moderator_of(request).email)
+    return JsonResponse({"held": [str(each) for each in held]})
+
+
+@moderator_page
+@require_POST
+def give_back(request: HttpRequest) -> HttpResponse:
+    """The page is left: what was not decided is for others at once."""
+    return JsonResponse({"released": cases.release_claims(moderator_of(request).email)})
 
 
 @moderator_page
 @require_POST
 def decide(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    decision, reason = request.POST.get("decision"), request.POST.get("reason") or "policy"
+    decision = request.POST.get("decision")
+    reason = request.POST.get("reason") or ("harmless" if decision == "approve" else "policy")
     if decision not in {"approve", "reject"} or reason not in REASONS:
         return JsonResponse({"detail": "decision: approve or reject; reason: one of the list."}, status=400)
     who = moderator_of(request).email
@@ -55,12 +78,8 @@ def decide(request: HttpRequest, case_id: UUID) -> HttpResponse:
 @moderator_page
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
-    try:
-        wanted = [UUID(each) for each in json.loads(request.POST.get("cases", "[]"))]
-    except (ValueError, TypeError):
-        return JsonResponse({"detail": "cases: a list of ids."}, status=400)
-    count = cases.undo(wanted, who=moderator_of(request).email)
-    return _answer(count > 0, undone=count)
+    undone = cases.undo(_ids(request), who=moderator_of(request).email)
+    return _answer(bool(undone), undone=[str(each) for each in undone])
 
 
 @moderator_page
@@ -72,60 +91,73 @@ def escalate(request: HttpRequest, case_id: UUID) -> HttpResponse:
 @moderator_page
 @require_POST
 def add_note(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    text = request.POST.get("text", "").strip()
-    return _answer(bool(text) and cases.note(case_id, text, who=moderator_of(request).email))
+    text, who = request.POST.get("text", "").strip(), moderator_of(request).email
+    return _answer(bool(text) and cases.note(case_id, text, who=who), by=who)
 
 
 @moderator_page
 @require_GET
 def picture(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    """Blurred, unless somebody who holds the case asks for it. What concerns minors is never clear."""
-    case = Case.objects.filter(id=case_id).first()
-    data = cases.subjects().picture(case) if case else None
-    if case is None or data is None:
+    """Blurred, unless somebody who holds the case asks for it. What concerns minors is never clear.
+
+    The clear picture is sent ahead, to be there when it is asked for: on record is that it was sent.
+    """
+    case, clear = Case.objects.filter(id=case_id).first(), request.GET.get("clear") == "1"
+    if case is None:
         raise Http404
-    if request.GET.get("clear") == "1":
-        who = moderator_of(request).email
-        if case.category == MINORS or case.claimed_by != who:
-            return HttpResponse(status=403)
-        audit.record("moderation.seen", tenant_id=case.tenant_id, object_kind="case", object_id=case.id)
+    if clear and (case.category == MINORS or not cases.holds(case, who=moderator_of(request).email)):
+        return HttpResponse(status=403)
+    data = cases.subjects().picture(case)
+    if data is None:
+        raise Http404
+    if clear:
+        audit.record("moderation.picture_sent", tenant_id=case.tenant_id, object_kind="case", object_id=case.id)
     else:
         data = blurred(data)
-    response = HttpResponse(data, content_type=Image.MIME[str(Image.open(io.BytesIO(data)).format)])
-    response["Cache-Control"] = "private, no-store"
+    response = HttpResponse(data, content_type=content_type(data))
+    response["Cache-Control"] = "private, no-store" if clear else "private, max-age=600"
     return response
 
 
 @moderator_page
 @require_GET
 def numbers(request: HttpRequest) -> HttpResponse:
-    return render(request, "moderation/statistics.html", {"figures": statistics.figures()})
+    return render(request, "moderation/statistics.html", {"figures": statistics.figures(), "kinds": dict(kinds())})
 
 
-@moderator_page
-def rules(request: HttpRequest) -> HttpResponse:
-    """Terms of staff's own: tried out first, then switched on or off."""
-    context: dict[str, Any] = {"categories": CATEGORIES}
-    if request.method == "POST":
-        context |= rulebook.act(request.POST, who=moderator_of(request).email)
-    return render(request, "moderation/rules.html", context | {"rules": rulebook.listed()})
+def kinds() -> list[tuple[str, str]]:
+    named = {
+        Case.Kind.HELD: _("held"), Case.Kind.APPEAL: _("appeal"), Case.Kind.COMPLAINT: _("complaint"),
+        Case.Kind.SECOND: _("second opinion"),
+    }  # fmt: skip
+    return [(str(kind), title) for kind, title in named.items()]
 
 
-def blurred(data: bytes) -> bytes:
-    """A small JPEG with nothing of the original but its colors."""
-    with Image.open(io.BytesIO(data)) as image:
-        small = image.convert("RGB")
-        small.thumbnail((THUMBNAIL, THUMBNAIL))
-        scaled = small.resize((small.width * 8, small.height * 8)).filter(ImageFilter.GaussianBlur(6))
-    file = io.BytesIO()
-    scaled.save(file, "jpeg", quality=60)
-    return file.getvalue()
+def layers() -> list[tuple[str, str]]:
+    named = {
+        Verdict.Layer.KEYWORDS: _("terms"), Verdict.Layer.CLASSIFIER: _("classifier"),
+        Verdict.Layer.PREVIEW: _("preview"), Verdict.Layer.IMAGE: _("picture"), Verdict.Layer.HASH: _("likeness"),
+    }  # fmt: skip
+    return [(str(layer), title) for layer, title in named.items()]
+
+
+def words() -> dict[str, str]:
+    """What the script says, in the reader's language."""
+    return {
+        "approve": _("approved"), "reject": _("rejected"), "escalate": _("escalated"),
+        "lost": _("somebody else's by now"), "nothing": _("Nothing waits here."),
+        "undone": _("Taken back."), "late": _("Too late to take it back."),
+        "noUndo": _("There is nothing to take back."), "noted": _("Noted."),
+        "failed": _("That did not work. Is the connection there?"),
+        "loading": _("Loading…"), "unblur": _("Show the picture"), "blur": _("Blur the picture"),
+        "noPicture": _("no picture"), "undo": _("take it back"), "decided": _("decided"),
+    }  # fmt: skip
 
 
 def wanted_of(request: HttpRequest) -> Wanted:
     def number(name: str) -> float:
         try:
-            return max(0.0, float(request.POST.get(name) or 0))
+            return min(max(0.0, float(request.POST.get(name) or 0)), 1e6)
         except ValueError:
             return 0.0
 
@@ -135,32 +167,17 @@ def wanted_of(request: HttpRequest) -> Wanted:
         kind=request.POST.get("kind", ""),
         tenant=request.POST.get("tenant", "").strip(),
         least_score=number("score"),
-        older_than_minutes=int(min(number("age"), 1e6)),
+        older_than_minutes=int(number("age")),
         escalated=request.POST.get("escalated") == "1",
     )
 
 
-def shown(case: Case) -> dict[str, Any]:
-    """A case as the page shows it. Of what concerns minors, neither the words nor a clear picture."""
-    prompt, negative = ("", "") if case.category == MINORS else cases.subjects().prompts(case)
-    history = statistics.history(case.tenant_id)
-    return {
-        "case": case, "prompt": marked(prompt), "negative": negative, "history": history,
-        "text": cases.text_of(case), "clearable": case.category != MINORS,
-    }  # fmt: skip
-
-
-def marked(prompt: str) -> SafeString:
-    """The prompt with the parts that terms matched."""
-    spans = sorted({(hit.start, hit.end) for hit in hits_in(prompt) if hit.group in CATEGORIES})
-    parts: list[tuple[str, str]] = []
-    end = 0
-    for start, stop in spans:
-        if start >= end:
-            parts.append((prompt[end:start], prompt[start:stop]))
-            end = stop
-    body = format_html_join("", "{}<mark>{}</mark>", parts)
-    return format_html("{}{}", body, prompt[end:])
+def _ids(request: HttpRequest) -> list[UUID]:
+    """What is no id names no case."""
+    try:
+        return [UUID(str(each)) for each in json.loads(request.POST.get("cases", "[]"))]
+    except (ValueError, TypeError):
+        return []
 
 
 def _answer(done: bool, **fields: Any) -> JsonResponse:
@@ -171,9 +188,12 @@ def _answer(done: bool, **fields: Any) -> JsonResponse:
 urlpatterns = [
     path("moderation/", queue, name="moderation-queue"),
     path("moderation/batch", batch, name="moderation-batch"),
+    path("moderation/keep", keep, name="moderation-keep"),
+    path("moderation/give-back", give_back, name="moderation-give-back"),
     path("moderation/undo", undo, name="moderation-undo"),
     path("moderation/statistics", numbers, name="moderation-statistics"),
-    path("moderation/rules", rules, name="moderation-rules"),
+    path("moderation/rules", rules_pages.rules, name="moderation-rules"),
+    path("moderation/policy", policy_pages.policy, name="moderation-policy"),
     path("moderation/cases/<uuid:case_id>/decide", decide, name="moderation-decide"),
     path("moderation/cases/<uuid:case_id>/escalate", escalate, name="moderation-escalate"),
     path("moderation/cases/<uuid:case_id>/note", add_note, name="moderation-note"),

@@ -4,7 +4,7 @@ from prometheus_client import Gauge
 
 from easel.clock import duty
 from easel.database import rows
-from moderation import cases
+from moderation import cases, complaints
 
 OPEN_CASES = Gauge("easel_moderation_open_cases", "Cases that wait for a decision.")
 OLDEST_CASE = Gauge("easel_moderation_oldest_case_seconds", "Age of the oldest open case.")
@@ -25,3 +25,13 @@ def measure() -> int:
     OLDEST_CASE.set(float(oldest))
     cases.note_wait()
     return 0
+
+
+@duty("moderation.complaints", every=2.0)
+def tell_complainants() -> int:
+    return complaints.resolve_decided()
+
+
+@duty("moderation.complaint_hashes", every=5.0)
+def hash_pictures_complained_about() -> int:
+    return complaints.hash_pictures()

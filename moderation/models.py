@@ -26,7 +26,7 @@ class Policy(models.Model):
 
 
 class Rule(models.Model):
-    """A term that staff added to Easel's own. It counts once it is live; tried out before (`moderation.tryout`)."""
+    """A term that staff added to Easel's own. It counts once it is live; tried out before (`moderation.rulebook`)."""
 
     class Kind(models.TextChoices):
         FLAG = "flag"
@@ -37,6 +37,9 @@ class Rule(models.Model):
     category = models.CharField(max_length=20, blank=True, choices=[(name, name) for name in CATEGORIES])
     term = models.CharField(max_length=100)
     live = models.BooleanField(default=False)
+    tried_at = models.DateTimeField(null=True, help_text="Against the last prompts; without it no rule is live")
+    tried_looked = models.PositiveIntegerField(default=0, db_default=0)
+    tried_matched = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     created_by = models.CharField(max_length=254, blank=True)
 
@@ -149,6 +152,12 @@ class Case(TenantRow):
             models.UniqueConstraint(
                 "tenant", "generation_id", "image_index", condition=models.Q(kind="held"), name="held_once_per_image"
             ),
+            models.UniqueConstraint(
+                "tenant",
+                "image_id",
+                name="complaint_case_once",
+                condition=models.Q(kind="complaint", status__in=["open", "decided"]),
+            ),
         ]
         indexes = [
             models.Index(
@@ -162,6 +171,39 @@ class Case(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.category}"
+
+
+class Complaint(TenantRow):
+    """Somebody objects to a picture that was delivered (`moderation.complaints`)."""
+
+    class Source(models.TextChoices):
+        PAGE = "page"
+        API = "api"
+
+    class Outcome(models.TextChoices):
+        REMOVED = "removed"
+        KEPT = "kept"
+
+    image_id = models.UUIDField()
+    generation_id = models.UUIDField()
+    case_id = models.UUIDField()
+    reason = models.CharField(max_length=20)
+    text_sealed = models.BinaryField(default=b"", help_text="What was said, sealed")
+    receipt = models.CharField(max_length=14)
+    source = models.CharField(max_length=4, choices=Source.choices)
+    outcome = models.CharField(max_length=7, blank=True, choices=Outcome.choices)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", "receipt", name="complaint_receipt_once")]
+        indexes = [
+            models.Index("tenant", "case_id", name="complaint_of_case"),
+            models.Index("id", condition=models.Q(resolved_at=None), name="complaint_unresolved"),
+        ]
+
+    def __str__(self) -> str:
+        return self.receipt
 
 
 class Pass(TenantRow):

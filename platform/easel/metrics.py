@@ -82,7 +82,7 @@ WEBHOOKS_DISABLED = Counter("easel_webhooks_disabled", "Endpoints that were disa
 
 # --- Trust and money
 IMAGES_DELIVERED = Counter("easel_images_delivered", "Images that were released to their customers.")
-COMPLAINTS = Counter("easel_complaints", "Complaints about images that were delivered.")
+COMPLAINTS = Counter("easel_complaints", "Delivered images that were complained about, each once until it is decided.")
 HOLDS_CREDITS = Gauge("easel_holds_credits", "Credits that all wallets together hold for unfinished work.")
 
 # --- The machine

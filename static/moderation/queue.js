@@ -1,125 +1,163 @@
-// The queue by keyboard. A batch of cases belongs to this moderator; when it is done, the next one is fetched.
-"use strict";
-(() => {
-  const place = document.getElementById("cases");
-  const status = document.getElementById("status");
-  const filters = document.getElementById("filters");
-  const token = filters.querySelector("[name=csrfmiddlewaretoken]").value;
-  const UNDO_MS = 10000;
-  let current = -1;
-  let last = null; // what can be undone: {ids, until}
-  let busy = false;
-  let cleared = 0;
+// The queue by keyboard. A batch of cases is this moderator's; when it is done, the next one is fetched.
+// A key shows its effect at once; what it asks of the server follows in order, one after the other.
+import { Desk } from "./desk.js";
+import { send, sendLast } from "./send.js";
+import { toast } from "./toast.js";
 
-  const cases = () => [...place.querySelectorAll(".case")];
-  const say = (text) => { status.textContent = text; };
+const UNDO_MS = 10_000;
+const KEEP_MS = 60_000; // claims last five minutes
+const words = JSON.parse(document.getElementById("words").textContent);
+const filters = document.getElementById("filters");
+const place = document.getElementById("cases");
+const desk = new Desk(place, words);
+const undoable = []; // {ids: a promise of what was decided, until}
+let cleared = 0;
+let work = Promise.resolve(); // the end of the line of requests
+let loading = false;
+let waiting = false;
 
-  async function post(url, fields) {
-    const body = new URLSearchParams(fields);
-    const response = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": token } });
-    if (response.redirected) { location.reload(); }
-    return response;
+function inLine(act) {
+  work = work.then(act).catch((error) => { toast(`${words.failed} (${error.message})`, { alarm: true }); });
+  return work;
+}
+
+async function load() {
+  if (loading) { return; }
+  loading = true;
+  place.setAttribute("aria-busy", "true");
+  try {
+    const answer = await send(place.dataset.batch, Object.fromEntries(new FormData(filters)));
+    desk.fill(await answer.text());
+    const empty = document.getElementById("empty");
+    empty.hidden = desk.cases.length > 0;
+    empty.textContent = words.nothing;
+  } finally {
+    loading = false;
+    place.setAttribute("aria-busy", "false");
   }
+}
 
-  function show(index) {
-    const all = cases();
-    if (!all.length) { current = -1; return; }
-    current = Math.max(0, Math.min(index, all.length - 1));
-    all.forEach((each, position) => each.classList.toggle("current", position === current));
-    all[current].focus({ preventScroll: true });
-    all[current].scrollIntoView({ block: "nearest" });
-  }
+function count(difference) {
+  cleared += difference;
+  document.getElementById("cleared").textContent = cleared;
+}
 
-  function nextOpen() {
-    const all = cases();
-    return all.findIndex((each) => !each.classList.contains("done"));
-  }
+async function forward() {
+  if (!desk.toNextOpen()) { await inLine(load); }
+}
 
-  async function load() {
-    const fields = Object.fromEntries(new FormData(filters));
-    const response = await post(place.dataset.batch, fields);
-    place.innerHTML = await response.text();
-    show(0);
-    if (!cases().length) { say(`Nothing waits. ${cleared} decided.`); }
-  }
-
-  async function forward() {
-    const open = nextOpen();
-    if (open >= 0) { show(open); } else { await load(); }
-  }
-
-  function mark(id, text) {
-    const found = cases().find((each) => each.dataset.id === id);
-    if (found) { found.classList.add("done"); found.querySelector(".outcome").textContent = text; }
-  }
-
-  async function decide(decision, alike) {
-    const one = cases()[current];
-    if (!one || one.classList.contains("done")) { return; }
-    const reason = one.querySelector(".reason").value;
-    const response = await post(one.dataset.decide, { decision, reason, alike: alike ? "1" : "" });
-    if (response.ok) {
-      const { decided } = await response.json();
-      decided.forEach((id) => mark(id, decision));
-      cleared += decided.length;
-      last = { ids: decided, until: Date.now() + UNDO_MS };
-      say(`${decision}: ${decided.length}. ${cleared} decided. u undoes it within 10 s.`);
-    } else {
-      mark(one.dataset.id, "somebody else's by now");
-    }
-    await forward();
-  }
-
-  async function undo() {
-    if (!last || Date.now() > last.until) { say("Nothing to undo any more."); return; }
-    const response = await post(place.dataset.undo, { cases: JSON.stringify(last.ids) });
-    if (response.ok) {
-      cleared -= last.ids.length;
-      last = null;
-      await load();
-      say("Undone.");
-    } else { say("Too late."); }
-  }
-
-  async function escalate() {
-    const one = cases()[current];
-    if (!one || one.classList.contains("done")) { return; }
-    const response = await post(one.dataset.escalate, {});
-    mark(one.dataset.id, response.ok ? "escalated" : "somebody else's by now");
-    await forward();
-  }
-
-  async function note() {
-    const one = cases()[current];
-    const text = one && prompt("Note");
-    if (text) { const response = await post(one.dataset.note, { text }); say(response.ok ? "Noted." : "Not noted."); }
-  }
-
-  function unblur() {
-    const image = cases()[current]?.querySelector("img[data-clear]");
-    if (image) { image.src = image.dataset.clear; delete image.dataset.clear; }
-  }
-
-  const keys = {
-    j: () => show(current + 1), k: () => show(current - 1), a: () => decide("approve"), r: () => decide("reject"),
-    R: () => decide("reject", true), e: escalate, u: undo, n: note, " ": unblur,
-  };
-
-  document.addEventListener("keydown", async (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) { return; }
-    const one = cases()[current];
-    if (/^[1-9]$/.test(event.key) && one) {
-      const reasons = one.querySelector(".reason");
-      reasons.selectedIndex = Math.min(Number(event.key), reasons.options.length) - 1;
-      return;
-    }
-    const act = keys[event.key];
-    if (!act) { return; }
-    event.preventDefault();
-    if (busy) { return; } // one key at a time: a held key must not decide what nobody saw
-    busy = true;
-    try { await act(); } catch (error) { say(`It did not work: ${error.message}`); } finally { busy = false; }
+function decide(decision, alike) {
+  const one = desk.current;
+  if (!one || desk.isDone(one)) { return undefined; }
+  const fields = { decision, reason: desk.reason(one), alike: alike ? "1" : "" };
+  desk.mark(one.dataset.id, decision);
+  const entry = { until: Date.now() + UNDO_MS, ids: [] };
+  undoable.push(entry);
+  const answered = inLine(async () => {
+    const answer = await send(one.dataset.decide, fields);
+    if (!answer.ok) { desk.mark(one.dataset.id, "lost"); undoable.splice(undoable.indexOf(entry), 1); return; }
+    entry.ids = (await answer.json()).decided;
+    entry.ids.forEach((id) => desk.mark(id, decision));
+    count(entry.ids.length);
+    toast(`${words[decision]}: ${entry.ids.length}`, { key: "u", hint: words.undo, ms: UNDO_MS });
   });
-  filters.addEventListener("submit", (event) => { event.preventDefault(); load(); });
-  load();
-})();
+  if (!alike) { return forward(); }
+  waiting = true; // which of the next ones are decided by this, only the server knows
+  return answered.then(() => { waiting = false; return forward(); });
+}
+
+function undo() {
+  return inLine(async () => {
+    const entry = undoable.pop();
+    if (!entry) { toast(words.noUndo); return; }
+    if (Date.now() > entry.until) { undoable.length = 0; toast(words.late); return; }
+    const answer = await send(place.dataset.undo, { cases: JSON.stringify(entry.ids) });
+    if (!answer.ok) { toast(words.late); return; }
+    const { undone } = await answer.json();
+    count(-undone.length);
+    if (!undone.filter((id) => desk.reopen(id)).length) { await load(); } // those that are this moderator's come first
+    desk.show(Math.max(0, desk.cases.findIndex((one) => one.dataset.id === undone[0])));
+    toast(words.undone);
+  });
+}
+
+function escalate() {
+  const one = desk.current;
+  if (!one || desk.isDone(one)) { return undefined; }
+  desk.mark(one.dataset.id, "escalate");
+  inLine(async () => {
+    const answer = await send(one.dataset.escalate, {});
+    if (!answer.ok) { desk.mark(one.dataset.id, "lost"); }
+  });
+  return forward();
+}
+
+function note() {
+  const one = desk.current;
+  const dialog = document.getElementById("note");
+  const text = dialog.querySelector("textarea");
+  if (!one) { return; }
+  text.value = "";
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => {
+    const said = text.value.trim();
+    if (dialog.returnValue !== "save" || !said) { one.focus({ preventScroll: true }); return; }
+    inLine(async () => {
+      const answer = await send(one.dataset.note, { text: said });
+      if (answer.ok) { desk.addNote(one, (await answer.json()).by, said); toast(words.noted); } else { toast(words.failed, { alarm: true }); }
+    });
+    one.focus({ preventScroll: true });
+  }, { once: true });
+  dialog.showModal();
+}
+
+const keys = {
+  j: () => desk.show(desk.index + 1), ArrowDown: () => desk.show(desk.index + 1),
+  k: () => desk.show(desk.index - 1), ArrowUp: () => desk.show(desk.index - 1),
+  a: () => decide("approve", false), A: () => decide("approve", true),
+  r: () => decide("reject", false), R: () => decide("reject", true),
+  e: escalate, u: undo, n: note, " ": () => desk.toggleClear(),
+  "?": () => document.getElementById("help").showModal(),
+};
+const MOVES = new Set(["j", "k", "ArrowDown", "ArrowUp"]);
+
+document.addEventListener("keydown", (event) => {
+  const { target, key } = event;
+  const typing = target.matches("select, textarea, input:not([type=radio]):not([type=checkbox])");
+  if (event.ctrlKey && key === "Enter" && target.matches("#note textarea")) { target.closest("dialog").close("save"); return; }
+  if (event.ctrlKey || event.metaKey || event.altKey || typing || document.querySelector("dialog[open]")) { return; }
+  if ((key === " " || key === "Enter") && target.matches("button, a, summary")) { return; }
+  if (/^[1-9]$/.test(key)) { desk.chooseReason(Number(key)); event.preventDefault(); return; }
+  if (!(key in keys)) { return; }
+  event.preventDefault();
+  if (event.repeat && !MOVES.has(key)) { return; } // a key that is held must not decide what nobody saw
+  if (loading || waiting) { return; }
+  keys[key]();
+});
+
+document.querySelector(".actions").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || loading || waiting) { return; }
+  const key = button.dataset.key;
+  keys[event.shiftKey && key.toUpperCase() in keys ? key.toUpperCase() : key]();
+});
+document.getElementById("note").querySelector("form").addEventListener("submit", (event) => {
+  event.target.closest("dialog").returnValue = event.submitter?.value ?? "";
+});
+filters.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const asked = new URLSearchParams([...new FormData(filters)].filter(([name, value]) => value && name !== "csrfmiddlewaretoken"));
+  history.replaceState(null, "", asked.size ? `?${asked}` : location.pathname);
+  inLine(async () => { await send(place.dataset.giveBack, {}); await load(); });
+});
+setInterval(() => {
+  const open = desk.cases.filter((one) => !desk.isDone(one)).map((one) => one.dataset.id);
+  if (!open.length || document.hidden) { return; }
+  inLine(async () => {
+    const { held } = await (await send(place.dataset.keep, { cases: JSON.stringify(open) })).json();
+    open.filter((id) => !held.includes(id)).forEach((id) => desk.mark(id, "lost"));
+  });
+}, KEEP_MS);
+addEventListener("pageshow", (event) => { if (event.persisted) { location.reload(); } }); // its cases were given back
+addEventListener("pagehide", () => sendLast(place.dataset.giveBack));
+inLine(load);

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from easel.identifiers import new_id
 from generation.compat.replicate.models import version_of
-from generation.models import Input, Model
+from generation.models import Input, Model, Share
+from moderation.models import Complaint
 from tenants import webhooks
 from tenants.models import WebhookDelivery
 from tests.cast import Customer
@@ -51,6 +53,10 @@ SCOPES: dict[str, dict[str, str]] = {
     "key-moderation-policy": {"GET": "account:read", "PATCH": "account:write"},
     "image-variations": {"POST": "generations:write"},
     "image-upscale": {"POST": "generations:write"},
+    "image-shares": {"GET": "generations:read", "POST": "generations:write"},
+    "share": {"DELETE": "generations:write"},
+    "image-complaints": {"POST": "generations:write"},
+    "complaint": {"GET": "generations:read"},
     "models": {"GET": "generations:read"},
     "model-sample": {"GET": "generations:read"},
     "samplers": {"GET": "generations:read"},
@@ -194,6 +200,10 @@ OTHER: dict[str, str] = {
     "media-blurred": "the signed word in the address is the permission",
     "media": "the signed word in the address is the permission",
     "thumbnail": "the signed word in the address is the permission",
+    "shared-picture": "public: the word in the address, which only we can make, is the permission",
+    "shared-picture-file": "public, as the page around it",
+    "shared-picture-complaint": "public, as the page around it; counted by address and by picture",
+    "complaint-receipt": "the word in the address is the permission; says nothing of the tenant or the picture",
     **dict.fromkeys(
         (
             "account_login", "account_signup", "account_logout", "account_reauthenticate", "account_inactive",
@@ -234,11 +244,26 @@ def _file(customer: Customer) -> UUID:
     return kept.id
 
 
+def _share(customer: Customer) -> UUID:
+    share: Share = Share.objects.create(tenant=customer.tenant, image_id=new_id(), created_by="walk")
+    return share.id
+
+
+def _complaint(customer: Customer) -> UUID:
+    complaint: Complaint = Complaint.objects.create(
+        tenant=customer.tenant, image_id=new_id(), generation_id=new_id(), case_id=new_id(), reason="other",
+        receipt="AAAA-AAAA-AAAA", source="api",
+    )  # fmt: skip
+    return complaint.id
+
+
 # One object of a tenant for each further parameter that a route's address can have; made under the platform role, in
 # this order.
 OBJECTS: dict[str, Callable[[Customer], UUID | str]] = {
     "endpoint_id": _endpoint,
     "delivery_id": _delivery,
+    "share_id": _share,
+    "complaint_id": _complaint,
     "whose": lambda customer: str(customer.key.public_id),
     "owner": lambda _: "easel",
     "version_id": _version,
@@ -249,6 +274,7 @@ OBJECTS: dict[str, Callable[[Customer], UUID | str]] = {
 ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
     ("allowance", "PATCH"): {"spend_cap": 5},
     ("generation-tags", "PUT"): {"tags": ["x"]},
+    ("image-complaints", "POST"): {"reason": "other"},
 }
 
 

@@ -7,6 +7,7 @@ What a route needs is written in `routes_expected.py`: a route that is not there
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -104,6 +105,7 @@ def make_world(customer: Customer, *, status: str = Generation.Status.QUEUED) ->
         image = Image.objects.create(
             tenant=customer.tenant, generation=generation, index=0, seed=0, width=64, height=64,
             content_type="image/png", bytes=1, sha256="", object_key=f"t/{customer.id}/walk", steps_run=1,
+            released_at=datetime.now(UTC),
         )  # fmt: skip
         member = Member.objects.get(tenant=customer.tenant, user=other)
         actor = membership.Actor(kind="person", name=owner.email)

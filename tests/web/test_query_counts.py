@@ -6,6 +6,7 @@ from easel import openapi
 from tests.cast import Customer
 from tests.counting import queries
 from tests.generation.conftest import make_workshop
+from tests.generation.delivered import delivered
 
 # The scope's set_config is one of them; BEGIN and COMMIT are not.
 MOST = {
@@ -13,6 +14,7 @@ MOST = {
     "/v1/allowances": 3,
     "/v1/audit": 3,
     "/v1/audit/verification": 5,
+    "/v1/complaints/{complaint_id}": 2,
     "/v1/data-policy": 4,
     "/v1/events": 0,
     "/v1/generations": 3,
@@ -21,6 +23,7 @@ MOST = {
     "/v1/generations/{generation_id}": 3,
     "/v1/generations/{generation_id}/events": 2,
     "/v1/generations/{generation_id}/appeals": 4,
+    "/v1/images/{image_id}/shares": 3,
     "/v1/keys": 2,
     "/v1/keys/{public_id}": 2,
     "/v1/models": 2,
@@ -60,7 +63,12 @@ def test_a_read_takes_few_statements_however_much_there_is(ada: Customer, path: 
         hook = client.post("/v1/webhooks", endpoint, format="json").json()["id"]
         client.post(f"/v1/webhooks/{hook}/test", format="json")
     client.get("/v1/webhooks/default/secret")
-    filled = path.format(generation_id=generation, public_id=ada.key.public_id, endpoint_id=hook)
+    image = delivered(ada).id
+    for _ in range(4):
+        client.post(f"/v1/images/{image}/shares", {}, format="json")
+        filed = client.post(f"/v1/images/{image}/complaints", {"reason": "other"}, format="json").json()
+    named = {"generation_id": generation, "public_id": ada.key.public_id, "endpoint_id": hook}
+    filled = path.format(**named, image_id=image, complaint_id=filed["id"])
     client.get(filled)  # what is remembered for a few seconds
     with queries() as statements:
         answer = client.get(filled)

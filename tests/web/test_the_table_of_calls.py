@@ -24,6 +24,11 @@ GET /v1/moderation-policy
 POST /v1/generations/{generation_id}/appeals
 POST /v1/images/{image_id}/variations
 POST /v1/images/{image_id}/upscale
+POST /v1/images/{image_id}/shares
+GET /v1/images/{image_id}/shares
+DELETE /v1/shares/{share_id}
+POST /v1/images/{image_id}/complaints
+GET /v1/complaints/{complaint_id}
 POST /v1/inputs
 POST /v1/uploads
 GET /v1/models
@@ -55,7 +60,7 @@ ROWS = [tuple(row.split()) for row in TABLE.split("\n") if row]
 def test_a_call_is_there_and_described(method: str, path: str) -> None:
     assert method.lower() in openapi.document()["paths"].get(path, {}), f"{method} {path} is gone"
     filled = path.replace("public_id", "ek_live_" + "0" * 20)
-    for name in ("generation_id", "image_id", "endpoint_id", "delivery_id"):
+    for name in ("generation_id", "image_id", "endpoint_id", "delivery_id", "share_id", "complaint_id"):
         filled = filled.replace(name, "0193a3c0-0000-7000-8000-000000000000")
     answer = Client().generic(method, filled.replace("{", "").replace("}", ""))
     assert answer.status_code in {400, 401}, "it asks who is there, and is not unknown"

@@ -267,6 +267,11 @@ SIGN_INS_PER_MINUTE = {
     "address": environment.number("EASEL_SIGN_INS_PER_ADDRESS", 120),
     "account": environment.number("EASEL_SIGN_INS_PER_ACCOUNT", 20),
 }
+# Complaints an hour from public pages: by one address, and about one picture. They fail closed.
+COMPLAINTS_PER_HOUR = {
+    "address": environment.number("EASEL_COMPLAINTS_PER_ADDRESS", 10),
+    "picture": environment.number("EASEL_COMPLAINTS_PER_PICTURE", 60),
+}
 
 # What a new tenant starts with: a plan, and credits on top of the plan's, once per e-mail address.
 OPENING_PLAN = environment.text("EASEL_OPENING_PLAN", "free")

@@ -1,0 +1,62 @@
+"""The platform's policy: the version that counts, a form for the next one, and all that were."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from moderation import policy as policies
+from moderation import policy_editor
+from moderation.cards import title_of
+from moderation.categories import CATEGORIES
+from moderation.models import Policy
+from moderation.policy import BLOCK, DEFAULT, NEVER
+from moderation.policy_editor import BOUNDS, Refused
+from moderation.staff import moderator_of, moderator_page
+
+
+@moderator_page
+@require_http_methods(["GET", "POST"])
+def policy(request: HttpRequest) -> HttpResponse:
+    error, version = "", 0
+    if request.method == "POST":
+        try:
+            version = policy_editor.publish(policy_editor.read(request.POST), who=moderator_of(request).email)
+        except Refused as refusal:
+            error = str(refusal)
+        else:
+            messages.success(request, _("Version %(version)s counts from now on.") % {"version": version})
+            return redirect("moderation-policy")
+    version, shadow, thresholds = policies.platform()
+    old = _older(request.GET.get("from", ""))
+    given = request.POST if error else {}
+    shown = {**DEFAULT, **old.categories} if old else thresholds
+    context: dict[str, Any] = {
+        "version": version, "shadow": given.get("shadow") == "1" if error else (old.shadow if old else shadow),
+        "live_shadow": shadow, "old": old, "error": error, "note": given.get("note", ""),
+        "table": [_row(category, shown, thresholds, given) for category in CATEGORIES],
+        "versions": policy_editor.versions(),
+    }  # fmt: skip
+    return render(request, "moderation/policy.html", context, status=400 if error else 200)
+
+
+def _row(category: str, shown: Any, live: Any, given: Any) -> dict[str, Any]:
+    """One category's four fields: what was typed, or else what is shown; and whether that is not what counts now."""
+    fields = []
+    for bound in BOUNDS:
+        name, value = f"{category}.{bound}", _said(shown.get(category, BLOCK)[bound])
+        typed = given.get(name, value)
+        fields.append({"name": name, "bound": bound, "value": typed,
+                       "changed": typed != _said(live.get(category, BLOCK)[bound])})  # fmt: skip
+    return {"category": category, "title": title_of(category), "fields": fields}
+
+
+def _said(bound: float) -> str:
+    return "" if bound >= NEVER else f"{bound:g}"
+
+
+def _older(asked: str) -> Policy | None:
+    return Policy.objects.filter(version=int(asked)).first() if asked.isdecimal() and len(asked) < 6 else None
