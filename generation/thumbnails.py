@@ -111,10 +111,11 @@ def _make_and_keep(image: Image) -> bytes:
 
 
 def _adopt(image: Image, object_key: str) -> None:
-    """It stays if its image does: one that was erased meanwhile takes its thumbnail along."""
+    """It stays if its image does: one that was erased or taken down meanwhile takes its thumbnail along."""
     with tenant_scope(image.tenant_id):
         there = rows(
-            "SELECT 1 FROM generation_image WHERE tenant_id = %s AND object_key = %s LIMIT 1 FOR SHARE",
+            "SELECT 1 FROM generation_image WHERE tenant_id = %s AND object_key = %s AND released_at IS NOT NULL "
+            "LIMIT 1 FOR SHARE",
             [image.tenant_id, image.object_key],
         )
         if not there:

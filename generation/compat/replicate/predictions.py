@@ -39,7 +39,7 @@ class PredictionList(DialectView):
         only(request.query_params, {"cursor"})
         principal, root = principal_of(request), base_url(request)
         with tenant_scope(principal.tenant_id):
-            page = Query("", "", MOST, cursor_of(request.query_params)).page()
+            page = Query(status="", model="", tag="", limit=MOST, before=cursor_of(request.query_params)).page()
         results = [
             telling.prediction(each, page.images[each.id], key=principal.data_key, base_url=root)
             for each in page.generations
