@@ -32,4 +32,11 @@ class Migration(migrations.Migration):
             },
         ),
         TenantTable("generation_share"),
+        # A link goes with its image, however that is removed.
+        migrations.RunSQL(
+            "ALTER TABLE generation_share ADD CONSTRAINT generation_share_image_id_same_tenant "
+            "FOREIGN KEY (tenant_id, image_id) REFERENCES generation_image (tenant_id, id) "
+            "ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED",
+            reverse_sql=migrations.RunSQL.noop,
+        ),
     ]

@@ -51,6 +51,8 @@ def many() -> Iterator[Crowd]:
     gallery = reverse("gallery")
     yield Crowd(customer, let_in(person(customer.tenant)), {
         "home": "/console/",
+        "playground": reverse("playground"),
+        "first steps": reverse("first-steps"),
         "gallery": gallery,
         "gallery in the middle": f"{gallery}?cursor={cursor(middle)}",
         "gallery by model": f"{gallery}?model={shop.model.name}",
@@ -87,7 +89,8 @@ def cursor(row: Generation) -> str:
 
 
 PAGES = (
-    "home", "gallery", "gallery in the middle", "gallery by model", "gallery by status", "gallery in review",
+    "home", "playground", "first steps", "gallery", "gallery in the middle", "gallery by model", "gallery by status",
+    "gallery in review",
     "gallery by tag", "gallery by day", "gallery by words", "details", "live", "usage", "usage by key",
     "usage by model", "plan", "limits", "prices", "data policy", "webhooks", "webhook", "keys", "members", "models",
     "settings", "audit",

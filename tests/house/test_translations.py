@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("console", "account", "allauth", "errors")
 PAGES = sorted(page for folder in FOLDERS for page in (ROOT / "templates" / folder).rglob("*.html"))
 # Names, units and signs that are the same in every language.
-SAME = {"Easel", "CSV", "JSON", "Esc", "Ctrl", "K", "h", "s", "HTTP", "API", "curl"}
+SAME = {"Easel", "CSV", "JSON", "Esc", "Ctrl", "K", "h", "s", "HTTP", "API", "UTC", "curl"}
 SPOKEN = re.compile(r"""\b(?:alt|title|placeholder|aria-label|label)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 TAG = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>?")  # one that a condition ends early, too
 WORD = re.compile(r"[A-Za-z]+")

@@ -138,7 +138,7 @@ def test_passkeys_are_offered_with_a_challenge_of_their_own_each_time(user: User
 
 
 def test_a_person_sees_their_sessions_and_ends_the_others(user: User) -> None:
-    here, there = signed_in(user), signed_in(user)
+    (here, _), (there, _) = sign_in(user), sign_in(user)
     assert there.get("/console/").status_code == 200
     page = here.get("/console/account/sessions")
     assert page.content.decode().count("127.0.0.1") == 2

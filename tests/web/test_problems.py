@@ -25,7 +25,7 @@ CONTRACT = {
     404: {"not_found"},
     405: {"method_not_allowed"},
     406: {"not_acceptable"},
-    409: {"idempotency_conflict", "already_finished", "sealed_replayed"},
+    409: {"idempotency_conflict", "already_finished", "not_appealable", "sealed_replayed"},
     413: {"body_too_large"},
     415: {"unsupported_media_type"},
     416: {"range_not_satisfiable"},
