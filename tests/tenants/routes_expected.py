@@ -8,7 +8,7 @@ from uuid import UUID
 
 from easel.identifiers import new_id
 from generation.compat.replicate.models import version_of
-from generation.models import Input, Model, Share
+from generation.models import Image, Input, Model, Share
 from moderation.models import Complaint
 from tenants import webhooks
 from tenants.models import WebhookDelivery
@@ -245,7 +245,8 @@ def _file(customer: Customer) -> UUID:
 
 
 def _share(customer: Customer) -> UUID:
-    share: Share = Share.objects.create(tenant=customer.tenant, image_id=new_id(), created_by="walk")
+    image = Image.objects.filter(tenant=customer.tenant).latest("id")  # that of the walk's world
+    share: Share = Share.objects.create(tenant=customer.tenant, image=image, created_by="walk")
     return share.id
 
 
