@@ -50,11 +50,18 @@ def crowd(customer: Customer, model: Model, *, many: int = MANY) -> None:
     with platform_role():
         changed(_GENERATIONS, {"tenant": customer.id, "key": customer.key.id, "model": model.id, "pool": model.pool_id,
                                "many": many, "days": DAYS, "sealed": SEALED})  # fmt: skip
+        _analyze("generation_generation")  # else each image's reference is looked for by plans for an empty table
         changed(_IMAGES, [customer.id])
+        _analyze("generation_image")
         changed(_TAGS, [customer.id, many // (TAGGED * 10) or 1])
+        _analyze("generation_tag")
         _write_prompts(customer)
-    with connections["owner"].cursor() as cursor:  # what Postgres does by itself some minutes after such a load
-        cursor.execute("ANALYZE generation_generation, generation_image, generation_tag")
+
+
+def _analyze(table: str) -> None:
+    """What Postgres does by itself some minutes after such a load."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"ANALYZE {table}")
 
 
 def _write_prompts(customer: Customer) -> None:
