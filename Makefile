@@ -33,9 +33,9 @@ test: install-dev ## All tests, on real services that the suite starts itself
 	@exec $(PY) -m pytest $(ARGS)
 
 soak: install-dev ## The long tests: histories, made-up requests, 500 client calls on a bad network, half an hour of load
-	EASEL_HISTORIES=$${EASEL_HISTORIES:-10000} $(PY) -m pytest tests/billing/test_any_history.py $(ARGS)
-	EASEL_FUZZ_CASES=$${EASEL_FUZZ_CASES:-10000} $(PY) -m pytest tests/web/test_fuzzed.py $(ARGS)
-	EASEL_CLIENT_CALLS=$${EASEL_CLIENT_CALLS:-500} $(PY) -m pytest tests/sdk/test_bad_network.py $(ARGS)
+	EASEL_HISTORIES=$${EASEL_HISTORIES:-10000} $(PY) -m pytest --timeout=0 tests/billing/test_any_history.py $(ARGS)
+	EASEL_FUZZ_CASES=$${EASEL_FUZZ_CASES:-10000} $(PY) -m pytest --timeout=0 tests/web/test_fuzzed.py $(ARGS)
+	EASEL_CLIENT_CALLS=$${EASEL_CLIENT_CALLS:-500} $(PY) -m pytest --timeout=0 tests/sdk/test_bad_network.py $(ARGS)
 	$(PY) -m benchmarks.soak --minutes $${EASEL_SOAK_MINUTES:-30}
 
 check: style types imports migrations openapi ## Style, types, import rules, migrations, the API's description (make -k check: all of them, whatever fails)
