@@ -15,7 +15,7 @@ from uuid import UUID
 
 from billing import ledger
 from billing.models import Lot, Plan, PlanVersion, Subscription
-from easel.database import atomic, changed, rows
+from easel.database import atomic, changed, converted, planned, rows
 
 TICK: Final = timedelta(microseconds=1)  # shares of a period are counted in whole ticks: no floating point in money
 
@@ -80,19 +80,20 @@ def subscription_of(tenant_id: UUID) -> Subscription:
 
 
 # Asked by every submission: put together once, here, instead of each time by the model layer.
-_VERSION: Final = """
-SELECT version.* FROM billing_planversion version JOIN billing_subscription subscription
-    ON subscription.version_id = version.id
+_GIVEN: Final = tuple(PlanVersion._meta.get_field(field.name) for field in fields(Limits))
+_LIMITS: Final = f"""
+SELECT {", ".join(f"version.{field.column}" for field in _GIVEN)}
+FROM billing_planversion version JOIN billing_subscription subscription ON subscription.version_id = version.id
 WHERE subscription.tenant_id = %s AND subscription.ended_at IS NULL
-"""
+"""  # noqa: S608  names from our own model
 
 
 def limits_of(tenant_id: UUID) -> Limits:
     """Needs the tenant's scope or the platform role."""
-    version = next(iter(PlanVersion.objects.raw(_VERSION, [tenant_id])), None)
-    if version is None:
-        raise NoPlan(f"Tenant {tenant_id} is on no plan.")
-    return Limits.of(version)
+    for values in planned(_LIMITS, [tenant_id]):
+        given = zip(_GIVEN, converted(_GIVEN, values), strict=True)
+        return Limits(**{field.name: value for field, value in given})
+    raise NoPlan(f"Tenant {tenant_id} is on no plan.")
 
 
 def publish(plan: Plan, **given: Any) -> PlanVersion:

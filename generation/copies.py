@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from easel.database import rows
+from easel.database import columns_of, planned, row_of, rows
 from easel.identifiers import new_id
 from generation.models import Image
 
 # Whatever an image's row says of its file is true of the copy, too.
 _OWN: Final = {"id", "generation_id", "created_at"}
 _SHARED: Final = ", ".join(str(field.column) for field in Image._meta.concrete_fields if field.column not in _OWN)
-
-_OWNED: Final = ", ".join(str(field.column) for field in Image._meta.concrete_fields)
 
 # A copy is complete or none: as many released images as were asked for.
 _TAKE: Final = """
@@ -34,7 +32,7 @@ INSERT INTO generation_image (id, generation_id, {_SHARED})
 SELECT fresh.id, %(generation)s, {_SHARED} FROM generation_image source
 JOIN unnest(%(sources)s::uuid[], %(ids)s::uuid[]) AS fresh(source_id, id) ON fresh.source_id = source.id
 WHERE source.tenant_id = %(tenant)s
-RETURNING {_OWNED}
+RETURNING {columns_of(Image)}
 """  # noqa: S608  column names from our own model
 
 
@@ -54,7 +52,7 @@ class Original:
 def take(tenant_id: UUID, source_id: UUID, *, standing: bool) -> Original | None:
     """None where it has ended otherwise, or not all of its images are released; with `standing`, also where the cache
     was told to forget it."""
-    found: list[tuple[Any, ...]] = rows(_TAKE, {"tenant": tenant_id, "source": source_id, "standing": standing})
+    found: list[tuple[Any, ...]] = planned(_TAKE, {"tenant": tenant_id, "source": source_id, "standing": standing})
     if not found or len(found) != found[0][2]:
         return None
     _, seed, _, steps_run, model_version, warnings, receipt, sealed = found[0]
@@ -68,4 +66,5 @@ def give(original: Original, *, tenant_id: UUID, generation_id: UUID) -> list[Im
     """The other generation's own images, in their order."""
     ids = [new_id() for _ in original.image_ids]
     parameters = {"tenant": tenant_id, "generation": generation_id, "sources": list(original.image_ids), "ids": ids}
-    return sorted(Image.objects.raw(_GIVE, parameters), key=lambda image: image.index)
+    given = [row_of(Image, values) for values in planned(_GIVE, parameters)]
+    return sorted(given, key=lambda image: image.index)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from easel import feed
-from easel.database import connection, on_commit, rows
+from easel.database import connection, on_commit, planned, rows
 from easel.feed import Kept
 from tenants import webhooks
 
@@ -84,7 +84,7 @@ def status_changed(tenant_id: UUID, generation_id: UUID, status: str, *, webhook
 
 def tell(tenant_id: UUID, generation_id: UUID, event: str) -> None:
     """Note an event for webhooks, in the transaction that makes it true."""
-    for url, *row in rows(_ENDED, [tenant_id, generation_id]):
+    for url, *row in planned(_ENDED, [tenant_id, generation_id]):
         payload = partial(_payload, tenant_id, generation_id, row)
         status, metadata = row[0], json.loads(row[4])
         told = _tellers.get(metadata.get(ORIGIN, "")) if url else None

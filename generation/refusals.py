@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from easel import metrics
-from easel.database import on_commit
+from easel.database import insert, on_commit
 from easel.problems import Problem
 from generation import events
 from generation.models import Generation
@@ -26,7 +26,7 @@ def keep(row: Generation, judgment: Judgment) -> Problem | None:
     row.error_code, row.error_detail = CODE, BEFORE.format(category=judgment.category)
     row.credits, row.finished_at = 0, datetime.now(UTC)
     row.fingerprint = row.seedless = None
-    row.save(force_insert=True)
+    insert(row)
     events.status_changed(row.tenant_id, row.id, row.status)
     on_commit(lambda: metrics.ENDINGS.labels(row.status, CODE).inc())
     return problem(row)

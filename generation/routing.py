@@ -10,16 +10,16 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from easel import metrics
 from easel.problems import invalid
-from generation import categories
+from generation import categories, pick
 from generation.categories import Guess
-from generation.models import Model, ModelAccess, RouteOverride
+from generation.models import Model, ModelAccess
+from generation.pick import BACKUP_NAME
 from moderation.screening.client import ScreeningDown, embed
 from moderation.text.reading import readable
 
 log = structlog.get_logger(__name__)
 
 AUTO: Final = "auto"
-BACKUP_NAME: Final = "backup"  # the service of EASEL_BACKUP_URL, as a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,14 @@ def choose(name: str, tenant_id: UUID, guessed: Guess | None = None) -> Choice:
     """The model of that name that the current tenant may use. A 400 where there is none."""
     if name == AUTO:
         return _automatic(tenant_id, guessed)
-    # A tenant's own model goes before everybody's of the same name.
-    model = usable(tenant_id).filter(name=name).order_by("tenant", "created_at").first()
+    model = pick.named(tenant_id, name)
     if model is None:
         raise invalid("model", "unknown_model", f"There is no model {name!r}. GET /v1/models lists yours.")
     return Choice(model)
 
 
 def usable(tenant_id: UUID) -> QuerySet[Model]:
-    """What the current tenant may ask for now."""
+    """What the current tenant may ask for now, to be listed. `pick` asks the same of one."""
     given = ModelAccess.objects.filter(tenant_id=tenant_id, model=OuterRef("pk"))
     mine = Q(restricted=False) | Q(tenant=tenant_id) | Exists(given)
     return _drawing().filter(mine).exclude(tenant=None, name=BACKUP_NAME)
@@ -79,27 +78,20 @@ def _drawing() -> QuerySet[Model]:
 
 def _automatic(tenant_id: UUID, guessed: Guess | None) -> Choice:
     believed = guessed is not None and guessed.confidence >= categories.head().threshold
-    model, own = model_for(tenant_id, guessed.category) if guessed and believed else (None, False)
-    decided_by = "tenant" if own else "category"
-    if model is None:
-        default = usable(tenant_id).filter(is_default=True)
-        model, decided_by = default.order_by("tenant", "created_at").first(), "default"
-    if model is None:
+    found = pick.for_category(tenant_id, guessed.category if guessed and believed else None)
+    if found is None:
         raise invalid("model", "no_default_model", "There is no default model. Name one: GET /v1/models lists yours.")
     route = {
         "category": guessed.category if guessed else None,
         "confidence": round(guessed.confidence, 4) if guessed else None,
-        "decided_by": decided_by,
+        "decided_by": "tenant" if found.own else "category" if found.fits else "default",
         "version": categories.head().version,
     }
-    return Choice(model, route)
+    return Choice(found.model, route)
 
 
 def model_for(tenant_id: UUID, category: str) -> tuple[Model | None, bool]:
     """What the tenant set for the category (True), or else the model whose operator named it (False). None where
     nobody did: the default one draws it."""
-    chosen = RouteOverride.objects.filter(category=category).values_list("model_id", flat=True).first()
-    models = usable(tenant_id)
-    if chosen is not None and (model := models.filter(id=chosen).first()):
-        return model, True
-    return models.filter(categories__contains=[category]).order_by("tenant", "created_at").first(), False
+    found = pick.for_category(tenant_id, category)
+    return (found.model, found.own) if found and (found.own or found.fits) else (None, False)

@@ -12,6 +12,7 @@ from rest_framework.serializers import ValidationError
 from billing import ledger, plans, pricing, quotas
 from easel import metrics
 from easel.breaker import BreakerOpen
+from easel.database import insert
 from easel.identifiers import new_id
 from easel.problems import Problem
 from easel.tracing import traced
@@ -163,7 +164,7 @@ def _recalled(order: Order) -> list[Image] | None:
     row.quote = row.credits = pricing.cached_credits(row.quote, percent=order.limits.cached_price_percent)
     row.started_at = row.finished_at = datetime.now(UTC)
     row.timings = {"queued_seconds": 0, "drawing_seconds": 0, "total_seconds": 0}
-    row.save(force_insert=True)
+    insert(row)
     images = copies.give(original, tenant_id=tenant_id, generation_id=row.id)
     quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
     if row.quote:
@@ -233,7 +234,7 @@ def _accept(order: Order) -> list[Image]:
         if images is not None:  # its last leader ended just before we took the lead
             inflight.leave(tenant_id, row.id)
             return images
-    row.save(force_insert=True)
+    insert(row)
     quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
     _take_credits(order, ledger.hold)
     if row.draws_with is None:
@@ -291,7 +292,7 @@ def _rehearse(
         rehearsal.enroll(row)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, row.id)
-        row.save(force_insert=True)
+        insert(row)
         events.status_changed(principal.tenant_id, row.id, row.status)
     return row
 

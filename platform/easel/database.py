@@ -8,14 +8,18 @@ workers, clock, staff) and `owner` (migrations only). The process's kind decides
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models.expressions import DatabaseDefault
 from django.db.transaction import Atomic
+
+Row = TypeVar("Row", bound=models.Model)
 
 _alias: ContextVar[str | None] = ContextVar("database_alias", default=None)
 
@@ -65,11 +69,68 @@ def changed(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> int:
         return int(cursor.rowcount)
 
 
+def planned(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+    """The same as `rows`, for statements of the hot paths: planned once for a connection instead of each time."""
+    session = connection()
+    session.ensure_connection()
+    with CursorWrapper(_PlannedOnce(session.connection), session) as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def insert(row: models.Model) -> None:
+    """`row.save(force_insert=True)` for the hot paths: the statement is put together once for a model, and planned once
+    for a connection. Sends no signals; what the database fills in is set on the row."""
+    session = connection()
+    fields = row._meta.local_concrete_fields
+    left = tuple(field for field in fields if isinstance(getattr(row, field.attname), DatabaseDefault))
+    given = {
+        str(field.column): field.get_db_prep_save(field.pre_save(row, True), session)
+        for field in fields
+        if field not in left
+    }
+    found = planned(_insertion(row._meta.db_table, tuple(given), tuple(str(field.column) for field in left)), given)
+    for field, value in zip(left, converted(left, found[0] if left else ()), strict=True):
+        setattr(row, field.attname, value)
+    row._state.adding, row._state.db = False, session.alias
+
+
+def converted(fields: Sequence[models.Field[Any, Any]], values: Sequence[Any]) -> list[Any]:
+    """What the database yields for these columns, as their fields have it."""
+    session = connection()
+    kept = list(values)
+    for place, field in enumerate(fields):
+        for convert in field.get_db_converters(session):
+            kept[place] = convert(kept[place], None, session)
+    return kept
+
+
+@cache
+def _insertion(table: str, given: tuple[str, ...], left: tuple[str, ...]) -> str:
+    """Names come from our own models."""
+    columns, values = ", ".join(f'"{name}"' for name in given), ", ".join(f"%({name})s" for name in given)
+    returning = "RETURNING " + ", ".join(f'"{name}"' for name in left) if left else ""
+    return f'INSERT INTO "{table}" ({columns}) VALUES ({values}) {returning}'  # noqa: S608
+
+
+def row_of(model: type[Row], values: Sequence[Any]) -> Row:
+    """An instance, from the values of all its columns in the order of `columns_of`."""
+    fields = model._meta.local_concrete_fields
+    return model.from_db(current_alias(), [field.attname for field in fields], converted(fields, values))
+
+
+def columns_of(model: type[models.Model], *, of: str = "") -> str:
+    """To SELECT or RETURN them; `of` is the table's name in the statement."""
+    prefix = f"{of}." if of else ""
+    return ", ".join(f"{prefix}{field.column}" for field in model._meta.local_concrete_fields)
+
+
 def together(statements: Sequence[str], parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run several statements in one round trip and one transaction, each planned once for a connection; what the last
     one yields. Each sees what was committed before it began, so that one that follows a lock sees what the lock waited
-    for. For the few that are large enough for their planning to cost more than their work."""
-    with atomic():
+    for. For the few that are large enough for their planning to cost more than their work. One that fails takes the
+    whole transaction around it along."""
+    with transaction.atomic(using=current_alias(), savepoint=False):
         session = connection()
         with session.wrap_database_errors, session.connection.pipeline():
             cursors = [CursorWrapper(_PlannedOnce(session.connection), session) for _ in statements]
