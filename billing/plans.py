@@ -80,7 +80,8 @@ def subscription_of(tenant_id: UUID) -> Subscription:
 
 
 # Asked by every submission: put together once, here, instead of each time by the model layer.
-_GIVEN: Final = tuple(PlanVersion._meta.get_field(field.name) for field in fields(Limits))
+_NAMES: Final = {field.name for field in fields(Limits)}
+_GIVEN: Final = [field for field in PlanVersion._meta.local_concrete_fields if field.name in _NAMES]
 _LIMITS: Final = f"""
 SELECT {", ".join(f"version.{field.column}" for field in _GIVEN)}
 FROM billing_planversion version JOIN billing_subscription subscription ON subscription.version_id = version.id

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from easel.database import atomic
 from generation import cache, checkpoint
 from generation.models import Model, Pool
-from generation.routing import BACKUP_NAME
+from generation.pick import BACKUP_NAME
 
 STARTER: Final = "starter"
 BACKUP: Final = BACKUP_NAME
