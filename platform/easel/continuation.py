@@ -6,6 +6,7 @@ event loop (Django's test client) the response itself does.
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -22,7 +23,7 @@ from easel.problems import Problem
 PING_SECONDS: Final = 15.0
 PINGS_PER_LOOK: Final = 4
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long has left
-RECHECK_SECONDS: Final = 10.0  # news may be lost; the row is the truth
+RECHECK_SECONDS: Final = (15.0, 25.0)  # news may be lost; the row is the truth. Not all who wait look at once
 LOOK_AGAIN_SECONDS: Final = 1.0  # while there are no news at all
 
 
@@ -159,7 +160,7 @@ class Waiting:
 
     async def _news(self, listener: Listener, deadline: float) -> None:
         """Returns at the ending, at the deadline, or when it is time to look at the row again."""
-        until = min(deadline, time.monotonic() + RECHECK_SECONDS)
+        until = min(deadline, time.monotonic() + random.uniform(*RECHECK_SECONDS))  # noqa: S311
         while (left := until - time.monotonic()) > 0:
             news = await listener.next(left)
             if news is not None and news.kind == self.ends:

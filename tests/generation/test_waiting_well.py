@@ -81,7 +81,7 @@ def test_a_preference_that_says_nothing_is_ignored(ada: Customer, workshop: Work
 def test_lost_news_cost_time_and_nothing_else(
     ada: Customer, workshop: Workshop, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("easel.continuation.RECHECK_SECONDS", 0.5)
+    monkeypatch.setattr("easel.continuation.RECHECK_SECONDS", (0.5, 0.6))
     generation = workshop.submit(ada)
     with ThreadPoolExecutor(1) as thread:
         answer = thread.submit(
