@@ -49,9 +49,9 @@ def measure(stack: Stack) -> Table:
     ]
     return Table(
         "Waiting well",
-        f"One web process. p95 of {READS} status reads over one kept connection, the median of {ROUNDS} rounds; without "
-        "those who wait (before they come and after they left) and with them. The limits we set ourselves are 100 MB "
-        "and a ratio of 1.1.",
+        f"One web process. p95 of {READS} status reads over one kept connection, the median of {ROUNDS} rounds: "
+        "without those who wait (before they come and after they left) and with them. The limits we set ourselves are "
+        "100 MB and a ratio of 1.1.",
         ["who waits", "more memory", "p95 without", "p95 with", "ratio"],
         rows,
     )

@@ -77,6 +77,12 @@ class Door:
         with self._changed:
             self._newcomers.remove(guest)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next who comes has to wait."""
+        with self._changed:
+            return self._inside >= self._places
+
     def left(self) -> None:
         """A guest has given up its place."""
         with self._changed:

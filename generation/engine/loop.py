@@ -16,6 +16,7 @@ from threading import Thread
 import torch
 
 from easel import metrics
+from generation.engine.allowance import Allowance
 from generation.engine.device import choose_device, prepare_thread
 from generation.engine.door import Door
 from generation.engine.failures import together
@@ -31,12 +32,14 @@ from generation.engine.versions import versions
 log = logging.getLogger(__name__)
 
 MOST_SLOTS = {"cpu": 16, "cuda": 64}
+PREVIEW_SHARE = 0.02  # of the device's time, while all places are taken
 DECODED_PIXELS = 512 * 512  # in one turn: decoding more at a time would keep the others waiting
 
 
 class LoopEngine:
     """`most_slots` bounds what warm-up may measure; 0 leaves it to the device. `notes` is the file that keeps what was
-    measured, `memory` how many bytes the models held may take together (0: any)."""
+    measured, `memory` how many bytes the models held may take together (0: any), `preview_share` the part of its time
+    that may go into previews while all places are taken."""
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class LoopEngine:
         memory: int = 0,
         dtype: str = "auto",
         compiler: str = "",
+        preview_share: float = PREVIEW_SHARE,
     ) -> None:
         chosen = choose_device(device, dtype=dtype, compiler=compiler)
         most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
@@ -57,6 +61,7 @@ class LoopEngine:
         self._groups: deque[Group] = deque()
         self._finished: deque[Guest] = deque()
         self._sketches: deque[Sketch] = deque()
+        self._courtesy = Allowance(preview_share)
         self._most_finished = most
         self._watch = DeviceWatch(chosen.name)
         self._thread = Thread(target=self._run, args=(threads,), name="engine", daemon=True)
@@ -104,8 +109,10 @@ class LoopEngine:
         self._door.run_errands()
         self._see_off_stopped()
         self._seat_newcomers()
+        started = time.perf_counter()
         self._advance_next_group()
         self._develop()
+        self._courtesy.earn(time.perf_counter() - started)
         self._preview()
         self._door.announce(self._studio.capacity.places)
 
@@ -140,8 +147,12 @@ class LoopEngine:
 
     def _preview(self) -> None:
         """Some a turn. A picture that was dismissed meanwhile is not looked at; one that cannot be decoded is missed by
-        nobody but its viewer."""
+        nobody but its viewer. While others wait for a place, previews keep to their allowance."""
         if not self._sketches:
+            return
+        if self._door.is_full and not self._courtesy.left:
+            metrics.PREVIEWS.labels("unaffordable").inc(len(self._sketches))
+            self._sketches.clear()
             return
         key = self._sketches[0].guest.key
         alike = [sketch for sketch in self._sketches if sketch.guest.key == key][: self._at_a_time(key)]
@@ -150,7 +161,9 @@ class LoopEngine:
         wanted = [sketch for sketch in alike if sketch.guest.dismissal is None]
         started = time.perf_counter()
         images = glance(self._studio, key, wanted)
-        metrics.ENGINE_PREVIEW_SECONDS.labels(key.checkpoint.name).inc(time.perf_counter() - started)
+        took = time.perf_counter() - started
+        self._courtesy.spend(took)
+        metrics.ENGINE_PREVIEW_SECONDS.labels(key.checkpoint.name).inc(took)
         for sketch, image in zip(wanted, images, strict=True):
             self._herald.show(sketch, image)
 

@@ -58,7 +58,9 @@ CACHE_ANSWERS = Counter("easel_cache_answers", "Requests answered without a draw
 
 # --- Looking at images on their way.
 PREVIEWS = Counter(
-    "easel_previews", "Previews, by what was said of them: allow, review, block; dropped or failed.", ["outcome"]
+    "easel_previews",
+    "Previews, by what was said of them: allow, review, block; dropped, failed, or unaffordable with no slot free.",
+    ["outcome"],
 )
 
 # --- Which model draws.

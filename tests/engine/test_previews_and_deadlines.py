@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from easel import metrics
+from generation.engine.allowance import Allowance
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Admission, Checkpoint, DeadlinePassed, DrawingStopped, Preview
 from tests.engine.asking import TOLERANCE, a_drawing, draw, farthest
@@ -48,6 +50,43 @@ def test_a_preview_near_the_end_is_nearly_the_picture(engine: LoopEngine, sample
     final = future.result(30).pixels.astype(float)
     early, late = (np.asarray(Image.open(io.BytesIO(preview.jpeg))).astype(float) for preview in seen)
     assert np.abs(late - final).mean() < np.abs(early - final).mean() / 2
+
+
+@pytest.mark.parametrize(("slots", "previews"), [(1, 0), (2, 1)])
+def test_without_an_allowance_previews_are_for_free_places_only(
+    checkpoint: Checkpoint, slots: int, previews: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Preview] = []
+    engine = LoopEngine(device="cpu", threads=1, most_slots=slots)
+    monkeypatch.setattr(engine, "_courtesy", Allowance(0.0, most=0.0))
+    unaffordable = metrics.PREVIEWS.labels("unaffordable")
+    before = unaffordable._value.get()
+    try:
+        engine.wait_for_slot(30)
+        admission = Admission(
+            drawing=a_drawing(checkpoint), on_step=nobody, stop=Event(), preview_at=(0.5,), on_preview=seen.append
+        )
+        assert engine.admit(admission).result(30).pixels.std() > 0
+    finally:
+        engine.close()
+    assert (len(seen), unaffordable._value.get() - before) == (previews, 1 - previews)
+
+
+def test_an_allowance_is_a_share_of_the_work() -> None:
+    allowance = Allowance(0.02, most=0.2)
+    spent = 0.0
+    for _ in range(1000):  # turns of 50 ms, each with a preview of 30 ms to decode
+        allowance.earn(0.05)
+        if allowance.left:
+            allowance.spend(0.03)
+            spent += 0.03
+    assert spent == pytest.approx(0.02 * 50, abs=0.2 + 0.03)
+    allowance.earn(10_000)
+    spent = 0.0
+    while allowance.left:
+        allowance.spend(0.03)
+        spent += 0.03
+    assert spent == pytest.approx(0.21), "no more is saved up than a burst"
 
 
 def test_a_large_picture_is_previewed_small(engine: LoopEngine, checkpoint: Checkpoint) -> None:
