@@ -1,6 +1,7 @@
 """A town on the suite's own services, whose lines can be cut: web, two workers, two clocks, all through proxies."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,8 @@ from generation.registry import register
 from tests.cast import Customer, make_customer
 from tests.chaos.town import Town
 
-LEASE_SECONDS = 6
+OUTAGE_SECONDS = int(os.environ.get("EASEL_OUTAGE_SECONDS", "4"))
+LEASE_SECONDS = OUTAGE_SECONDS * 3 // 2  # an outage that a lease outlives costs nobody a second attempt
 
 
 class Client:

@@ -72,7 +72,7 @@ def left_unfinished(tenants: list[UUID]) -> list[str]:
 
 
 def charged_wrongly(tenants: list[UUID]) -> list[str]:
-    """Twice, or otherwise than the row says, or for what has no picture."""
+    """Twice, or otherwise than the row says once refunds are counted, or for what has no picture."""
     with platform_role():
         twice = rows(
             "SELECT owner_id, count(*) FROM billing_entry WHERE tenant_id = ANY(%s) AND kind = 'charge' "
@@ -82,9 +82,9 @@ def charged_wrongly(tenants: list[UUID]) -> list[str]:
         other = rows(
             "SELECT g.id, g.status, g.credits, coalesce(e.charged, 0) FROM generation_generation g LEFT JOIN ("
             "  SELECT owner_id, -sum(available_delta + held_delta) AS charged FROM billing_entry "
-            "  WHERE tenant_id = ANY(%s) AND kind = 'charge' GROUP BY owner_id) e ON e.owner_id = g.id "
+            "  WHERE tenant_id = ANY(%s) AND kind IN ('charge', 'refund') GROUP BY owner_id) e ON e.owner_id = g.id "
             "WHERE g.tenant_id = ANY(%s) AND (coalesce(g.credits, 0) <> coalesce(e.charged, 0) "
-            "  OR (g.status = 'failed' AND coalesce(e.charged, 0) <> 0))",
+            "  OR (g.status IN ('failed', 'rejected') AND coalesce(e.charged, 0) <> 0))",
             [tenants, tenants],
         )
     return [f"charged twice: {row}" for row in twice] + [f"charged otherwise: {row}" for row in other]

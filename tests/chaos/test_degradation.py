@@ -1,16 +1,14 @@
 """Each row of the table in docs/operations.md that needs whole processes: what breaks, and what customers see of it."""
 
-import os
 import signal
 import time
 from urllib.request import urlopen
 
 from billing.models import Entry
 from easel.database import platform_role
-from tests.chaos.conftest import LEASE_SECONDS, Client, completed, state, wait_for
+from tests.chaos.conftest import LEASE_SECONDS, OUTAGE_SECONDS, Client, completed, state, wait_for
 from tests.chaos.town import CLOCKS, WORKERS
 
-OUTAGE_SECONDS = float(os.environ.get("EASEL_OUTAGE_SECONDS", "4"))  # less than a lease; 20 with longer leases
 FULL = (
     b"HTTP/1.1 507 Insufficient Storage\r\nContent-Type: application/xml\r\nContent-Length: 69\r\nConnection: close\r\n"
     b"\r\n<Error><Code>InsufficientStorage</Code><Message>full</Message></Error>"
