@@ -39,8 +39,8 @@ def measure(stack: Stack) -> Table:
         f"the same request answered from the cache and a status read, median of {ROUNDS} each, turn by turn: through "
         "the whole of Django without a network, and as a customer meets it, over one kept connection to a running web "
         f"process. Limits we set ourselves: 1/50 of drawing, 3 status reads. Then a trace of {REQUESTS:,} requests for "
-        f"{PROMPTS:,} prompts, Zipf s = {EXPONENT}, seed {SEED}: hits beside those of a cache that forgets nothing; the "
-        "limit is 0.99.",
+        f"{PROMPTS:,} prompts, Zipf s = {EXPONENT}, seed {SEED}: hits beside those of a cache that forgets nothing; "
+        "the limit is 0.99.",
         ["", "drawing", "cached answer", "status read", "drawing ÷ cached", "cached ÷ status", "trace: hits", "÷ best"],
         [
             [where, milliseconds(drawn), milliseconds(cached), milliseconds(status), f"{drawn / cached:.0f}",

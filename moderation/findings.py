@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from easel.database import changed, rows
+from easel.database import changed, planned
 from easel.identifiers import new_id
 from moderation.categories import MINORS, UNSCREENED, Action, worst
 
@@ -101,7 +101,7 @@ def of_pictures(tenant_id: UUID, generation_id: UUID) -> list[Finding]:
 
 
 def _stored(which: str, tenant_id: UUID, generation_id: UUID) -> list[Finding]:
-    found = rows(_STORED.format(which=which), [tenant_id, generation_id])
+    found = planned(_STORED.format(which=which), [tenant_id, generation_id])
     return [
         Finding(
             layer=layer, category=category, score=score, action=action, rule=rule, model_version=model, phash=phash,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import models
 
-from easel.database import atomic, connection, on_platform, rows
+from easel.database import atomic, connection, on_platform, planned
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -69,7 +69,7 @@ def _transaction_for(who: UUID, variable: ContextVar[UUID | None], setting: str)
 
 
 def _announce(setting: str, who: UUID | None) -> None:
-    rows("SELECT set_config(%s, %s, true)", [setting, str(who or "")])
+    planned("SELECT set_config(%s, %s, true)", [setting, str(who or "")])
 
 
 class TenantManager(models.Manager[Row]):

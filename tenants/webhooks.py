@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from easel.crypto import DataKey, open_sealed, seal
-from easel.database import atomic, changed, current_alias, rows
+from easel.database import atomic, changed, current_alias, planned
 from easel.identifiers import new_id
 from tenants.keys import tenant_data_key
 from tenants.models import Tenant, WebhookEndpoint
@@ -66,7 +66,7 @@ def emit(
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is no kind of event.")
-    targets = [(endpoint_id, "") for (endpoint_id,) in rows(_LISTENERS, [tenant_id, kind])]
+    targets = [(endpoint_id, "") for (endpoint_id,) in planned(_LISTENERS, [tenant_id, kind])]
     if url:
         targets.append((default_endpoint(tenant_id).id, url))
     if targets:

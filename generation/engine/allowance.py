@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MOST_SECONDS: Final = 0.2  # saved up: a burst that nobody notices
+MOST_SECONDS: Final = 0.1  # saved up: a burst that nobody notices
 
 
 class Allowance:

@@ -1,5 +1,6 @@
 """Fields of request bodies that take JSON's own types and nothing that could be made into them."""
 
+import copy
 import math
 from typing import Any
 
@@ -44,6 +45,14 @@ class StrictBoolean(serializers.BooleanField):
 
 class StrictForm(serializers.Serializer[Any]):
     """A body in which an unknown field is an error that names it."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """DRF makes every field anew for every request. A plain one may be copied: only where it is bound differs.
+        Those with fields inside know their parent, and are made anew."""
+        return {
+            name: copy.deepcopy(field) if hasattr(field, "child") or hasattr(field, "get_fields") else copy.copy(field)
+            for name, field in self._declared_fields.items()
+        }
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if isinstance(data, dict):
