@@ -3,6 +3,8 @@
 import logging
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,47 +17,83 @@ log = logging.getLogger(__name__)
 SECONDS = 5.0
 
 
-class DeviceWatch:
-    """`device` is cpu or cuda:N. A GPU is asked through NVML; a processor's utilization is this
-    process's share of the threads that it may use."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a device says of itself."""
 
-    def __init__(self, device: str) -> None:
-        self._device, self._closing = device, Event()
-        self._since = (time.monotonic(), time.process_time())
+    utilization: float  # from 0 to 1
+    memory_used: int  # bytes
+    memory_total: int
+    celsius: float | None = None
+
+
+Probe = Callable[[], Reading]
+
+
+class DeviceWatch:
+    """`device` is its name among the metrics: cpu, or cuda:N."""
+
+    def __init__(self, device: str, probe: Probe, *, seconds: float = SECONDS) -> None:
+        self._device, self._probe, self._seconds = device, probe, seconds
+        self._closing = Event()
         self._thread = Thread(target=self._run, name="device-watch", daemon=True)
         self._thread.start()
 
     def look(self) -> None:
-        self._look_at_gpu() if self._device.startswith("cuda") else self._look_at_processor()
+        reading = self._probe()
+        metrics.DEVICE_UTILIZATION.labels(self._device).set(reading.utilization)
+        metrics.DEVICE_MEMORY.labels(self._device, "used").set(reading.memory_used)
+        metrics.DEVICE_MEMORY.labels(self._device, "total").set(reading.memory_total)
+        if reading.celsius is not None:
+            metrics.DEVICE_TEMPERATURE.labels(self._device).set(reading.celsius)
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join(timeout=2)
 
-    def _look_at_gpu(self) -> None:
-        free, total = torch.cuda.mem_get_info(self._device)
-        self._tell_memory(total - free, total)
-        metrics.DEVICE_UTILIZATION.labels(self._device).set(torch.cuda.utilization(self._device) / 100)
-        metrics.DEVICE_TEMPERATURE.labels(self._device).set(torch.cuda.temperature(self._device))
-
-    def _look_at_processor(self) -> None:
-        now = (time.monotonic(), time.process_time())
-        elapsed, used = (later - earlier for later, earlier in zip(now, self._since, strict=True))
-        self._since = now
-        share = used / (elapsed * torch.get_num_threads()) if elapsed > 0 else 0.0
-        metrics.DEVICE_UTILIZATION.labels(self._device).set(min(1.0, share))
-        page = os.sysconf("SC_PAGE_SIZE")
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
-        self._tell_memory(resident, os.sysconf("SC_PHYS_PAGES") * page)
-
-    def _tell_memory(self, used: int, total: int) -> None:
-        metrics.DEVICE_MEMORY.labels(self._device, "used").set(used)
-        metrics.DEVICE_MEMORY.labels(self._device, "total").set(total)
-
     def _run(self) -> None:
-        while not self._closing.wait(SECONDS):
+        while not self._closing.wait(self._seconds):
             try:
                 self.look()
             except (RuntimeError, OSError, ModuleNotFoundError) as error:
                 log.warning("The device tells nothing of itself, and is not asked again: %s", error)
                 return
+
+
+def probe_of(device: str) -> Probe:
+    return Gpu(device) if device.startswith("cuda") else Processor()
+
+
+class Gpu:
+    """Asked through NVML."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def __call__(self) -> Reading:
+        free, total = torch.cuda.mem_get_info(self._device)
+        busy = torch.cuda.utilization(self._device) / 100
+        return Reading(busy, total - free, total, celsius=torch.cuda.temperature(self._device))
+
+
+class Processor:
+    """Its utilization is this process's share of the threads that it may use, since the last look."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], float] = time.process_time,
+        threads: Callable[[], int] = torch.get_num_threads,
+    ) -> None:
+        self._clock, self._used, self._threads = clock, used, threads
+        self._since = clock(), used()
+
+    def __call__(self) -> Reading:
+        now = self._clock(), self._used()
+        elapsed, used = (later - earlier for later, earlier in zip(now, self._since, strict=True))
+        self._since = now
+        share = used / (elapsed * self._threads()) if elapsed > 0 else 0.0
+        page = os.sysconf("SC_PAGE_SIZE")
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
+        return Reading(min(1.0, share), resident, os.sysconf("SC_PHYS_PAGES") * page)

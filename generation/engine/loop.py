@@ -20,7 +20,7 @@ from generation.engine.allowance import Allowance
 from generation.engine.device import choose_device, prepare_thread
 from generation.engine.door import Door
 from generation.engine.failures import together
-from generation.engine.gauges import DeviceWatch
+from generation.engine.gauges import DeviceWatch, probe_of
 from generation.engine.group import Farewell, Group, develop, glance
 from generation.engine.guest import GroupKey, Guest
 from generation.engine.herald import Herald
@@ -63,7 +63,7 @@ class LoopEngine:
         self._sketches: deque[Sketch] = deque()
         self._courtesy = Allowance(preview_share)
         self._most_finished = most
-        self._watch = DeviceWatch(chosen.name)
+        self._watch = DeviceWatch(chosen.name, probe_of(chosen.name))
         self._thread = Thread(target=self._run, args=(threads,), name="engine", daemon=True)
         self._thread.start()
 

@@ -23,6 +23,7 @@ class Hand:
 
     folder: Path
     environment: dict[str, str]
+    command: tuple[str, ...] = ("-m", "tests.chaos.worker")
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -33,7 +34,7 @@ class Hand:
         ready = self.folder / "run/worker.ready"
         ready.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
-            command = [sys.executable, "-m", "tests.chaos.worker"]
+            command = [sys.executable, *self.command]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
         until(ready.exists, seconds=SECONDS_TO_START)
 
