@@ -36,4 +36,4 @@ USER 10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-CMD ["uvicorn", "easel.asgi:application", "--host=0.0.0.0", "--port=8000", "--workers=2", "--loop=uvloop", "--http=httptools", "--backlog=4096", "--no-access-log", "--no-proxy-headers", "--no-server-header", "--timeout-graceful-shutdown=20", "--timeout-worker-healthcheck=60"]
+CMD ["uvicorn", "easel.asgi:application", "--host=0.0.0.0", "--port=8000", "--workers=2", "--loop=uvloop", "--http=httptools", "--backlog=4096", "--log-config=platform/easel/uvicorn.json", "--no-access-log", "--no-proxy-headers", "--no-server-header", "--timeout-graceful-shutdown=20", "--timeout-worker-healthcheck=60"]

@@ -6,6 +6,7 @@ Lines go to stderr, because the standard output of a command is its result.
 
 import json
 import logging
+import os
 import re
 import sys
 import traceback
@@ -52,12 +53,7 @@ _QUIETER: Final = {
 
 def configure(config: Mapping[str, str]) -> None:
     """Django's LOGGING_CONFIG. `config` has `level` (a name), `form` ("ecs" or "console") and `process`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.contextvars.merge_contextvars], processors=_last(config)
-        )
-    )
+    handler = _handler(config)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config["level"].upper())
@@ -78,6 +74,24 @@ def configure(config: Mapping[str, str]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def handler_of_environment() -> logging.Handler:
+    """For a process that loads no settings: uvicorn's main one, which starts the others (`uvicorn.json`)."""
+    said = {"form": os.environ.get("EASEL_LOG_FORM") or "ecs", "process": os.environ.get("EASEL_PROCESS", "")}
+    handler = _handler(said)
+    handler.setLevel((os.environ.get("EASEL_LOG_LEVEL") or "INFO").upper())
+    return handler
+
+
+def _handler(config: Mapping[str, str]) -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.contextvars.merge_contextvars], processors=_last(config)
+        )
+    )
+    return handler
 
 
 def _last(config: Mapping[str, str]) -> list[Processor]:

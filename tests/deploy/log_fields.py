@@ -34,12 +34,9 @@ def faults(line: Mapping[str, Any]) -> Iterator[str]:
 
 
 def faults_of(log: Path) -> dict[str, str]:
-    """Each fault of a process's log once, with a line that has it. A line that is no JSON is one, too, except those of
-    uvicorn's main process, which loads nothing of Easel."""
+    """Each fault of a process's log once, with a line that has it. A line that is no JSON is one, too."""
     found: dict[str, str] = {}
     for text in log.read_text().splitlines():
-        if text.startswith("INFO:     "):
-            continue
         try:
             line = json.loads(text)
         except ValueError:

@@ -1,5 +1,7 @@
 """Web and workers are replaced one after the other under load: no request fails, no job is lost or charged twice."""
 
+import json
+import re
 import signal
 import threading
 from collections import Counter
@@ -15,9 +17,11 @@ import pytest
 from billing.models import Entry
 from easel.database import platform_role
 from easel.embedded.stack import Stack
+from easel.embedded.var import ROOT
 from generation.models import Generation
 from tests.cast import Customer
 from tests.deploy.fleet import Hand, fleet
+from tests.deploy.log_fields import faults_of
 from tests.generation.conftest import Workshop, make_workshop, row, until
 
 CLIENTS = 4
@@ -126,3 +130,31 @@ def test_a_rolling_restart_of_web_and_workers_fails_no_request_and_loses_no_job(
         assert Generation.objects.filter(tenant=ada.tenant).count() == len(load.accepted)
         charges = list(Entry.objects.filter(tenant=ada.tenant, kind="charge").values_list("owner_id", flat=True))
     assert sorted(charges) == sorted(load.accepted)
+    assert main_process_said(easel, "Received SIGHUP, restarting processes.")
+
+
+def main_process_said(stack: Stack, message: str) -> bool:
+    """In the form of all other lines, for whoever reads the log of a restart."""
+    log = stack.var.log("web")
+    assert faults_of(log) == {}
+    said = [line for line in map(json.loads, log.read_text().splitlines()) if line["process.pid"] == stack.pid("web")]
+    assert {line["process.name"] for line in said} == {"web"}
+    return message in {line["message"] for line in said}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "deploy/systemd/easel-web.service",
+        "deploy/systemd/easel-staff.service",
+        "deploy/docker/web.Dockerfile",
+        "deploy/compose/compose.yml",
+        "docs/operations.md",
+    ],
+)
+def test_wherever_the_web_is_started_its_main_process_is_told_how_to_write(place: str) -> None:
+    starting = [line for line in (ROOT / place).read_text().splitlines() if "easel.asgi:application" in line]
+    assert starting
+    for line in starting:
+        (log_config,) = re.findall(r"--log-config=([\w./]+)", line)
+        assert (ROOT / log_config).is_file()

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from easel.embedded.application import Application, answers
+from easel.embedded.var import ROOT
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+LOGS: Final = ROOT / "platform/easel/uvicorn.json"
 
 
 class Web(Application):
@@ -36,6 +38,7 @@ class Web(Application):
             "--loop=uvloop",
             "--http=httptools",
             "--backlog=4096",
+            f"--log-config={LOGS}",  # of the main process, which loads no settings
             "--no-access-log",  # the application writes its own, with the request id
             "--no-proxy-headers",  # whom to believe is EASEL_PROXIES' to say
             "--no-server-header",
