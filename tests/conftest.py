@@ -3,20 +3,11 @@
 It starts when this file is imported: conftests further down import models, and models need the settings.
 """
 
-import signal
-from types import FrameType
-
 import pytest
 
 from easel.embedded.stack import Stack
 from tests.stack import set_up_django, start_stack, stop_stack
 
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-signal.signal(signal.SIGTERM, _interrupt)  # so that a `kill` cleans up like a Ctrl-C
 STACK = start_stack()
 try:
     set_up_django()
