@@ -30,13 +30,22 @@ class Hand:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    @property
+    def _ready(self) -> Path:
+        return self.folder / "run/worker.ready"
+
     def start(self) -> None:
-        ready = self.folder / "run/worker.ready"
-        ready.unlink(missing_ok=True)
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        self._ready.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             command = [sys.executable, *self.command]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
-        until(ready.exists, seconds=SECONDS_TO_START)
+
+    def wait(self) -> None:
+        until(self._ready.exists, seconds=SECONDS_TO_START)
 
     def stop(self) -> int:
         """As an operator stops it. Returns its exit code."""
@@ -69,7 +78,9 @@ def fleet(stack: Stack, folder: Path, *, pool: str, size: int) -> Iterator[list[
         hands.append(Hand(own, environment))
     try:
         for hand in hands:
-            hand.start()
+            hand.begin()
+        for hand in hands:
+            hand.wait()
         yield hands
     finally:
         for hand in hands:

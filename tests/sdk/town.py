@@ -1,6 +1,7 @@
 """Easel's own web processes and worker, with an engine that costs nothing: what clients are tried against."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -19,11 +20,27 @@ class Town:
     base_url: str
     model: str  # the default one
     slots: int
+    crew: Supervisor
+
+    def send(self, number: signal.Signals, *, worker: int) -> None:
+        """A signal to one of the workers, counted from 0. One that ends is started again."""
+        self.crew.signal(f"worker-{worker}", number)
+
+    def await_workers(self) -> None:
+        self.crew.wait(self.crew.states())
 
 
 @contextmanager
-def town(stack: Stack, *, slots: int = 4, step_seconds: float = 0.005, workers: int = 1) -> Iterator[Town]:
-    """Web, clock, and workers that draw the default model for as long as this is open."""
+def town(
+    stack: Stack,
+    *,
+    slots: int = 4,
+    step_seconds: float = 0.005,
+    workers: int = 1,
+    extra: Mapping[str, str] | None = None,
+) -> Iterator[Town]:
+    """Web, clock, and workers that draw the default model for as long as this is open. `extra` is added to the
+    environment of each, so they must not run yet."""
     pool = f"sdk-{uuid4().hex[:8]}"
     with platform_role():
         before = Model.objects.filter(tenant=None, is_default=True).values_list("name", flat=True).first()
@@ -38,18 +55,19 @@ def town(stack: Stack, *, slots: int = 4, step_seconds: float = 0.005, workers: 
     for number in range(workers):
         own = Var(var.root / f"worker-{number}")
         own.make()
-        environment = stack.environment("worker") | knobs | {"EASEL_VAR": str(own.root)}
+        environment = stack.environment("worker") | knobs | {"EASEL_VAR": str(own.root)} | dict(extra or {})
         environment.pop("EASEL_METRICS_PORT", None)
         services.append(CheapWorker(f"worker-{number}", environment, own))
     supervisor = Supervisor(services, var, lambda subject, text: None)
     names = [service.name for service in services]
     ours = [name for name in ("web", "clock") if stack.states()[name] == "down"]
+    assert len(ours) == 2 or not extra, "somebody else has started them"
     try:
-        stack.begin(*ours)
+        stack.begin(*ours, extra=extra)
         supervisor.start(names)
         supervisor.wait(names)
         stack.wait(*ours)
-        yield Town(stack.base_url, pool, slots)
+        yield Town(stack.base_url, pool, slots, supervisor)
     finally:
         supervisor.close()
         stack.halt(*ours)
