@@ -63,7 +63,8 @@ def publish(generation_id: UUID, kind: str, data: Mapping[str, Any], *, tenant_i
 
     `data` of a `preview`: index, step, steps, content_type, image (base64). Of `progress`: progress (0 to 1).
     """
-    send = partial(feed.publish, tenant_id, generation_id, kind, dict(data), kept=KEPT[kind])
+    seconds = feed.KEEP_ENDED_SECONDS if kind == "done" else feed.KEEP_SECONDS
+    send = partial(feed.publish, tenant_id, generation_id, kind, dict(data), kept=KEPT[kind], seconds=seconds)
     if connection().in_atomic_block:
         on_commit(send)
     else:

@@ -21,6 +21,7 @@ from easel.valkey import CacheAway, Patience, client
 SUBJECT_ENTRIES: Final = 256
 CHANNEL_ENTRIES: Final = 1024
 KEEP_SECONDS: Final = 3600
+KEEP_ENDED_SECONDS: Final = 300  # what has ended is in its row: an hour of everybody's previews would fill the cache
 
 # One id for both logs, growing with time: the channel's log numbers everything, and forgets at once what only the
 # subject's keeps.
@@ -31,7 +32,7 @@ if ARGV[3] ~= 'nowhere' then
     redis.call('EXPIRE', KEYS[1], ARGV[6])
     if ARGV[3] == 'subject' then redis.call('XDEL', KEYS[1], id) end
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], id, 'n', ARGV[2])
-    redis.call('EXPIRE', KEYS[2], ARGV[6])
+    redis.call('EXPIRE', KEYS[2], ARGV[7])
 end
 redis.call('PUBLISH', ARGV[1], id .. '\\n' .. ARGV[2])
 return id
@@ -65,14 +66,17 @@ class News:
         return f"{numbered}event: {self.kind}\ndata: {data}\n\n".encode()
 
 
-def publish(channel: UUID, subject: UUID, kind: str, data: Mapping[str, Any], *, kept: Kept) -> bool:
-    """Tell everybody who listens. False, counted and logged, where the cache is away. Never raises for that."""
+def publish(
+    channel: UUID, subject: UUID, kind: str, data: Mapping[str, Any], *, kept: Kept, seconds: int = KEEP_SECONDS
+) -> bool:
+    """Tell everybody who listens. `seconds`: how long the subject's log stays if nothing more is said. False, counted
+    and logged, where the cache is away. Never raises for that."""
     message = json.dumps([str(subject), kind, data], separators=(",", ":"))
     try:
         _patience.call(
             _script(),
             [channel_log(channel), subject_log(subject)],
-            [channel_name(channel), message, kept.value, CHANNEL_ENTRIES, SUBJECT_ENTRIES, KEEP_SECONDS],
+            [channel_name(channel), message, kept.value, CHANNEL_ENTRIES, SUBJECT_ENTRIES, KEEP_SECONDS, seconds],
         )
     except CacheAway as error:
         metrics.FEED.labels(kind, "lost").inc()

@@ -102,7 +102,15 @@ def test_logs_are_short_and_end(valkey: "Redis") -> None:
     for number in range(700):
         events.publish(subject, "preview", {"step": number}, tenant_id=channel)
     assert feed.SUBJECT_ENTRIES <= valkey.xlen(feed.subject_log(subject)) < 500
-    assert 0 < valkey.ttl(feed.subject_log(subject)) <= feed.KEEP_SECONDS
+    assert feed.KEEP_ENDED_SECONDS < valkey.ttl(feed.subject_log(subject)) <= feed.KEEP_SECONDS
+
+
+def test_the_log_of_what_has_ended_goes_soon_and_that_of_the_account_stays(valkey: "Redis") -> None:
+    channel, subject = uuid4(), uuid4()
+    events.publish(subject, "preview", {"step": 1}, tenant_id=channel)
+    events.publish(subject, "done", {"status": "completed"}, tenant_id=channel)
+    assert 0 < valkey.ttl(feed.subject_log(subject)) <= feed.KEEP_ENDED_SECONDS
+    assert feed.KEEP_ENDED_SECONDS < valkey.ttl(feed.channel_log(channel)) <= feed.KEEP_SECONDS
 
 
 def test_without_the_cache_work_goes_on_unheard(
