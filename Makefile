@@ -36,7 +36,7 @@ soak: install-dev ## The long tests: histories, made-up requests, 500 client cal
 	EASEL_HISTORIES=$${EASEL_HISTORIES:-10000} $(PY) -m pytest --timeout=0 tests/billing/test_any_history.py $(ARGS)
 	EASEL_FUZZ_CASES=$${EASEL_FUZZ_CASES:-10000} $(PY) -m pytest --timeout=0 tests/web/test_fuzzed.py $(ARGS)
 	EASEL_CLIENT_CALLS=$${EASEL_CLIENT_CALLS:-500} $(PY) -m pytest --timeout=0 tests/sdk/test_bad_network.py $(ARGS)
-	$(PY) -m benchmarks.soak --minutes $${EASEL_SOAK_MINUTES:-30}
+	$(PY) -m benchmarks.soak --minutes $${EASEL_SOAK_MINUTES:-30} --write
 
 check: style types imports migrations openapi ## Style, types, import rules, migrations, the API's description (make -k check: all of them, whatever fails)
 

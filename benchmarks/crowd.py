@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STEPS: Final = 2
 PATIENCE: Final = aiohttp.ClientTimeout(total=60)
+SIGN_IN_SECONDS: Final = 1200  # tokens are good for an hour
+HELD_SECONDS: Final = 60
 MOST_AT_ONCE: Final = 400  # visits; more are not begun, and counted as turned away
 
 
@@ -33,6 +35,7 @@ class Seen:
     latencies: list[float] = field(default_factory=list)  # of requests that Easel was not asked to hold
     errors: Counter[str] = field(default_factory=Counter)
     turned_away: int = 0
+    held: int = 0  # pictures that nobody could judge at once, and that came later
 
     @property
     def achieved(self) -> float:
@@ -66,19 +69,22 @@ class Crowd:
         self._base_url, self._model = base_url, model
         self._customers = list(customers)
         self._tokens: list[str] = []
+        self._signed_in = 0.0
         self._chance = random.Random(seed)
         self._number = 0
 
     async def visit_for(self, seconds: float, *, rate: float) -> Seen:
         """Poisson arrivals at `rate` a second. Returns when the last visitor has left."""
         seen = Seen(rate, seconds)
-        self._tokens = await asyncio.to_thread(lambda: [customer.token() for customer in self._customers])
+        await self._sign_in()
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)
         async with aiohttp.ClientSession(connector=connector, timeout=PATIENCE) as session:
             visits: set[asyncio.Task[None]] = set()
             begun, due = time.monotonic(), time.monotonic()
             while (due := due + self._chance.expovariate(rate)) < begun + seconds:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
+                if time.monotonic() - self._signed_in > SIGN_IN_SECONDS:
+                    await self._sign_in()
                 if len(visits) >= MOST_AT_ONCE:
                     seen.turned_away += 1
                     continue
@@ -89,6 +95,10 @@ class Crowd:
                 await asyncio.wait(visits)
             seen.seconds = time.monotonic() - begun
         return seen
+
+    async def _sign_in(self) -> None:
+        self._tokens = await asyncio.to_thread(lambda: [customer.token() for customer in self._customers])
+        self._signed_in = time.monotonic()
 
     async def _visit(self, session: aiohttp.ClientSession, seen: Seen) -> None:
         self._number += 1
@@ -101,6 +111,9 @@ class Crowd:
             ended = made
             while ended["status"] in {"queued", "running"}:
                 ended = await self._ask(session, seen, "GET", path, {**headers, "Prefer": "wait=20"})
+            if ended["status"] == "in_review":
+                seen.held += 1
+                ended = await self._judged(session, seen, path, headers)
             if ended["status"] == "completed":
                 await self._ask(session, seen, "GET", ended["images"][0]["url"], {})
                 seen.visits += 1
@@ -110,6 +123,15 @@ class Crowd:
             seen.errors[str(wrong)] += 1
         except (aiohttp.ClientError, TimeoutError) as error:
             seen.errors[type(error).__name__] += 1
+
+    async def _judged(self, session: aiohttp.ClientSession, seen: Seen, path: str, headers: dict[str, str]) -> Any:
+        """Once the clock has had it judged, as it has what the screening process was too busy for."""
+        patience = time.monotonic() + HELD_SECONDS
+        while True:
+            await asyncio.sleep(1.0)
+            ended = await self._ask(session, seen, "GET", path, headers)
+            if ended["status"] != "in_review" or time.monotonic() > patience:
+                return ended
 
     async def _ask(
         self,
