@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import ahocorasick_rs
-import pypinyin
 
 from moderation.text.characters import is_chinese
 from moderation.text.reading import Reading, read, readable
@@ -89,7 +88,7 @@ def spelling(term: str) -> str:
     """A Chinese term's pinyin without tones, empty for one that is too short to stand for it."""
     if not all(is_chinese(letter) for letter in term):
         return ""
-    letters = "".join(pypinyin.lazy_pinyin(term))
+    letters = _pinyin(term)
     return letters if len(letters) >= SHORTEST_PINYIN and len(term) > 1 else ""
 
 
@@ -106,7 +105,13 @@ def _spelled_out(reading: Reading) -> Reading:
 
 @cache
 def _syllable(character: str) -> str:
-    return str(pypinyin.lazy_pinyin(character)[0])
+    return _pinyin(character)
+
+
+def _pinyin(text: str) -> str:
+    import pypinyin  # its tables take a third of a second and 30 MB, and most processes read no prompts
+
+    return "".join(pypinyin.lazy_pinyin(text))
 
 
 def _in_letters(reading: Reading, hit: Hit) -> bool:

@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ NAME = re.compile(r"(?<![\w:])easel_[a-z0-9_]+")
 SUFFIXES = re.compile(r"_(total|bucket|sum|count)$")
 
 
+@cache
 def queries() -> dict[str, str]:
     """Dashboard and panel, or alert → PromQL."""
     found = {}
@@ -33,6 +35,7 @@ def queries() -> dict[str, str]:
     return found
 
 
+@cache
 def known() -> set[str]:
     """Every metric that any process of Easel defines."""
     for package in ("easel", "tenants", "billing", "moderation", "generation"):
