@@ -6,13 +6,13 @@ from typing import Final
 
 import psutil
 
-# What a command line says of its process, the first that fits.
+# What a command line, or the folder it runs in, says of a process, the first that fits.
 KINDS: Final = (
     ("uvicorn", "web"),
     ("tests.chaos.worker", "worker"),
     ("moderation.screening", "screening"),
-    ("broker.conf", "broker (Valkey)"),
-    ("cache.conf", "cache (Valkey)"),
+    ("data/broker", "broker (Valkey)"),
+    ("data/cache", "cache (Valkey)"),
     ("weed", "seaweedfs"),
     ("postgres", "postgres"),
     ("manage.py clock", "clock"),
@@ -24,7 +24,7 @@ def by_kind(master: int | None = None) -> dict[str, int]:
     sums: dict[str, int] = defaultdict(int)
     for process in psutil.Process(master or os.getpid()).children(recursive=True):
         try:
-            kind = _kind(" ".join(process.cmdline()) or process.name())
+            kind = _kind(f"{' '.join(process.cmdline()) or process.name()} in {process.cwd()}")
             if kind:
                 sums[kind] += process.memory_full_info().uss
         except (psutil.NoSuchProcess, psutil.AccessDenied):
