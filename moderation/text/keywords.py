@@ -109,7 +109,7 @@ def _syllable(character: str) -> str:
 
 
 def _pinyin(text: str) -> str:
-    import pypinyin  # its tables take a third of a second and 30 MB, and most processes read no prompts
+    import pypinyin  # its tables take a quarter of a second and 60 MB, and most processes read no prompts
 
     return "".join(pypinyin.lazy_pinyin(text))
 

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from easel.embedded.stack import Stack
-from tests import tiny
 from tests.cast import Customer
 from tests.deploy.fleet import Hand
 from tests.deploy.programs import needs
@@ -26,20 +25,15 @@ pytestmark = needs("prometheus", "prometheus-alertmanager")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny"))
+def workshop(tiny_folder: Path) -> Workshop:
+    return make_workshop(str(tiny_folder))
 
 
 @pytest.fixture(scope="module")
-def workshop(folder: Path) -> Workshop:
-    return make_workshop(str(folder))
-
-
-@pytest.fixture(scope="module")
-def broken(folder: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def broken(tiny_folder: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """A model in the same pool, whose files are gone after it was registered."""
     lost = tmp_path_factory.mktemp("lost") / "model"
-    shutil.copytree(folder, lost)
+    shutil.copytree(tiny_folder, lost)
     made = make_workshop(str(lost))
     shutil.rmtree(lost)
     return made

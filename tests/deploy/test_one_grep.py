@@ -13,14 +13,19 @@ import pytest
 from easel.embedded.stack import Stack
 from tests.cast import Customer
 from tests.deploy.log_fields import faults_of
-from tests.generation.conftest import Workshop, ended, until
+from tests.generation.conftest import Workshop, ended, make_workshop, until
 from tests.web.receiver import answering, receiver
 
 LOOPBACK = {"EASEL_OUTBOUND_ALLOW": "127.0.0.1/32"}
 PROCESSES = ("web", "worker", "clock")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def workshop(tiny_folder: Path) -> Workshop:
+    return make_workshop(str(tiny_folder))
+
+
+@pytest.fixture(scope="module")
 def easel(stack: Stack, workshop: Workshop) -> Iterator[Stack]:
     stack.start("web", "clock", extra=LOOPBACK)
     stack.start("worker", extra={"EASEL_POOLS": workshop.pool, "EASEL_TORCH_THREADS": "1", "EASEL_DEVICE": "cpu"})
