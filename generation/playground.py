@@ -13,6 +13,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from rest_framework.serializers import ValidationError
 
+from billing import throttling
 from easel.identifiers import new_id
 from easel.problems import Problem, as_problem
 from easel.requests import current_request_id
@@ -99,6 +100,7 @@ def draw_grid(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         table = grid.Grid.read(request.POST, playground_form.fields(request.POST))
         principal = principal_for(visitor)
         asked = [[playground_form.validated(cell) for cell in row] for row in table.requests()]
+        throttling.check(principal, times=sum(map(len, asked)))
         made = [[_accepted(each, principal) for each in row] for row in asked]
     except (Problem, ValidationError) as error:
         return _refused(request, as_problem(error))
@@ -174,7 +176,9 @@ def stream(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpR
 def _submitting(request: HttpRequest, visitor: Visitor, fields: Callable[[], dict[str, Any]]) -> HttpResponse:
     """Submit the fields and show the run; or say, kindly and beside the form, why not."""
     try:
-        generation_id = _accepted(fields(), principal_for(visitor))
+        principal = principal_for(visitor)
+        throttling.check(principal)
+        generation_id = _accepted(fields(), principal)
     except (Problem, ValidationError) as error:
         return _refused(request, as_problem(error))
     return _shown(request, visitor, generation_id)
@@ -204,6 +208,8 @@ def _refused(request: HttpRequest, problem: Problem) -> HttpResponse:
     context = {"problem": problem, "words": problem_words.of(problem)}
     page = render(request, "console/playground/problem.html", context, status=problem.status)
     page["HX-Retarget"], page["HX-Reswap"] = "#playground-problem", "innerHTML"
+    for name, value in problem.headers.items():
+        page[name] = value
     return page
 
 

@@ -149,7 +149,10 @@ class APIKeyAdmin(OnRecord[APIKey]):
     @admin.action(description="Revoke: they open nothing any more")
     def revoke(self, request: HttpRequest, chosen: QuerySet[APIKey]) -> None:
         for key in chosen:
-            key_changes.revoke(key, actor=audit.current_actor())
+            try:
+                key_changes.revoke(key, actor=audit.current_actor())
+            except key_changes.ConsolesKey as error:
+                self.message_user(request, f"{key.public_id}: {error}", messages.ERROR)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -61,7 +61,10 @@ class KeyDetail(APIView):
         """Revoke it: within five seconds it opens nothing anywhere. Again: the same answer."""
         key = _load(request, public_id)
         key_powers.check_ended(principal_of(request), key)
-        key_changes.revoke(key, actor=actor_of(request))
+        try:
+            key_changes.revoke(key, actor=actor_of(request))
+        except key_changes.ConsolesKey as error:
+            raise Problem("insufficient_scope", str(error)) from error
         return Response(status=204)
 
 
@@ -94,7 +97,10 @@ def _made(request: Request, asked: dict[str, Any]) -> Response:
 
 
 def _rotated(request: Request, key: APIKey, overlap: timedelta) -> Response:
-    secret = key_changes.rotate(key, overlap=overlap, actor=actor_of(request))
+    try:
+        secret = key_changes.rotate(key, overlap=overlap, actor=actor_of(request))
+    except key_changes.ConsolesKey as error:
+        raise Problem("insufficient_scope", str(error)) from error
     if secret is None:
         raise Problem("already_finished", "This key was revoked.")
     return Response(describe(_load(request, key.public_id)) | {"secret": secret}, headers=NO_STORE)

@@ -1,7 +1,8 @@
 """Whom the console's own requests count under: a key of the workspace that nobody holds the secret of.
 
 So what people draw in the console passes through the same door as what programs ask for: quotas, spend caps, usage by
-key, stream tickets. A revoked one is replaced at the next request.
+key, stream tickets. It is limited, and not revoked or rotated (`tenants.key_changes`): its successor would begin with
+no cap.
 """
 
 from typing import Final

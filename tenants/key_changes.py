@@ -19,6 +19,13 @@ LONGEST_OVERLAP: Final = timedelta(days=30)
 MOST_KEYS: Final = 200  # that are not revoked, per tenant
 
 
+class ConsolesKey(Exception):
+    """It is the one that the console itself draws under."""
+
+    def __init__(self) -> None:
+        super().__init__("This is the console's own key: nobody holds its secret. Set a spend cap for it instead.")
+
+
 class TooManyKeys(Exception):
     """The tenant has as many keys as it may. Revoke some."""
 
@@ -62,8 +69,9 @@ def rotate(key: APIKey, *, overlap: timedelta, actor: Actor) -> str | None:
     """A new secret. The one before stays good for `overlap`, so that programs can be told one after the other.
 
     None where the key was revoked meanwhile. A secret that was still overlapping from a rotation before ends now.
-    Without overlap, as after a leak, tokens issued until now end, too.
+    Without overlap, as after a leak, tokens issued until now end, too. Raises ConsolesKey.
     """
+    _check_whose(key)
     with tenant_scope(key.tenant_id):
         tenant = Tenant.objects.get(id=key.tenant_id)
         fresh = APIKey.objects.select_for_update().get(id=key.id)
@@ -82,13 +90,20 @@ def rotate(key: APIKey, *, overlap: timedelta, actor: Actor) -> str | None:
 
 
 def revoke(key: APIKey, *, actor: Actor) -> bool:
-    """For good, within `keys.REMEMBER_SECONDS` everywhere. False where it was already."""
+    """For good, within `keys.REMEMBER_SECONDS` everywhere. False where it was already. Raises ConsolesKey."""
+    _check_whose(key)
     with tenant_scope(key.tenant_id):
         done = APIKey.objects.filter(id=key.id, revoked_at=None).update(revoked_at=datetime.now(UTC)) == 1
         if done:
             _record("key.revoked", key, actor, {"name": key.name})
     on_commit(partial(keys.forget, key.public_id))
     return done
+
+
+def _check_whose(key: APIKey) -> None:
+    """The console would make itself another key at its next picture: one without the caps of this one."""
+    if key.is_console:
+        raise ConsolesKey
 
 
 def _record(action: str, key: APIKey, actor: Actor, details: Mapping[str, Any]) -> None:

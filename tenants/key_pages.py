@@ -81,7 +81,10 @@ def rotate(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpRespon
         raise Http404
     if set(key.scopes) - key_powers.grantable(visitor.role, key.scopes):
         raise Problem("role_not_allowed", _("This key may do more than your role. Ask an admin."))
-    secret = key_changes.rotate(key, overlap=timedelta(hours=int(hours)), actor=current_actor())
+    try:
+        secret = key_changes.rotate(key, overlap=timedelta(hours=int(hours)), actor=current_actor())
+    except key_changes.ConsolesKey:
+        return _not_the_consoles(request)
     if secret is None:
         messages.error(request, _("This key was revoked."))
         return redirect("keys-page")
@@ -90,8 +93,16 @@ def rotate(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpRespon
 
 @console_page({"POST": "keys.manage"})
 def revoke(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpResponse:
-    key_changes.revoke(_load(visitor, public_id), actor=current_actor())
+    try:
+        key_changes.revoke(_load(visitor, public_id), actor=current_actor())
+    except key_changes.ConsolesKey:
+        return _not_the_consoles(request)
     messages.success(request, _("The key opens nothing any more."))
+    return redirect("keys-page")
+
+
+def _not_the_consoles(request: HttpRequest) -> HttpResponse:
+    messages.error(request, _("The console draws under this key. Set a spend cap for it instead."))
     return redirect("keys-page")
 
 

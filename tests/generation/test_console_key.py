@@ -1,7 +1,10 @@
 """What people draw in the console counts under one key of their workspace, and obeys what keys obey."""
 
+import pytest
 from django.test import Client
 
+from billing import throttling
+from billing.models import NOBODY, Allowance
 from easel.database import platform_role
 from generation.models import Generation
 from tenants import key_changes
@@ -33,16 +36,43 @@ def test_every_members_pictures_count_under_the_same_key(ada: Customer) -> None:
     assert first.tenant_id == ada.id
 
 
-def test_a_revoked_one_is_replaced(ada: Customer) -> None:
+def test_nobody_takes_it_away_and_with_it_its_cap(ada: Customer) -> None:
+    """Its successor would have none."""
     workshop, browser = make_workshop("nowhere"), signed_in(person(ada.tenant))
-    before = drawn(browser, workshop).key
-    assert before is not None
-    key_changes.revoke(before, actor=STAFF)
-    after = drawn(browser, workshop).key
-    assert after is not None
-    assert after.id != before.id
+    key = drawn(browser, workshop).key
+    assert key is not None
+    limited = ada.client().patch(f"/v1/allowances/{key.public_id}", {"spend_cap": 1}, format="json")
+    assert limited.status_code == 200, limited.content
+    assert ada.client().delete(f"/v1/keys/{key.public_id}").status_code == 403
+    assert ada.client().post(f"/v1/keys/{key.public_id}/rotate", {}, format="json").status_code == 403
+    for deed in ("revoke", "rotate"):
+        page = browser.post(f"/console/keys/{key.public_id}/{deed}", {"hours": "0"}, follow=True)
+        assert "Set a spend cap for it instead" in page.content.decode()
+        assert "new-key-secret" not in page.content.decode()
+    with pytest.raises(key_changes.ConsolesKey):
+        key_changes.revoke(key, actor=STAFF)
+    form = {"prompt": "a red apple", "model": workshop.model.name, "width": "64", "height": "64", "n": "4"}
+    refused = browser.post("/console/playground/draw", form)
+    assert (refused.status_code, b"The spend cap is reached" in refused.content) == (402, True)
     with platform_role():
-        assert APIKey.objects.filter(tenant=ada.tenant, is_console=True).count() == 2
+        assert APIKey.objects.get(tenant=ada.tenant, is_console=True).revoked_at is None
+
+
+def test_what_is_drawn_here_is_counted_with_the_plans_calls_a_minute(ada: Customer) -> None:
+    """A grid as as many requests as it has pictures, and none of them where that is too many."""
+    workshop, browser = make_workshop("nowhere"), signed_in(person(ada.tenant))
+    with platform_role():
+        Allowance.objects.create(tenant=ada.tenant, key_id=NOBODY, requests_per_minute=3)
+    throttling.forget_all()
+    form = {"prompt": "a red apple", "model": workshop.model.name, "width": "64", "height": "64", "steps": "2"}
+    grid = {"x_axis": "steps", "x_values": "2, 3", "y_axis": "cfg_scale", "y_values": "4, 7"}
+    drawn(browser, workshop)
+    refused = browser.post("/console/playground/grid", form | grid)
+    assert (refused.status_code, b"A little slower" in refused.content) == (429, True)
+    assert int(refused["Retry-After"]) > 0
+    assert browser.post("/console/playground/draw", form).status_code == 429
+    with platform_role():
+        assert Generation.objects.filter(tenant=ada.tenant).count() == 1
 
 
 def test_a_viewer_draws_nothing(ada: Customer) -> None:
