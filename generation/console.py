@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.urls import path
 
 from billing.models import Wallet
-from generation.media import address
 from generation.models import Generation, Image
-from generation.prompts import open_prompts
+from generation.prompts import shown_prompts
+from generation.thumbnails import address
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
 
@@ -30,13 +30,14 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 
 def _card(generation: Generation, image: Image | None, visitor: Visitor) -> dict[str, object]:
-    prompt, _ = open_prompts(
+    words = shown_prompts(
         generation.prompt_sealed,
         generation.negative_prompt_sealed,
         key=visitor.data_key,
         generation_id=generation.id,
     )
-    return {"generation": generation, "prompt": prompt, "url": address(image, base_url="") if image else ""}
+    url = address(image.tenant_id, image.id) if image else ""
+    return {"generation": generation, "prompt": words.prompt, "url": url}
 
 
 urlpatterns = [path("console/", overview, name="console")]

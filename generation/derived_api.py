@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from easel.crypto import CryptoError
 from easel.fields import StrictForm, StrictInteger, StrictNumber, StrictString
 from easel.problems import Problem
 from generation.api import accept
@@ -87,17 +88,24 @@ def _drawn_with(principal: Principal, image_id: UUID) -> tuple[Image, dict[str, 
         )
     if image is None or generation is None:
         raise Problem("not_found", "There is no such image.")
-    prompt, negative_prompt = open_prompts(
-        generation.prompt_sealed,
-        generation.negative_prompt_sealed,
-        key=principal.data_key,
-        generation_id=generation.id,
-    )
+    prompt, negative_prompt = _words(generation, principal)
     return image, {
         "prompt": prompt, "negative_prompt": negative_prompt, "model": generation.model.name,
         "steps": generation.steps, "cfg_scale": generation.cfg_scale, "sampler": generation.sampler,
         "clip_skip": generation.clip_skip, "format": generation.format, "init_image": str(image.id),
     }  # fmt: skip
+
+
+def _words(generation: Generation, principal: Principal) -> tuple[str, str]:
+    try:
+        return open_prompts(
+            generation.prompt_sealed,
+            generation.negative_prompt_sealed,
+            key=principal.data_key,
+            generation_id=generation.id,
+        )
+    except CryptoError as error:
+        raise Problem("not_found", "The prompt of this image cannot be read any more.") from error
 
 
 def _scaled(edge: int, scale: float) -> int:

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from easel.crypto import DataKey
 from easel.database import rows
-from generation import blurring, media
-from generation.models import Generation, Image
-from generation.prompts import open_prompts
+from generation import blurring, media, shares
+from generation.models import Generation, Image, Share
+from generation.prompts import shown_prompts
 from moderation.categories import CATEGORIES
 from tenants.scope import tenant_scope
 
@@ -31,8 +31,8 @@ SELECT
 """
 
 
-def of(tenant_id: UUID, generation_id: UUID, *, key: DataKey) -> dict[str, Any] | None:
-    """None where the tenant has no such generation. Raises TamperedSeal."""
+def of(tenant_id: UUID, generation_id: UUID, *, key: DataKey, base_url: str) -> dict[str, Any] | None:
+    """None where the tenant has no such generation."""
     with tenant_scope(tenant_id):
         generation = Generation.objects.select_related("model").filter(id=generation_id, erased_at=None).first()
         if generation is None:
@@ -40,15 +40,17 @@ def of(tenant_id: UUID, generation_id: UUID, *, key: DataKey) -> dict[str, Any] 
         images = list(Image.objects.filter(generation_id=generation_id).order_by("index"))
         names = {"tenant": tenant_id, "id": generation_id, "key": generation.key_id}
         ((tags, cases, made_by),) = rows(_AROUND, names)
-    prompt, negative_prompt = open_prompts(
+        links = shares.standing([image.id for image in images])
+    words = shown_prompts(
         generation.prompt_sealed, generation.negative_prompt_sealed, key=key, generation_id=generation_id
     )
     cases = cases or []
     return {
         "generation": generation,
-        "prompt": prompt,
-        "negative_prompt": negative_prompt,
-        "pictures": pictures(images),
+        "prompt": words.prompt,
+        "negative_prompt": words.negative_prompt,
+        "readable": words.readable,
+        "pictures": pictures(images, links, base_url=base_url),
         "parameters": parameters(generation),
         "times": times(generation),
         "costs": costs(generation),
@@ -68,8 +70,8 @@ def may_appeal(generation: Generation, images: list[Image], cases: list[dict[str
     return refused and not any(case["kind"] == "appeal" for case in cases)
 
 
-def pictures(images: list[Image]) -> list[dict[str, Any]]:
-    """A released image with its address; a held one blurred; what was refused as nothing."""
+def pictures(images: list[Image], links: dict[UUID, list[Share]], *, base_url: str) -> list[dict[str, Any]]:
+    """A released image with its address and its public links; a held one blurred; what was refused as nothing."""
     found = []
     for image in images:
         released, waits = image.released_at is not None, image.released_at is None and image.rejected_at is None
@@ -79,6 +81,7 @@ def pictures(images: list[Image]) -> list[dict[str, Any]]:
                 "url": media.address(image, base_url="") if released else "",
                 "veil": blurring.address(image, base_url="") if waits else "",
                 "filename": media.filename(image),
+                "shares": [_link(share, base_url) for share in links.get(image.id, ())],
             }
         )
     return found
@@ -132,6 +135,11 @@ def costs(generation: Generation) -> list[Fact]:
         (_("Work"), f"{generation.work:.2f}"),
     ]
     return [(label, value) for label, value in facts if value is not None]
+
+
+def _link(share: Share, base_url: str) -> dict[str, Any]:
+    address = shares.address(share, base_url=base_url)
+    return {"id": share.id, "element": f"link-{share.id}", "address": address, "expires_at": share.expires_at}
 
 
 def _case(case: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from django.http import QueryDict
 
-from easel.crypto import CryptoError, DataKey
+from easel.crypto import DataKey
 from easel.database import rows
 from easel.pages import cursor_of
 from generation import blurring, figures, search, thumbnails
 from generation.models import Generation, Image
-from generation.prompts import open_prompts
+from generation.prompts import shown_prompts
 from tenants.scope import tenant_scope
 
 PAGE: Final = 48
@@ -226,7 +226,7 @@ def _card(row: tuple[Any, ...], tenant_id: UUID, key: DataKey) -> Card:
         id=id_, status=status, created_at=created_at.astimezone(UTC), width=width, height=height, n=n, seed=seed,
         error_code=error_code, cached=cached, model=model, images=images,
         veiled=image_id is not None and not released,
-        prompt=_prompt(id_, prompt_sealed, negative_sealed, key),
+        prompt=shown_prompts(prompt_sealed, negative_sealed, key=key, generation_id=id_).prompt[:PROMPT_CHARACTERS],
         thumbnail=_thumbnail(tenant_id, image_id, released) if image_id is not None else "",
         tags=tuple(tags or ()),
     )  # fmt: skip
@@ -237,13 +237,6 @@ def _thumbnail(tenant_id: UUID, image_id: UUID, released: bool) -> str:
     if released:
         return thumbnails.address(tenant_id, image_id)
     return blurring.address(Image(id=image_id, tenant_id=tenant_id), base_url="")
-
-
-def _prompt(generation_id: UUID, prompt: bytes, negative: bytes, key: DataKey) -> str:
-    try:
-        return open_prompts(prompt, negative, key=key, generation_id=generation_id)[0][:PROMPT_CHARACTERS]
-    except CryptoError:
-        return "…"  # one damaged row must not hide the others
 
 
 def _text(query: QueryDict, name: str, longest: int) -> str:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from easel.pages import cursor_text
 from easel.problems import Problem
-from generation import appeals_api, archive, details, erasure, gallery, tags
+from generation import appeals_api, archive, details, erasure, gallery, share_pages, tags
 from generation.gallery import Wanted
 from generation.models import Generation
 from tenants.console import Visitor, console_page
@@ -97,10 +97,12 @@ def download_chosen(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
 
 @console_page
 def detail_page(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpResponse:
-    shown = details.of(visitor.tenant_id, generation_id, key=visitor.data_key)
+    base_url = share_pages.base_url(request)
+    shown = details.of(visitor.tenant_id, generation_id, key=visitor.data_key, base_url=base_url)
     if shown is None:
         raise Http404
-    return render(request, "console/gallery/detail.html", {"visitor": visitor, **shown})
+    context = {"visitor": visitor, "share_spans": share_pages.SPANS, **shown}
+    return render(request, "console/gallery/detail.html", context)
 
 
 @console_page({"POST": "pictures.make"})

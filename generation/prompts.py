@@ -1,8 +1,23 @@
 """Prompts at rest: sealed under the tenant's key and bound to their generation and field."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
-from easel.crypto import DataKey, open_sealed, seal
+import structlog
+from django.utils.translation import gettext
+
+from easel.crypto import CryptoError, DataKey, open_sealed, seal
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows of a generation's words."""
+
+    prompt: str
+    negative_prompt: str
+    readable: bool
 
 
 def seal_prompts(prompt: str, negative_prompt: str, *, key: DataKey, generation_id: UUID) -> tuple[bytes, bytes]:
@@ -22,6 +37,17 @@ def open_prompts(
         open_sealed(prompt, key=key, context=_context("prompt", generation_id)).decode(),
         open_sealed(negative_prompt, key=key, context=_context("negative_prompt", generation_id)).decode(),
     )
+
+
+def shown_prompts(
+    prompt: bytes | memoryview, negative_prompt: bytes | memoryview, *, key: DataKey, generation_id: UUID
+) -> Shown:
+    """For people: a damaged row says of itself that it cannot be read, and hides nothing around it."""
+    try:
+        return Shown(*open_prompts(prompt, negative_prompt, key=key, generation_id=generation_id), readable=True)
+    except CryptoError:
+        log.warning("prompts.unreadable", generation=str(generation_id), exc_info=True)
+        return Shown(gettext("(this prompt cannot be read)"), "", readable=False)
 
 
 def _context(field: str, generation_id: UUID) -> bytes:

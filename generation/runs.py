@@ -14,7 +14,7 @@ from generation.media import address
 from generation.models import Generation, Image
 from generation.paging import Query
 from generation.position import Place
-from generation.prompts import open_prompts
+from generation.prompts import Shown, shown_prompts
 from generation.rendering import UNFINISHED
 from tenants import tickets
 from tenants.console import Visitor
@@ -112,7 +112,7 @@ def events_address(visitor: Visitor, generation_id: UUID) -> str:
 
 
 def _card(visitor: Visitor, generation: Generation, images: list[Image]) -> Card:
-    prompt, negative_prompt = open_prompts(
+    words = shown_prompts(
         generation.prompt_sealed,
         generation.negative_prompt_sealed,
         key=visitor.data_key,
@@ -124,16 +124,16 @@ def _card(visitor: Visitor, generation: Generation, images: list[Image]) -> Card
         for index in range(generation.n)
         for image in [by_index.get(index)]
     ]
-    link = f"{reverse('playground')}?{urlencode(_settings(generation, prompt, negative_prompt))}"
+    link = f"{reverse('playground')}?{urlencode(_settings(generation, words))}"
     stream = reverse("run-stream", args=[generation.id]) if generation.status in UNFINISHED else ""
-    return Card(generation, prompt, negative_prompt, slots, link, stream)
+    return Card(generation, words.prompt, words.negative_prompt, slots, link, stream)
 
 
-def _settings(generation: Generation, prompt: str, negative_prompt: str) -> dict[str, Any]:
+def _settings(generation: Generation, words: Shown) -> dict[str, Any]:
     """What draws the same again, for a link. Given pictures are named by their id."""
     said = {
-        "prompt": prompt,
-        "negative_prompt": negative_prompt,
+        "prompt": words.prompt if words.readable else "",
+        "negative_prompt": words.negative_prompt,
         "model": generation.model.name,
         "steps": generation.steps,
         "width": generation.width,

@@ -3,10 +3,13 @@
 All of it is looked up at every visit. A link tells nothing of its tenant: it is a word that only we can read.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
+
+from django.db.models import Q
 
 from easel.crypto import DataKey
 from easel.database import changed
@@ -56,14 +59,25 @@ def of_image(tenant_id: UUID, image_id: UUID) -> list[Share]:
         return list(Share.objects.filter(image_id=image_id).order_by("-id"))
 
 
-def revoke(tenant_id: UUID, share_id: UUID, *, actor: Actor) -> None:
-    """From now on the link leads nowhere. Raises Problem."""
+def standing(image_ids: Collection[UUID]) -> dict[UUID, list[Share]]:
+    """The links of these images that lead somewhere, the newest first. Needs the tenant's scope."""
+    found: dict[UUID, list[Share]] = {}
+    good = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
+    for each in Share.objects.filter(good, image_id__in=list(image_ids), revoked_at=None).order_by("-id"):
+        found.setdefault(each.image_id, []).append(each)
+    return found
+
+
+def revoke(tenant_id: UUID, share_id: UUID, *, actor: Actor) -> UUID:
+    """From now on the link leads nowhere. Returns the image's id. Raises Problem."""
     with tenant_scope(tenant_id):
         known = Share.objects.filter(id=share_id).first()
         if known is None:
             raise Problem("not_found", "There is no such link.")
         if changed("UPDATE generation_share SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", [share_id]):
             _record("share.revoked", known, actor)
+    image_id: UUID = known.image_id
+    return image_id
 
 
 def address(share: Share, *, base_url: str) -> str:

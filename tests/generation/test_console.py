@@ -43,7 +43,7 @@ def test_a_member_sees_the_pictures_of_their_tenant_and_no_other(
     text = page.content.decode()
     assert "an apple of Ada&#x27;s" in text
     assert "banana" not in text
-    assert "/media/" in text
+    assert "/thumbnails/" in text
     assert "9999 credits" in text.replace(",", "").replace("\xa0", "")
 
 

@@ -142,6 +142,8 @@ PAGES: dict[str, dict[str, str]] = {
     "gallery-tags": {"POST": "pictures.make"},
     "gallery-appeal": {"POST": "pictures.make"},
     "gallery-download": {"POST": "console.view"},
+    "gallery-share": {"POST": "pictures.make"},
+    "gallery-unshare": {"POST": "pictures.make"},
     "live": {"GET": "console.view"},
     "live-events": {"GET": "console.view"},
     "live-row": {"GET": "console.view"},

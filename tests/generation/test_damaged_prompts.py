@@ -1,0 +1,64 @@
+"""A prompt whose sealed form was damaged: every page says so of it, and shows everything else."""
+
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from easel.database import changed, platform_role
+from generation.models import Image
+from tests.cast import Customer
+from tests.generation.conftest import Workshop, make_workshop
+from tests.generation.test_gallery import drawn, image_of
+from tests.tenants.people import let_in, person
+
+SAID = "(this prompt cannot be read)"
+
+
+@pytest.fixture
+def browser(ada: Customer) -> Client:
+    return let_in(person(ada.tenant, "developer"))
+
+
+@pytest.fixture
+def damaged(ada: Customer) -> UUID:
+    """The older one of two."""
+    shop: Workshop = make_workshop("nowhere")
+    broken = drawn(ada, shop, "a red apple")
+    drawn(ada, shop, "a green pear")
+    with platform_role():
+        changed("UPDATE generation_generation SET prompt_sealed = '\\xab' WHERE id = %s", [broken])
+    return broken
+
+
+@pytest.mark.parametrize(
+    "path", ["/console/", "/console/gallery", "/console/playground", "/console/playground/history"]
+)
+def test_a_list_shows_it_among_the_others(browser: Client, damaged: UUID, path: str) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert SAID in text
+    assert "a green pear" in text
+
+
+def test_its_own_page_shows_the_picture_and_says_what_is_missing(browser: Client, damaged: UUID) -> None:
+    answer = browser.get(f"/console/gallery/{damaged}")
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert "The prompt cannot be read" in text
+    assert 'id="prompt"' not in text
+    assert "/media/" in text
+
+
+def test_the_link_to_its_settings_names_no_prompt(browser: Client, damaged: UUID) -> None:
+    text = browser.get(f"/console/runs/{damaged}").content.decode()
+    assert "?model=" in text
+    assert "prompt=" not in text.partition("?model=")[0].rpartition("href=")[2]
+
+
+def test_what_needs_the_words_is_refused_and_says_why(browser: Client, damaged: UUID) -> None:
+    image: Image = image_of(damaged)
+    answer = browser.post(f"/console/images/{image.id}/variations")
+    assert answer.status_code == 404
+    assert "cannot be read any more" in answer.content.decode()
