@@ -73,7 +73,7 @@ class AccountPolicy(APIView):
         form = PolicyRequest(data=request.data)
         form.is_valid(raise_exception=True)
         with tenant_scope(tenant_id):
-            _change(tenant_id, None, form.validated_data)
+            change(tenant_id, None, form.validated_data)
             return Response(_told(tenant_id, None))
 
 
@@ -93,7 +93,7 @@ class KeyPolicy(APIView):
         with tenant_scope(tenant_id):
             key = _key(public_id)
             form.is_valid(raise_exception=True)
-            _change(tenant_id, key, form.validated_data)
+            change(tenant_id, key, form.validated_data)
             return Response(_told(tenant_id, key))
 
 
@@ -104,7 +104,8 @@ def _key(public_id: str) -> APIKey:
     return key
 
 
-def _change(tenant_id: UUID, key: APIKey | None, wishes: dict[str, Any]) -> None:
+def change(tenant_id: UUID, key: APIKey | None, wishes: dict[str, Any]) -> None:
+    """What the account or one of its keys asks for, on record. Needs the tenant's scope."""
     TenantPolicy.objects.update_or_create(tenant_id=tenant_id, key_id=key.id if key else None, defaults=wishes)
     audit.record(
         "moderation_policy.changed", tenant_id=tenant_id, object_kind="key" if key else "tenant",

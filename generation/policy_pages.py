@@ -1,4 +1,5 @@
-"""The console's page of what a tenant asks for its data: encrypted files, prompts in files, signatures, retention."""
+"""The console's page of what a tenant asks for its data: encrypted files, prompts in files, signatures, the
+visible mark, retention."""
 
 from dataclasses import asdict
 
@@ -11,6 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from billing import plans
+from generation import moderation_policy_api
+from moderation.models import TenantPolicy
 from tenants import data_policy
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
@@ -32,6 +35,13 @@ class PolicyForm(forms.Form):
     own_certificate = forms.BooleanField(
         label=gettext_lazy("Sign pictures in this workspace's name"),
         help_text=gettext_lazy("The C2PA manifest then names the workspace instead of the platform."),
+        required=False,
+    )
+    visible_mark = forms.BooleanField(
+        label=gettext_lazy("Write on each picture that AI made it"),
+        help_text=gettext_lazy(
+            "In a corner, in Chinese and English, from the next picture on. Each file says so anyhow."
+        ),
         required=False,
     )
     retention_days = forms.IntegerField(
@@ -56,11 +66,16 @@ class PolicyForm(forms.Form):
 def policy_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
         policy, limits = data_policy.policy_of(visitor.tenant_id), plans.limits_of(visitor.tenant_id)
+        marks = TenantPolicy.objects.filter(key_id=None, visible_mark=True).exists()
     posted = request.POST if request.method == "POST" else None
-    form = PolicyForm(limits.retention_days, posted, initial=asdict(policy))
+    form = PolicyForm(limits.retention_days, posted, initial={**asdict(policy), "visible_mark": marks})
     if request.method == "POST" and form.is_valid():
+        wishes = form.cleaned_data
+        mark = wishes.pop("visible_mark")
         with tenant_scope(visitor.tenant_id):
-            data_policy.change(visitor.tenant_id, **form.cleaned_data)
+            data_policy.change(visitor.tenant_id, **wishes)
+            if mark != marks:
+                moderation_policy_api.change(visitor.tenant_id, None, {"visible_mark": mark})
         messages.success(request, _("Saved."))
         return redirect("data-policy-page")
     effective = min(policy.retention_days or limits.retention_days, limits.retention_days)

@@ -9,12 +9,15 @@ import pytest
 from django.test import Client
 from PIL import Image as PILImage
 
+from easel.database import platform_role
 from generation.marking import marked
 from generation.production import Production
+from tenants.models import AuditRecord
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production
 from tests.moderation.scripted import ScriptedJudge
 from tests.stub_engine import StubEngine
+from tests.tenants.people import let_in, person
 
 
 def drawn(customer: Customer, workshop: Workshop, production: Production, **fields: Any) -> Any:
@@ -39,6 +42,21 @@ def test_a_tenant_that_asks_for_it_has_a_mark_in_the_corner_and_others_have_none
         assert np.unique(drawn(bob, workshop, production)).tolist() == [128]
     finally:
         production.close()
+
+
+def test_the_console_sets_it_beside_the_other_wishes_and_on_record(ada: Customer) -> None:
+    browser, path = let_in(person(ada.tenant, "admin")), "/console/data-policy"
+    assert 'name="visible_mark"' in browser.get(path).content.decode()
+    for wanted in (True, True, False):
+        form = {"prompts_in_files": "on"} | ({"visible_mark": "on"} if wanted else {})
+        assert browser.post(path, form).status_code == 302
+        told = ada.client().get("/v1/moderation-policy").json()
+        assert told["effective"]["visible_mark"] is wanted
+        assert ('id="id_visible_mark" checked' in browser.get(path).content.decode()) is wanted
+    assert ada.client().get("/v1/data-policy").json()["prompts_in_files"] is True
+    with platform_role():
+        changes = AuditRecord.objects.filter(tenant=ada.tenant, action="moderation_policy.changed").order_by("sequence")
+        assert [each.details for each in changes] == [{"visible_mark": True}, {"visible_mark": False}]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 1024), (1024, 64), (1024, 1024)])
