@@ -15,15 +15,16 @@ register = template.Library()
 SHARED = ("request", "csrf_token", "visitor")
 
 
+# What a part is given may well be called `name`, so the parts' own names are not.
 @register.simple_tag(takes_context=True)
-def part(context: Context, name: str, **given: Any) -> SafeString:
-    return _render(context, name, given)
+def part(context: Context, component: str, **given: Any) -> SafeString:
+    return _render(context, component, given)
 
 
 @register.simple_block_tag(takes_context=True)
-def box(context: Context, content: str, name: str, **given: Any) -> SafeString:
+def box(context: Context, content: str, component: str, **given: Any) -> SafeString:
     """`content` is what stands between the tags, rendered in the page's own context."""
-    return _render(context, name, {**given, "content": content})
+    return _render(context, component, {**given, "content": content})
 
 
 @register.simple_tag
@@ -38,6 +39,6 @@ def icon(name: str, size: str = "") -> SafeString:
     )
 
 
-def _render(context: Context, name: str, given: dict[str, Any]) -> SafeString:
+def _render(context: Context, component: str, given: dict[str, Any]) -> SafeString:
     shared = {key: context[key] for key in SHARED if key in context}
-    return render_to_string(f"console/parts/{name}.html", {**shared, **given})
+    return render_to_string(f"console/parts/{component}.html", {**shared, **given})
