@@ -10,6 +10,8 @@ from playwright.sync_api import Page
 from tenants import navigation, permissions
 from tests.browser.conftest import Opens
 from tests.browser.easel import Easel
+from tests.browser.test_the_gallery import draw
+from tests.cast import Customer
 
 DOORS = ("/console/sign-in", "/console/sign-up", "/console/account/password/reset", "/console/nothing-here")
 OWN = (
@@ -23,6 +25,17 @@ OWN = (
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
+def of_one_thing(customer: Customer) -> list[str]:
+    """Pages that no navigation names: of a picture, with a public link, and of a webhook endpoint, with a delivery."""
+    client, picture = customer.client(), draw(customer, "a red apple")
+    image = client.get(f"/v1/generations/{picture}").json()["images"][0]["id"]
+    assert client.post(f"/v1/images/{image}/shares", {}, format="json").status_code == 201
+    asked = {"url": "https://93.184.215.14/hook", "events": ["generation.completed"]}
+    endpoint = client.post("/v1/webhooks", asked, format="json").json()["id"]
+    client.post(f"/v1/webhooks/{endpoint}/test", format="json")
+    return [f"/console/gallery/{picture}", f"/console/webhooks/{endpoint}"]
+
+
 def pages() -> list[str]:
     """Everything in the navigation that is a page of the console."""
     found = [entry.url for entry in navigation.entries_for(frozenset(permissions.PERMISSIONS))]
@@ -32,9 +45,9 @@ def pages() -> list[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_page_hinders_anybody(easel: Easel, open_page: Opens, theme: str) -> None:
     customer, _user, cookie = easel.visitor()
-    customer.client().post("/v1/generations", {"prompt": "a red apple"}, format="json")
+    inside = pages() + of_one_thing(customer)
     wrong: list[str] = []
-    for paths, page in ((DOORS, open_page(color_scheme=theme)), (pages(), open_page(cookie, color_scheme=theme))):
+    for paths, page in ((DOORS, open_page(color_scheme=theme)), (inside, open_page(cookie, color_scheme=theme))):
         page.watch.allowed.append("404 (Not Found)")  # type: ignore[attr-defined]  # the page that is not there
         for path in paths:
             page.goto(path)

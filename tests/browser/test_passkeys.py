@@ -1,6 +1,5 @@
 """A passkey is made and used in a real browser; the authenticator is Chromium's own virtual one."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 
 from easel.asgi import create
 from easel.database import platform_role
@@ -22,7 +21,6 @@ AUTHENTICATOR = {
     "isUserVerified": True, "automaticPresenceSimulation": True,
 }  # fmt: skip
 HOME = re.compile(r"^[^?]*/console/$")  # and not a page that will lead there
-CHROMIUM = os.environ.get("EASEL_TEST_CHROMIUM", "/usr/bin/chromium")
 
 
 @pytest.fixture
@@ -43,32 +41,10 @@ class Visit:
         return page
 
 
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest, monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """The folder's own where it has one: a thread has one Playwright."""
-    try:
-        yield request.getfixturevalue("chromium")
-        return
-    except pytest.FixtureLookupError:
-        pass
-    # Playwright's loop runs in the thread of the test; the test's own queries are not made inside of it.
-    monkeypatch_module.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
+def visit(chromium: Browser) -> Iterator[Visit]:
     with served(create()) as port:
-        context = browser.new_context()
+        context = chromium.new_context()
         context.set_default_timeout(15_000)
         yield Visit(context, f"http://localhost:{port}")
         context.close()
