@@ -8,6 +8,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 
 from generation import availability, trends
 from generation.models import Flow, Generation, Image, Model, ModelAccess, Pool, RouteOverride
@@ -53,7 +54,7 @@ class ModelAdmin(admin.ModelAdmin[Model]):
         days = int(asked) if asked.isdecimal() and int(asked) in trends.DAYS else trends.DAYS[1]
         context = {
             **self.admin_site.each_context(request),
-            "title": "Trends of models", "opts": self.opts, "days": days, "choices": trends.DAYS,
+            "title": _("Quality and latency of the models"), "opts": self.opts, "days": days, "choices": trends.DAYS,
             "trends": trends.by_day(days),
         }  # fmt: skip
         return TemplateResponse(request, "admin/generation/trends.html", context)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants.navigation import Entry
 
@@ -11,7 +12,7 @@ ENTRIES: Final = (
     Entry("create", 20, "playground", _("Playground"), "wand-sparkles", "pictures.make"),
     Entry("develop", 5, "first-steps", _("First steps"), "rocket", "keys.manage"),
     Entry("create", 30, "gallery", _("Gallery"), "images", within=frozenset({"gallery-detail"})),
-    Entry("create", 40, "live", _("Live"), "activity"),
+    Entry("create", 40, "live", pgettext_lazy("what happens now", "Live"), "activity"),
     Entry("create", 90, "models-page", _("Models"), "layers"),
     Entry("workspace", 10, "usage-page", _("Usage"), "chart-column"),
     Entry("workspace", 40, "prices", _("Price calculator"), "coins"),

@@ -1,6 +1,7 @@
 """The audit log for owners: the console's page and `/v1/audit`."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -83,7 +84,16 @@ class AuditVerification(APIView):
 def audit_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     found = audit_export.newest(visitor.tenant_id, limit=PAGE, before=whole(request.GET.get("before", "")))
     older = found[-1]["sequence"] if len(found) == PAGE and found[-1]["sequence"] > 1 else None
-    return render(request, "console/audit.html", {"visitor": visitor, "records": found, "older": older})
+    return render(request, "console/audit.html", {"visitor": visitor, "records": map(_shown, found), "older": older})
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    """As a page writes it: the moment to the second, lists without brackets."""
+    details = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in record["details"].items()
+    }
+    return {**record, "at": datetime.fromisoformat(record["at"]), "details": details}
 
 
 @console_page({"GET": "audit.read"})

@@ -1,5 +1,5 @@
-"""`make screenshots`: every page of the console as people see it: on a desk and on a phone, light and dark, in both
-languages. `ARGS="--only playground,keys"` makes some of them.
+"""`make screenshots`: every page of the console and of staff's side as people see it: on a desk and on a phone, light
+and dark, in both languages. `ARGS="--only playground,keys"` makes some of them; `--full` takes whole pages.
 
 It starts services of its own and draws with the starter model, so the pictures in it are real ones.
 """
@@ -7,81 +7,155 @@ It starts services of its own and draws with the starter model, so the pictures 
 import argparse
 import io
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from tests.stack import set_up_django, start_stack, stop_stack
+
+if TYPE_CHECKING:  # both need Django's settings
+    from playwright.sync_api import Browser, BrowserContext
+
+    from tests.showcase import Showcase
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
-PROMPTS = ("a red apple, 3d render", "a cute cat face, cartoon", "a house, flat illustration", "an owl, 3d render")
 CHROMIUM = os.environ.get("EASEL_TEST_CHROMIUM", "/usr/bin/chromium")
+
+Who = Literal["member", "stranger", "staff"]
 
 
 @dataclass(frozen=True)
 class Shot:
     name: str
     path: str
-    door: bool = False  # as somebody who is not signed in
+    who: Who = "member"
+    press: str = ""  # a selector that is clicked first, where the page has it: what opens a dialog, say
 
 
-SHOTS = (
-    Shot("sign-in", "/console/sign-in", door=True),
-    Shot("sign-up", "/console/sign-up", door=True),
-    Shot("not-found", "/console/nothing-here", door=True),
-    Shot("account", "/console/account/email"),
-    Shot("workspaces", "/console/workspaces"),
-)
+@dataclass(frozen=True)
+class Camera:
+    out: Path
+    browser: "Browser"
+    full: bool
+    sizes: tuple[str, ...]
+    themes: tuple[str, ...]
+    languages: tuple[str, ...]
+
+    def take(self, shots: list[Shot], base_url: str, cookies: dict[Who, dict[str, str]]) -> None:
+        for language in self.languages:
+            for theme in self.themes:
+                for who in dict.fromkeys(shot.who for shot in shots):
+                    context = self.browser.new_context(
+                        base_url=base_url,
+                        locale=LANGUAGES[language],
+                        color_scheme="dark" if theme == "dark" else "light",
+                    )
+                    context.add_cookies(
+                        [{"name": name, "value": value, "url": base_url} for name, value in cookies[who].items()]
+                    )
+                    for shot in shots:
+                        if shot.who == who:
+                            self._take(shot, context, f"{theme}-{language}")
+                    context.close()
+                print(f"{language}, {theme}: {len(shots) * len(self.sizes)} pictures in {self.out}", flush=True)
+
+    def _take(self, shot: Shot, context: "BrowserContext", kind: str) -> None:
+        page = context.new_page()
+        for size in self.sizes:
+            width, height = SIZES[size]
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(shot.path)
+            page.wait_for_load_state("load")
+            if shot.press and page.locator(shot.press).first.is_visible():
+                page.locator(shot.press).first.click()
+            page.wait_for_timeout(600)  # fragments that are fetched once the page is there
+            save(page.screenshot(full_page=self.full), self.out / f"{shot.name}-{size}-{kind}.webp")
+        page.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "screenshots")
     parser.add_argument("--only", default="", help="names with commas between them")
+    parser.add_argument("--full", action="store_true", help="whole pages, not what the screen shows of them")
+    parser.add_argument("--size", choices=SIZES, action="append", default=[])
+    parser.add_argument("--theme", choices=THEMES, action="append", default=[])
+    parser.add_argument("--language", choices=LANGUAGES, action="append", default=[])
     options = parser.parse_args()
     stack = start_stack()
     try:
         set_up_django()
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop is in this thread
-        take_all(options.out, {name for name in options.only.split(",") if name})
+        take_all(options)
     finally:
         stop_stack(stack)
 
 
-def take_all(out: Path, only: set[str]) -> None:
+def take_all(options: argparse.Namespace) -> None:
     from playwright.sync_api import sync_playwright
 
-    from tests.web.live import easel_served
+    from tests.browser.visitors import web_port
+    from tests.showcase import set_out
 
-    cookie = prepared()
-    shots = [shot for shot in (*from_navigation(), *SHOTS) if not only or shot.name in only]
-    out.mkdir(parents=True, exist_ok=True)
-    with easel_served() as port, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for language, locale in LANGUAGES.items():
-            for theme in THEMES:
-                context: dict[str, Any] = {"base_url": f"http://127.0.0.1:{port}", "locale": locale}
-                stranger = browser.new_context(color_scheme=theme, **context)
-                member = browser.new_context(color_scheme=theme, **context)
-                member.add_cookies([{"name": "easel_console", "value": cookie, "url": context["base_url"]}])
-                for shot in shots:
-                    page = (stranger if shot.door else member).new_page()
-                    for size, (width, height) in SIZES.items():
-                        page.set_viewport_size({"width": width, "height": height})
-                        page.goto(shot.path)
-                        page.wait_for_load_state("load")
-                        page.wait_for_timeout(600)  # fragments that are fetched once the page is there
-                        save(page.screenshot(), out / f"{shot.name}-{size}-{theme}-{language}.webp")
-                    page.close()
-                print(f"{language}, {theme}: {len(shots) * len(SIZES)} pictures in {out}", flush=True)
-        browser.close()
+    only = {name for name in options.only.split(",") if name}
+    show = set_out()
+    shots = [shot for shot in every_shot(show) if not only or shot.name in only]
+    options.out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        camera = Camera(
+            options.out, playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]), options.full,
+            tuple(options.size or SIZES), tuple(options.theme or THEMES), tuple(options.language or LANGUAGES),
+        )  # fmt: skip
+        web, staff = ([shot for shot in shots if (shot.who == "staff") == staffs] for staffs in (False, True))
+        if web:
+            with web_port() as base_url:
+                camera.take(web, base_url, {"member": {"easel_console": show.cookie}, "stranger": {}})
+        if staff:
+            with staff_doors() as (base_url, cookies):
+                camera.take(staff, base_url, {"staff": cookies})
+        camera.browser.close()
+
+
+def every_shot(show: "Showcase") -> list[Shot]:
+    return [
+        *from_navigation(),
+        Shot("usage-by-model", "/console/usage?by=model&days=90"),
+        Shot("gallery-nothing", "/console/gallery?q=nothing+like+that"),
+        Shot("details", f"/console/gallery/{show.details}"),
+        Shot("details-held", f"/console/gallery/{show.held}"),
+        Shot("webhook", f"/console/webhooks/{show.endpoint}"),
+        Shot("new-key", "/console/keys", press='[data-dialog-open="new-key"]'),
+        Shot("code", "/console/playground", press='[data-dialog-open="code-dialog"]'),
+        Shot("grid", "/console/playground", press='[data-dialog-open="grid-dialog"]'),
+        Shot("palette", "/console/", press="[data-palette-open]"),
+        Shot("drawer", "/console/", press="[data-drawer-open]"),
+        Shot("account-menu", "/console/", press=".side-foot summary"),
+        Shot("account", "/console/account/email"),
+        Shot("second-factor", "/console/account/second-factor"),
+        Shot("sessions", "/console/account/sessions"),
+        Shot("workspaces", "/console/workspaces"),
+        Shot("welcome", "/console/welcome"),
+        Shot("sign-in", "/console/sign-in", who="stranger"),
+        Shot("sign-up", "/console/sign-up", who="stranger"),
+        Shot("password-reset", "/console/account/password/reset", who="stranger"),
+        Shot("not-found", "/console/nothing-here", who="stranger"),
+        Shot("shared", show.shared, who="stranger"),
+        Shot("staff-status", "/status/", who="staff"),
+        Shot("staff-trends", "/admin/generation/model/trends/", who="staff"),
+        Shot("staff-admin", "/admin/", who="staff"),
+        Shot("staff-models", "/admin/generation/model/", who="staff"),
+        Shot("staff-generations", "/admin/generation/generation/", who="staff"),
+        Shot("staff-tenant", f"/admin/tenants/tenant/{show.customer.id}/change/", who="staff"),
+        Shot("moderation-queue", "/moderation/", who="staff"),
+        Shot("moderation-statistics", "/moderation/statistics", who="staff"),
+        Shot("moderation-rules", "/moderation/rules", who="staff"),
+        Shot("moderation-policy", "/moderation/policy", who="staff"),
+    ]
 
 
 def from_navigation() -> list[Shot]:
@@ -95,62 +169,24 @@ def from_navigation() -> list[Shot]:
     ]
 
 
-def prepared() -> str:
-    """A workspace with a few pictures of the starter model; the cookie of its owner's session."""
-    from django.core.management import call_command
-
-    from easel.database import platform_role
-    from tests.browser.easel import cookie_of
-    from tests.cast import make_customer
-    from tests.tenants.people import person, signed_in
-
-    call_command("models_sync", verbosity=0)
-    with platform_role():
-        customer = make_customer("Ada Pictures")
-    with painting():
-        made = [
-            customer.client().post("/v1/generations", {"prompt": prompt, "n": 2, "seed": 7}, format="json").json()["id"]
-            for prompt in PROMPTS
-        ]
-        while any(unfinished(customer, each) for each in made):
-            time.sleep(0.2)
-    user = person(customer.tenant)
-    person(customer.tenant, "developer")
-    person(customer.tenant, "viewer")
-    return cookie_of(signed_in(user))
-
-
-def unfinished(customer: Any, generation_id: str) -> bool:
-    status: str = customer.client().get(f"/v1/generations/status/{generation_id}").json()["status"]
-    return status in {"queued", "running"}
-
-
 @contextmanager
-def painting() -> Iterator[None]:
-    from generation.engine.loop import LoopEngine
-    from tests.generation.conftest import make_production
+def staff_doors() -> Iterator[tuple[str, dict[str, str]]]:
+    """The staff's port, and the cookies of somebody who has passed both of its doors."""
+    from easel.database import platform_role
+    from tests.browser.visitors import staff_port
+    from tests.staff import let_in, staff_person
 
-    production, done = make_production(LoopEngine(device="cpu", threads=1)), Event()
-
-    def run() -> None:
-        while not done.wait(0.1):
-            production.drain("default")
-
-    thread = Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        production.close()
+    with staff_port() as base_url:
+        with platform_role():
+            cookies = let_in(staff_person()).cookies
+        yield base_url, {name: morsel.value for name, morsel in cookies.items()}
 
 
 def save(png: bytes, path: Path) -> None:
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").save(path, "WEBP", quality=82, method=6)
+        image.convert("RGB").save(path, "WEBP", quality=82, method=4)
 
 
 if __name__ == "__main__":

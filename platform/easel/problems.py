@@ -32,6 +32,8 @@ CHALLENGE: Final = 'Bearer realm="easel"'
 RETRY_SECONDS: Final = 5  # what a 503 asks for when nobody knows better
 API_PATHS: Final = ("/v1/", "/oauth/", "/.well-known/", "/openapi.json", "/readyz")
 
+NOTHING: Final = _("There is nothing here, or it is not yours.")
+
 logger = structlog.get_logger("easel.problems")
 
 
@@ -219,9 +221,11 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def _words(problem: Problem) -> dict[str, Any]:
+    detail = gettext(problem.detail) if problem.detail else ""
     return {
         "title": gettext(KINDS[problem.code].title),
-        "detail": problem.detail,
+        "detail": detail,
+        "detail_in_english": detail == problem.detail,
         "status": problem.status,
         "code": problem.code,
         "errors": problem.errors,
@@ -307,7 +311,7 @@ _TRANSLATIONS: Final[Sequence[tuple[type[Exception], Callable[[Any], Problem]]]]
     (PermissionDenied, lambda _: Problem("insufficient_scope")),
     (drf.NotFound, lambda exc: Problem("not_found", _said(exc))),
     # Django's own text names the model; what is not yours must look like what is not there.
-    (Http404, lambda _: Problem("not_found", "There is nothing here, or it is not yours.")),
+    (Http404, lambda _: Problem("not_found", NOTHING)),
     (drf.MethodNotAllowed, lambda exc: Problem("method_not_allowed", _said(exc))),
     (drf.NotAcceptable, lambda exc: Problem("not_acceptable", _said(exc))),
     (drf.UnsupportedMediaType, lambda _: Problem("unsupported_media_type", "Send application/json.")),

@@ -20,10 +20,10 @@ def new_address() -> str:
     return f"{uuid4().hex}@example.com"
 
 
-def person(tenant: Tenant | None = None, role: str = "owner", **fields: Any) -> User:
+def person(tenant: Tenant | None = None, role: str = "owner", *, email: str = "", **fields: Any) -> User:
     """With a confirmed address, and a member if a tenant is given."""
     with platform_role():
-        user = User.objects.create_user(new_address(), PASSWORD, **fields)
+        user = User.objects.create_user(email or new_address(), PASSWORD, **fields)
         confirm_address(user)
         if tenant is not None:
             Member.objects.create(tenant=tenant, user=user, role=role)

@@ -97,6 +97,8 @@ def test_owners_read_it_in_the_console_and_nobody_else(told: Customer) -> None:
     owner, admin = (signed_in(person(told.tenant, role)) for role in ("owner", "admin"))
     page = owner.get("/console/audit")
     assert "member.invited" in page.content.decode()
+    moment = audit_export.newest(told.id, limit=1)[0]["at"]
+    assert f"{moment[:10]} {moment[11:19]}" in page.content.decode()
     assert b"".join(owner.get("/console/audit/export.csv")).decode().count(told.key.public_id) == 3
     for path in ("/console/audit", "/console/audit/export.csv"):
         assert admin.get(path).status_code == 403
