@@ -90,7 +90,7 @@ def audit_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 def _shown(record: dict[str, Any]) -> dict[str, Any]:
     """As a page writes it: the moment to the second, lists without brackets."""
     details = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        name: (", ".join(map(str, value)) or "-") if isinstance(value, list) else value
         for name, value in record["details"].items()
     }
     return {**record, "at": datetime.fromisoformat(record["at"]), "details": details}
