@@ -1,6 +1,6 @@
 """What follows from a decision of staff: pictures released or rejected, credits given back, prompts cleared.
 
-`Cases` is what `moderation.cases` calls: it is registered when the app is ready. `release` and `reject` are also the
+`Cases` is what moderation calls: it is registered when the app is ready. `release` and `reject` are also the
 clock's, for what it has judged again. All of it belongs to the caller's transaction, under the platform role; the
 generation's row is locked first, so that two decisions on one generation follow each other.
 """
@@ -23,7 +23,7 @@ from generation.models import Image
 from generation.prompts import open_prompts
 from generation.refusals import AFTER, CODE
 from generation.spec import planned_steps
-from moderation import cases, findings, prompts
+from moderation import findings, prompts, subjects
 from moderation.categories import MINORS, Action
 from moderation.findings import Finding, Judgment
 from moderation.models import Case, Verdict
@@ -87,7 +87,7 @@ WHERE {which} AND g.erased_at IS NULL ORDER BY g.id DESC LIMIT %(limit)s
 
 
 class Cases:
-    """`moderation.cases.Subjects`, for generations and their images."""
+    """`moderation.subjects.Subjects`, for generations and their images."""
 
     def prompts(self, case: Case) -> tuple[str, str]:
         found = _sealed("g.id = %(id)s", id=case.generation_id, limit=1)
@@ -240,4 +240,4 @@ def _opened(row: tuple[Any, ...]) -> tuple[str, str]:
 
 
 def register() -> None:
-    cases.register(Cases())
+    subjects.register(Cases())

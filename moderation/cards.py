@@ -15,6 +15,7 @@ from moderation.categories import CATEGORIES, MINORS, UNSCREENED
 from moderation.images import telling
 from moderation.models import Case
 from moderation.prompts import hits_in
+from moderation.subjects import subjects
 
 PAST: Final = 12  # decisions of the tenant's that are shown as dots
 
@@ -90,7 +91,7 @@ def marked(prompt: str, terms: tuple[str, ...] = ()) -> SafeString:
 
 def _card(case: Case, past: Past, alike: int) -> Card:
     clearable = case.category != MINORS
-    prompt, negative = cases.subjects().prompts(case) if clearable else ("", "")
+    prompt, negative = subjects().prompts(case) if clearable else ("", "")
     terms = policy.effective(case.tenant_id, None).terms
     return Card(
         case=case, title=title_of(case.category), prompt=marked(prompt, terms), negative=negative,

@@ -1,36 +1,32 @@
-"""What waits for a person: opened by the layers and by customers, claimed by one moderator at a time, decided, and,
-unless undone within ten seconds, applied.
+"""What waits for a person: opened by the layers and by customers, claimed by one moderator at a time, and decided.
 
-What a decision does to images and money is the business of the app above: it registers a `Subjects`.
+`moderation.applying` puts decisions into effect.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import SystemRandom
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.core.cache import cache
 from django.utils.translation import gettext_lazy as _
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from easel.crypto import DataKey, open_data_key, open_sealed, seal
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
-from moderation.categories import CATEGORIES, MINORS
+from moderation.categories import CATEGORIES
 from moderation.findings import Finding
-from moderation.images import signed, telling
+from moderation.images import telling
 from moderation.models import Case
 from tenants import audit
 
 log = structlog.get_logger(__name__)
 
 CLAIM_SECONDS: Final = 300
-UNDO_SECONDS: Final = 10
 USUAL_WAIT: Final = 3600  # seconds
 _WAIT: Final = "moderation:wait"
 REASONS: Final = {
@@ -43,41 +39,6 @@ REASONS: Final = {
     "unsure": _("In doubt"),
 }
 OPENED = Counter("easel_moderation_cases_opened", "Cases, by kind.", ["kind"])
-DECIDED = Counter("easel_moderation_cases_decided", "Applied decisions, by kind.", ["kind", "decision"])
-AGE = Histogram(
-    "easel_moderation_decision_seconds", "From opening a case to deciding it.",
-    buckets=(10, 60, 300, 900, 3600, 14400, 86400, 259200),
-)  # fmt: skip
-_chance = SystemRandom()
-
-
-class Subjects(Protocol):
-    """What a case is about, by the app that owns it. All under the platform role; `decided` in the transaction that
-    applies the decision."""
-
-    def prompts(self, case: Case) -> tuple[str, str]:
-        """The prompt and the negative prompt in clear; empty once erased."""
-
-    def picture(self, case: Case) -> bytes | None:
-        """The image's file, None where there is none (any more)."""
-
-    def decided(self, case: Case, *, approved: bool) -> None:
-        """Release, refund, take down."""
-
-    def last_prompts(self, count: int) -> Iterator[str]:
-        """The newest prompts of all tenants, in clear, to try a rule out. Those that concern minors are left out."""
-
-
-_subjects: list[Subjects] = []
-
-
-def register(subjects: Subjects) -> None:
-    """The one who knows what cases are about."""
-    _subjects[:] = [subjects]
-
-
-def subjects() -> Subjects:
-    return _subjects[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,64 +232,6 @@ def _done(action: str, sql: str, parameters: list[Any] | dict[str, Any], *, who:
                 f"moderation.{action}", tenant_id=tenant_id, object_kind="case", object_id=case_id, actor=actor
             )
     return [case_id for case_id, _tenant in touched]
-
-
-def apply_due(*, seconds: float = UNDO_SECONDS, limit: int = 200) -> int:
-    """Apply what was decided longer ago than it can be undone. Each in a transaction of its own."""
-    due = rows(
-        "SELECT id FROM moderation_case WHERE status = 'decided' AND decided_at <= now() - make_interval(secs => %s) "
-        "ORDER BY decided_at LIMIT %s",
-        [seconds, limit],
-    )
-    return sum(_apply(case_id) for (case_id,) in due)
-
-
-def _apply(case_id: UUID) -> int:
-    with atomic():
-        if not changed("UPDATE moderation_case SET status = 'applied' WHERE id = %s AND status = 'decided'", [case_id]):
-            return 0  # another clock was first, or it was undone
-        case = Case.objects.get(id=case_id)
-        approved = case.decision == "approve"
-        if case.kind != Case.Kind.SECOND:
-            subjects().decided(case, approved=approved)
-            _remember(case, approved=approved)
-            _sample(case)
-        audit.record(
-            "moderation.decided",
-            tenant_id=case.tenant_id,
-            object_kind="case",
-            object_id=case.id,
-            details={"kind": case.kind, "decision": case.decision, "reason": case.reason, "category": case.category},
-            actor=audit.Actor(kind="staff", name=case.decided_by),
-        )
-    DECIDED.labels(case.kind, case.decision).inc()
-    if case.decided_at is not None:
-        AGE.observe((case.decided_at - case.created_at).total_seconds())
-    return 1
-
-
-def _remember(case: Case, *, approved: bool) -> None:
-    """A rejected picture's like is not reviewed twice; one that is approved on appeal no longer stands for others."""
-    if not telling(case.phash):
-        return
-    if approved and case.kind != Case.Kind.COMPLAINT:
-        changed("DELETE FROM moderation_rejectedhash WHERE phash = %s", [signed(case.phash)])
-    elif not approved:
-        changed(
-            "INSERT INTO moderation_rejectedhash (id, phash, category) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [new_id(), signed(case.phash), case.category],
-        )
-
-
-def _sample(case: Case) -> None:
-    """Some decided cases are shown to somebody else, who does not know of the first decision."""
-    if case.category == MINORS or _chance.random() * 100 >= settings.SECOND_OPINION_PERCENT:
-        return
-    Case.objects.create(
-        tenant_id=case.tenant_id, kind=Case.Kind.SECOND, generation_id=case.generation_id, image_id=case.image_id,
-        image_index=case.image_index, category=case.category, layer=case.layer, score=case.score, rule=case.rule,
-        phash="", severity=0, opinion_on=case.id, not_for=case.decided_by,
-    )  # fmt: skip
 
 
 def expected_wait() -> int:

@@ -22,6 +22,7 @@ from moderation.categories import CATEGORIES
 from moderation.findings import Finding
 from moderation.models import Case, Complaint
 from moderation.screening.client import ImageRefused, ScreeningDown, screen_image
+from moderation.subjects import subjects
 from tenants import audit, webhooks
 
 LONGEST: Final = 2_000  # characters
@@ -120,7 +121,7 @@ def hash_pictures() -> int:
     """So that a picture that is taken down is known again. Asks the screening process: not inside a transaction."""
     count = 0
     for case in Case.objects.filter(id__in=[case_id for (case_id,) in rows(_HASHLESS, [BATCH])]):
-        data = cases.subjects().picture(case)
+        data = subjects().picture(case)
         try:
             phash = screen_image(data).phash if data else NO_HASH
         except ImageRefused:

@@ -17,6 +17,7 @@ from moderation.cases import REASONS, Wanted
 from moderation.categories import CATEGORIES, MINORS
 from moderation.models import Case, Verdict
 from moderation.staff import moderator_of, moderator_page
+from moderation.subjects import subjects
 from tenants import audit
 
 BATCH: Final = 10
@@ -107,7 +108,7 @@ def picture(request: HttpRequest, case_id: UUID) -> HttpResponse:
         raise Http404
     if clear and (case.category == MINORS or not cases.holds(case, who=moderator_of(request).email)):
         return HttpResponse(status=403)
-    data = cases.subjects().picture(case)
+    data = subjects().picture(case)
     if data is None:
         raise Http404
     if clear:

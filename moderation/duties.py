@@ -4,7 +4,7 @@ from prometheus_client import Gauge
 
 from easel.clock import duty
 from easel.database import rows
-from moderation import cases, complaints
+from moderation import applying, cases, complaints
 
 OPEN_CASES = Gauge("easel_moderation_open_cases", "Cases that wait for a decision.")
 OLDEST_CASE = Gauge("easel_moderation_oldest_case_seconds", "Age of the oldest open case.")
@@ -12,7 +12,7 @@ OLDEST_CASE = Gauge("easel_moderation_oldest_case_seconds", "Age of the oldest o
 
 @duty("moderation.decisions", every=1.0)
 def apply_decisions() -> int:
-    return cases.apply_due()
+    return applying.apply_due()
 
 
 @duty("moderation.gauges", every=15.0)

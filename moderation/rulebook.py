@@ -11,10 +11,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from easel.database import atomic, changed
-from moderation import cases, rules
+from moderation import rules
 from moderation.categories import CATEGORIES
 from moderation.models import Rule
 from moderation.prompts import hits_in
+from moderation.subjects import subjects
 from moderation.text.keywords import Hit, Keywords
 from moderation.text.reading import readable
 from tenants import audit
@@ -84,7 +85,7 @@ def tried(term: Term) -> Tryout:
     """Needs the platform role. Ten thousand prompts take about a second."""
     keywords = Keywords({term.category or "cover": [term.term]}, pinyin=term.kind == Rule.Kind.FLAG)
     tryout = Tryout(term)
-    for prompt in cases.subjects().last_prompts(LAST_PROMPTS):
+    for prompt in subjects().last_prompts(LAST_PROMPTS):
         tryout.looked += 1
         if hits := keywords.find(prompt):
             tryout.matched += 1

@@ -1,7 +1,7 @@
 """Staff's decisions, as the dashboard and the clock together make them."""
 
 from easel.database import platform_role
-from moderation import cases
+from moderation import applying, cases
 from moderation.cases import Wanted
 from tests.cast import Customer
 
@@ -13,6 +13,6 @@ def decide(customer: Customer, *, approved: bool, kind: str = "", limit: int = 1
         assert claimed, "there is no case to decide"
         for case in claimed:
             cases.decide(case.id, who="moderator@example.org", approved=approved, reason="harmless")
-        cases.apply_due(seconds=0)
+        applying.apply_due(seconds=0)
         cases.release_claims("moderator@example.org")
     return len(claimed)

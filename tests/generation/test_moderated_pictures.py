@@ -154,7 +154,7 @@ def test_an_appeal_shows_what_was_rejected_while_it_is_still_there(ada: Customer
     made = ada.client().post(f"/v1/generations/{generation}/appeals", {"text": "Look again."}, format="json")
     assert made.status_code == 201
     with platform_role():
-        from moderation.cases import subjects
+        from moderation.subjects import subjects
 
         case = Case.objects.get(generation_id=generation, kind="appeal")
         assert subjects().picture(case) is not None

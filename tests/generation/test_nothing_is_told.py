@@ -80,7 +80,7 @@ def test_a_blocked_case_is_told_by_its_category_alone(
 
 
 def test_staffs_try_out_of_rules_is_not_shown_such_prompts(ada: Customer, workshop: Workshop) -> None:
-    from moderation.cases import subjects
+    from moderation.subjects import subjects
 
     workshop.submit(ada, prompt=f"{MARK} on a chair")
     ada.client().post("/v1/generations", workshop.body(prompt=PROMPT), format="json")

@@ -16,7 +16,7 @@ from easel.words import ids_in, word_for
 from generation import cache, takedown
 from generation.media import address
 from generation.models import DoomedObject, Generation, Image, Share
-from moderation import cases, complaints
+from moderation import applying, cases, complaints
 from moderation.images import rejected_like
 from moderation.models import Case, Complaint
 from tenants import lifecycle, webhooks
@@ -63,7 +63,7 @@ def decide(image: Image, *, approved: bool) -> None:
         mine = cases.claim(MODERATOR, cases.Wanted(kind="complaint", tenant=str(image.tenant_id)), limit=9)
         (case,) = [each for each in mine if each.image_id == image.id]
         assert cases.decide(case.id, who=MODERATOR, approved=approved, reason="policy") == [case.id]
-        cases.apply_due(seconds=0)
+        applying.apply_due(seconds=0)
         complaints.resolve_decided()
 
 

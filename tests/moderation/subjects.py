@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from moderation import cases
+from moderation import subjects as registered
 from moderation.cases import Opening
 from moderation.findings import Finding
 from moderation.models import Case
@@ -37,12 +38,12 @@ class MadeUp:
 
 @contextmanager
 def made_up(**given: object) -> Iterator[MadeUp]:
-    known, subjects = list(cases._subjects), MadeUp(**given)  # type: ignore[arg-type]
-    cases.register(subjects)
+    known, subjects = list(registered._subjects), MadeUp(**given)  # type: ignore[arg-type]
+    registered.register(subjects)
     try:
         yield subjects
     finally:
-        cases._subjects[:] = known
+        registered._subjects[:] = known
 
 
 def open_cases(

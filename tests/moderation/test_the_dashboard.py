@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 
 from easel.database import changed, platform_role
 from easel.identifiers import new_id
-from moderation import cases, policy, prompts, statistics
+from moderation import applying, cases, policy, prompts, statistics
 from moderation.models import Case, Policy, Rule
 from moderation.policy_editor import BOUNDS
 from moderation.staff import ROLE
@@ -271,7 +271,7 @@ def applied(customer: Customer, *, approved: bool, kind: str = "held") -> UUID:
     (case_id,) = open_cases(customer, 1, kind=kind)
     cases.claim("grace@easel.local", cases.Wanted(tenant=str(customer.id)), limit=9)
     cases.decide(case_id, who="grace@easel.local", approved=approved, reason="policy")
-    cases.apply_due(seconds=0)
+    applying.apply_due(seconds=0)
     return case_id
 
 
@@ -285,7 +285,7 @@ def test_the_figures_are_those_of_the_cases(ada: Customer) -> None:
     with override_settings(SECOND_OPINION_PERCENT=0):
         for case in seconds:
             cases.decide(case.id, who="alan@easel.local", approved=True, reason="harmless")
-        cases.apply_due(seconds=0)
+        applying.apply_due(seconds=0)
         applied(ada, approved=True, kind="appeal")
     open_cases(ada, 2)
     after = statistics.figures()
