@@ -18,6 +18,7 @@ class GenerationConfig(AppConfig):
             rehearsal,
             rejudging,
             retention,
+            reuse,
             rights,
             sharing,
         )
@@ -29,4 +30,4 @@ class GenerationConfig(AppConfig):
         rights.register()
         decisions.register()
         compat.register()
-        sharing.on_reuse(images.reused)
+        reuse.register()

@@ -332,6 +332,7 @@ class Image(TenantRow):
     key_sealed = models.BinaryField(null=True, editable=False, help_text="Empty: the object is not encrypted")
     steps_run = models.PositiveSmallIntegerField()
     quality_score = models.FloatField(null=True)
+    reading = models.JSONField(null=True, editable=False, help_text="What the image model made of it, if it was asked")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     released_at = models.DateTimeField(null=True, editable=False)
     rejected_at = models.DateTimeField(null=True, editable=False)

@@ -1,6 +1,7 @@
 """The clock's part in moderation: what could not be judged is judged as soon as somebody can, and let go without a
 person if it is harmless; and what nobody appealed is removed in the end."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -34,6 +35,7 @@ _SCREENED: Final = """
 UPDATE generation_generation SET screened = %s, category = %s WHERE tenant_id = %s AND id = %s
 """
 _JUDGED: Final = "UPDATE generation_generation SET unscreened = false WHERE tenant_id = %s AND id = %s"
+_READ: Final = "UPDATE generation_image SET reading = %s WHERE tenant_id = %s AND id = %s"
 _UNOPENED: Final = """
 SELECT image.id FROM generation_image image WHERE image.tenant_id = %s AND image.generation_id = %s
     AND image.released_at IS NULL AND image.rejected_at IS NULL AND NOT EXISTS (
@@ -103,6 +105,8 @@ def _apply(
     tenant_id, released = generation.tenant_id, []
     for image, judgment in seen:
         findings.store(tenant_id, judgment, generation_id=generation.id, image_index=image.index)
+        if judgment.reading is not None:
+            changed(_READ, [json.dumps(judgment.reading), tenant_id, image.id])
         blocked = words if words is not None and words.action == "block" else judgment
         fate = Fate.REFUSE if blocked is words else judging.fate(screened, judgment)
         if fate is Fate.RELEASE:

@@ -129,9 +129,11 @@ WHERE id = %(id)s AND lease_id = %(lease)s AND status = 'running' AND cancel_req
 
 _ADOPT: Final = """
 INSERT INTO generation_image (id, tenant_id, generation_id, index, seed, width, height, content_type, bytes, sha256,
-    object_key, key_sealed, steps_run, quality_score, released_at)
+    object_key, key_sealed, steps_run, quality_score, reading,
+    released_at)
 VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(height)s, %(content_type)s, %(bytes)s,
-    %(sha256)s, %(object_key)s, %(key_sealed)s, %(steps_run)s, %(quality_score)s, CASE WHEN %(released)s THEN now() END)
+    %(sha256)s, %(object_key)s, %(key_sealed)s, %(steps_run)s, %(quality_score)s, %(reading)s,
+    CASE WHEN %(released)s THEN now() END)
 """
 
 _HEIR: Final = """
@@ -344,6 +346,7 @@ class PostgresSource:
 
     @staticmethod
     def _image(job: Job, delivery: Delivery) -> dict[str, Any]:
+        reading = delivery.judgment.reading
         return {
             "id": new_id(),
             "tenant": job.tenant_id,
@@ -359,6 +362,7 @@ class PostgresSource:
             "key_sealed": sealed_images.closed(job.tenant_id, delivery.object_key, delivery.seal),
             "steps_run": delivery.steps_run,
             "quality_score": delivery.quality_score,
+            "reading": None if reading is None else json.dumps(reading),
         }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -71,6 +71,13 @@ class Judgment:
     def category(self) -> str:
         leading = self.leading
         return leading.category if leading else ""
+
+    @property
+    def reading(self) -> dict[str, Any] | None:
+        """What the layer's model said of a picture, for later policies to measure; None where it could not answer."""
+        if any(finding.category == UNSCREENED for finding in self.findings):
+            return None
+        return {"scores": dict(self.scores), "phash": self.phash}
 
     @property
     def unscreened(self) -> bool:

@@ -1,10 +1,11 @@
 """The layers that look: previews while drawing, and every finished image before it has an address."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from easel.database import rows
+from easel.database import planned
 from moderation import policy
 from moderation.categories import CATEGORIES, UNSCREENED, Action, worst
 from moderation.findings import Finding, Judgment, of_pictures
@@ -61,17 +62,25 @@ def again(judgment: Judgment, effective: Effective) -> Judgment:
     return replace(judgment, findings=findings, policy_version=effective.version)
 
 
-def reused(tenant_id: UUID, key_id: UUID | None, generation_id: UUID) -> Action:
-    """What the policy of this key makes of what was seen in pictures that were drawn for another request. Whatever
-    people let through is measured by the wishes of tenant and key alone. Needs the tenant's scope or the platform role.
-    """
+def reused(
+    tenant_id: UUID, key_id: UUID | None, generation_id: UUID, readings: Sequence[Mapping[str, Any] | None]
+) -> Action:
+    """What the policy of this key, as it is now, makes of pictures that were drawn for another request: of their
+    `readings` (`Judgment.reading`, one a picture), of what was seen on the way, and of their likeness to what was
+    rejected since. What no model has read is not handed over. Whatever people let through is measured by the wishes of
+    tenant and key alone. Needs the tenant's scope or the platform role."""
     effective = policy.effective(tenant_id, key_id)
     found = of_pictures(tenant_id, generation_id)
     approved = any(finding.layer == Verdict.Layer.STAFF and finding.action == "allow" for finding in found)
     seen = [finding for finding in found if finding.layer in LOOKING]
     if approved:
         return worst(*(effective.wished(finding.category, finding.score) for finding in seen))
-    return worst(*(effective.image(finding.category, finding.score) for finding in seen))
+    if None in readings:
+        return "review"
+    anew = [weigh(ImageReading(each["scores"], each["phash"], ""), effective) for each in readings if each is not None]
+    measured = [replace(each, action=effective.image(each.category, each.score), shadow=False) for each in seen]
+    measured += [finding for judgment in anew for finding in judgment.findings]
+    return Judgment(tuple(measured), effective.version, effective.shadow).action
 
 
 def signed(phash: str) -> int:
@@ -88,7 +97,7 @@ def rejected_like(phash: str) -> str | None:
     """The category of a rejected picture that this one looks like."""
     if not telling(phash):
         return None
-    found = rows(_REJECTED, [signed(phash), NEAR])
+    found = planned(_REJECTED, [signed(phash), NEAR])
     return found[0][0] if found else None
 
 
