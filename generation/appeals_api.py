@@ -1,6 +1,6 @@
 """`/v1/generations/{id}/appeals`: ask a person, once, about what moderation rejected, before or after it was drawn."""
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -8,10 +8,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel.crypto import DataKey
-from easel.database import rows
 from easel.fields import StrictForm, StrictString
 from easel.identifiers import new_id
 from easel.problems import Problem
+from generation import appeals
 from generation.endings import TEST_POOL
 from generation.models import Generation, Image
 from moderation import cases, findings
@@ -22,7 +22,6 @@ from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
 
 LONGEST: Final = 2_000  # characters
-OUTCOMES: Final = {"approve": "granted", "reject": "denied"}
 
 
 class AppealRequest(StrictForm):
@@ -39,12 +38,12 @@ class Appeals(APIView):
             generation = found(generation_id)
             form.is_valid(raise_exception=True)
             appeal(generation, form.validated_data["text"], data_key=principal.data_key)
-            return Response(_told(generation.id)[0], status=201)
+            return Response(appeals.told(generation.id)[0], status=201)
 
     def get(self, request: Request, generation_id: UUID) -> Response:
         """How the appeal stands; an empty list where there was none."""
         with tenant_scope(principal_of(request).tenant_id):
-            return Response({"object": "list", "data": _told(found(generation_id).id)})
+            return Response({"object": "list", "data": appeals.told(found(generation_id).id)})
 
 
 def found(generation_id: UUID) -> Generation:
@@ -74,20 +73,3 @@ def appeal(generation: Generation, text: str, *, data_key: DataKey) -> None:
     )  # fmt: skip
     if not cases.open_case(opening, case_id=case_id):
         raise Problem("not_appealable", "This generation was appealed before; there is one appeal for each.")
-
-
-def _told(generation_id: UUID) -> list[dict[str, Any]]:
-    found = rows(
-        "SELECT id, status, decision, created_at FROM moderation_case WHERE generation_id = %s AND kind = 'appeal'",
-        [generation_id],
-    )
-    return [
-        {
-            "object": "appeal",
-            "id": str(case_id),
-            "generation_id": str(generation_id),
-            "status": OUTCOMES[decision] if status == Case.Status.APPLIED else "open",
-            "created_at": created_at.isoformat().replace("+00:00", "Z"),
-        }
-        for case_id, status, decision, created_at in found
-    ]

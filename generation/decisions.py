@@ -18,7 +18,7 @@ from easel.crypto import CryptoError, open_data_key
 from easel.database import changed, on_commit, rows
 from easel.identifiers import new_id
 from easel.storage import ObjectMissing, storage
-from generation import cache, events, sealed_images, takedown
+from generation import appeals, cache, events, sealed_images, takedown
 from generation.models import Image
 from generation.prompts import open_prompts
 from generation.refusals import AFTER, CODE
@@ -110,8 +110,10 @@ class Cases:
         match case.kind:
             case Case.Kind.HELD:
                 _decide_held(case, approved=approved)
-            case Case.Kind.APPEAL if approved:
-                grant_appeal(case.tenant_id, case.generation_id)
+            case Case.Kind.APPEAL:
+                if approved:
+                    grant_appeal(case.tenant_id, case.generation_id)
+                appeals.tell(case)
             case Case.Kind.COMPLAINT if not approved and case.image_id is not None:
                 takedown.take_down(case.tenant_id, case.image_id, reason=case.reason)
 

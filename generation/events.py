@@ -94,6 +94,13 @@ def tell(tenant_id: UUID, generation_id: UUID, event: str) -> None:
             webhooks.emit_to(tenant_id, url, told.kind, told.payload(generation_id), subject=generation_id)
 
 
+def tell_beside(tenant_id: UUID, generation_id: UUID, event: str, payload: Mapping[str, Any]) -> None:
+    """The same for an event about a generation that has data of its own. A dialect's addresses do not hear of it."""
+    for url, *row in rows(_ENDED, [tenant_id, generation_id]):
+        dialect = json.loads(row[4]).get(ORIGIN, "") in _tellers
+        webhooks.emit(tenant_id, event, payload, subject=generation_id, url="" if dialect else url)
+
+
 def _payload(tenant_id: UUID, generation_id: UUID, row: list[Any]) -> dict[str, Any]:
     """What a webhook says of a generation. No prompt and no address of a picture: those are fetched by its id."""
     status, model, n, credits_, metadata, error_code, error_detail, created_at, finished_at, request_id = row

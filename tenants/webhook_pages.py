@@ -33,6 +33,7 @@ SAID: Final = {
     "generation.released": gettext_lazy("Staff let pictures through that had waited"),
     "balance.low": gettext_lazy("50, 80 or 100 percent of credits or of a spend cap are used"),
     "quota.low": gettext_lazy("50, 80 or 100 percent of a quota are used"),
+    "appeal.resolved": gettext_lazy("An appeal was decided"),
     "complaint.resolved": gettext_lazy("A complaint was decided"),
 }
 

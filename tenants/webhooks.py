@@ -28,6 +28,7 @@ KINDS: Final[Mapping[str, str]] = {
     "generation.released": "Pictures that were held are let through.",
     "balance.low": "50, 80 or 100 percent of the month's credits or of a spend cap are used.",
     "quota.low": "50, 80 or 100 percent of a day's or month's generations are used.",
+    "appeal.resolved": "An appeal was decided.",
     "complaint.resolved": "A complaint was decided.",
     "webhook.test": "You asked for it.",
     "prediction.completed": "A prediction of /compat/replicate has ended; told to its own address alone.",

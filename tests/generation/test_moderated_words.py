@@ -17,6 +17,7 @@ from moderation import policy
 from moderation.models import Case, Pass, TenantPolicy, Verdict
 from moderation.screening import client as screening
 from tenants import webhooks
+from tenants.models import WebhookDelivery, WebhookEvent
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production, row
 from tests.generation.decided import decide
@@ -168,6 +169,23 @@ def test_an_appeal_that_is_denied_changes_nothing(ada: Customer, workshop: Works
     assert post(ada, workshop, BLOCKED).status_code == 422
     with platform_role():
         assert not Pass.objects.filter(tenant=ada.tenant).exists()
+
+
+@pytest.mark.parametrize(("approved", "status"), [(True, "granted"), (False, "denied")])
+def test_whoever_appealed_hears_how_it_ended_by_webhook(
+    ada: Customer, workshop: Workshop, approved: bool, status: str
+) -> None:
+    with platform_role():
+        webhooks.create(ada.tenant, url="https://example.com/hook", kinds=["appeal.resolved"])
+    own = "https://example.com/this-one"
+    rejected = post(ada, workshop, BLOCKED, webhook_url=own).json()["generation_id"]
+    made = ada.client().post(f"/v1/generations/{rejected}/appeals", {"text": "Please."}, format="json").json()
+    decide(ada, approved=approved)
+    with platform_role():
+        (event,) = WebhookEvent.objects.filter(tenant=ada.tenant, kind="appeal.resolved")
+        addresses = set(WebhookDelivery.objects.filter(event_id=event.id).values_list("url", flat=True))
+    assert event.payload == {**made, "status": status}, "ids and the outcome, and nobody's words"
+    assert addresses == {"", own}, "who subscribed, and the request's own address"
 
 
 def test_what_was_not_rejected_has_nothing_to_appeal(ada: Customer, bob: Customer, workshop: Workshop) -> None:
