@@ -3,8 +3,10 @@
 Rows change only through `billing.ledger`, the one door into money; plans through `billing.plans`.
 """
 
+from typing import Any, Final
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -12,6 +14,7 @@ from django.db.models.functions import Now
 from easel.identifiers import new_id
 from tenants.models import TenantRow
 
+MODERATION_OPTIONS: Final = {"own_word_lists", "review_instead_of_block"}  # docs/moderation.md says what they do
 NOBODY = UUID(int=0)  # stands for "no key" where NULLs would not be equal to one another
 
 
@@ -240,6 +243,14 @@ class Plan(models.Model):
         return self.name
 
 
+def check_moderation_options(value: Any) -> None:
+    """Raises ValidationError for what no policy knows: an option that is misspelled would silently be missing."""
+    if not isinstance(value, dict) or not all(isinstance(allowed, bool) for allowed in value.values()):
+        raise ValidationError("Options by name, each true or false.")
+    if unknown := sorted(set(value) - MODERATION_OPTIONS):
+        raise ValidationError(f"There is no option {unknown[0]!r}. There are {', '.join(sorted(MODERATION_OPTIONS))}.")
+
+
 class PlanVersion(models.Model):
     """What a plan gives. Never changed: an edit is the next version, and subscribers keep theirs until moved."""
 
@@ -263,7 +274,10 @@ class PlanVersion(models.Model):
     queue_weight = models.FloatField(default=1.0, help_text="Share of a busy pool, relative to other tenants")
     retention_days = models.PositiveIntegerField(help_text="How long images are kept")
     cached_price_percent = models.PositiveSmallIntegerField(help_text="Price of an image from the cache")
-    moderation_options = models.JSONField(default=dict, blank=True, help_text="What the moderation policy may allow")
+    moderation_options = models.JSONField(
+        default=dict, blank=True, validators=[check_moderation_options],
+        help_text="Options a tenant may use, each true: own_word_lists, review_instead_of_block",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["plan", "-number"]

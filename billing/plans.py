@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing import ledger
-from billing.models import Lot, Plan, PlanVersion, Subscription
+from billing.models import Lot, Plan, PlanVersion, Subscription, check_moderation_options
 from easel.database import atomic, changed, converted, planned, rows
 
 TICK: Final = timedelta(microseconds=1)  # shares of a period are counted in whole ticks: no floating point in money
@@ -98,11 +98,12 @@ def limits_of(tenant_id: UUID) -> Limits:
 
 
 def publish(plan: Plan, **given: Any) -> PlanVersion:
-    """The plan's next version: the newest one's values, changed as given."""
+    """The plan's next version: the newest one's values, changed as given. Raises ValidationError."""
     with atomic():
         rows("SELECT 1 FROM billing_plan WHERE id = %s FOR UPDATE", [plan.id])  # one next number at a time
         last = PlanVersion.objects.filter(plan=plan).order_by("-number").first()
         base = Limits.of(last).as_dict() if last else {}
+        check_moderation_options(given.get("moderation_options", {}))
         return PlanVersion.objects.create(plan=plan, number=last.number + 1 if last else 1, **{**base, **given})
 
 

@@ -22,11 +22,12 @@ class GenerationConfig(AppConfig):
             rights,
             sharing,
         )
-        from moderation import images
+        from moderation import policy
         from tenants import navigation
 
         navigation.add(*entries.ENTRIES)
         plans.on_changed(flows.apply_limits)
+        policy.on_options(lambda tenant_id: plans.limits_of(tenant_id).moderation_options)
         rights.register()
         decisions.register()
         compat.register()

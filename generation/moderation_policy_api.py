@@ -1,5 +1,6 @@
 """`/v1/moderation-policy`: how much stricter a tenant, or one of its keys, wants moderation; and the visible mark. The
-platform's own policy is the floor: nothing here makes it laxer."""
+platform's own policy is the floor: nothing here lets anything be shown that it would not. What a plan has to have for
+it (`billing.models.MODERATION_OPTIONS`) is looked at when it is asked for, and again whenever it would count."""
 
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -9,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from billing.models import MODERATION_OPTIONS
 from easel.database import rows
 from easel.fields import StrictBoolean, StrictForm, StrictString
-from easel.problems import Problem
+from easel.problems import Problem, invalid
 from moderation import policy
 from moderation.categories import CATEGORIES
 from moderation.models import TenantPolicy
@@ -40,9 +42,13 @@ class PolicyRequest(StrictForm):
     )  # fmt: skip
     terms = serializers.ListField(
         child=StrictString(max_length=100), required=False, max_length=MOST_TERMS,
-        help_text="Words of your own that block a prompt.",
+        help_text="Words of your own that block a prompt. Not every plan has them.",
     )  # fmt: skip
     visible_mark = StrictBoolean(required=False, help_text="Write on each image that it is AI-generated.")
+    review_instead_of_block = StrictBoolean(
+        required=False,
+        help_text="Have drawn, and held for staff, what the platform would block for its words. Not every plan has it.",
+    )
     shadow = StrictBoolean(required=False, help_text="Only record what these categories and terms would have done.")
 
     def validate_categories(self, value: dict[str, str]) -> dict[str, str]:
@@ -105,7 +111,9 @@ def _key(public_id: str) -> APIKey:
 
 
 def change(tenant_id: UUID, key: APIKey | None, wishes: dict[str, Any]) -> None:
-    """What the account or one of its keys asks for, on record. Needs the tenant's scope."""
+    """What the account or one of its keys asks for, on record. Needs the tenant's scope. Raises Problem
+    invalid_request for what the plan does not have."""
+    _within_plan(tenant_id, key, wishes)
     TenantPolicy.objects.update_or_create(tenant_id=tenant_id, key_id=key.id if key else None, defaults=wishes)
     audit.record(
         "moderation_policy.changed", tenant_id=tenant_id, object_kind="key" if key else "tenant",
@@ -115,8 +123,29 @@ def change(tenant_id: UUID, key: APIKey | None, wishes: dict[str, Any]) -> None:
     policy.forget()
 
 
+def _within_plan(tenant_id: UUID, key: APIKey | None, wishes: dict[str, Any]) -> None:
+    """What was set under another plan may be taken back under any. Raises Problem invalid_request."""
+    before = _own(tenant_id, key)
+    if set(wishes.get("terms", [])) - set(before.terms if before else []):
+        _need(tenant_id, "own_word_lists", "terms", "The plan has no word lists of your own.")
+    if wishes.get("review_instead_of_block"):
+        _need(tenant_id, policy.ASK_PEOPLE, policy.ASK_PEOPLE, "In this plan nothing is reviewed instead of blocked.")
+
+
+def _need(tenant_id: UUID, option: str, field: str, detail: str) -> None:
+    if not policy.allowed(tenant_id, option):
+        raise invalid(field, "above_plan", detail)
+
+
+def _own(tenant_id: UUID, key: APIKey | None) -> TenantPolicy | None:
+    found: TenantPolicy | None = TenantPolicy.objects.filter(
+        tenant_id=tenant_id, key_id=key.id if key else None
+    ).first()
+    return found
+
+
 def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
-    own = TenantPolicy.objects.filter(tenant_id=tenant_id, key_id=key.id if key else None).first()
+    own = _own(tenant_id, key)
     counts = policy.read(tenant_id, key.id if key else None)
     return {
         "object": "moderation_policy",
@@ -124,7 +153,9 @@ def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
         "categories": own.categories if own else {},
         "terms": own.terms if own else [],
         "visible_mark": own.visible_mark if own else False,
+        "review_instead_of_block": own.review_instead_of_block if own else False,
         "shadow": own.shadow if own else False,
+        "plan_allows": {option: policy.allowed(tenant_id, option) for option in sorted(MODERATION_OPTIONS)},
         "would_have": _would_have(tenant_id),
         "effective": {
             "platform_version": counts.version,
@@ -134,6 +165,7 @@ def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
                 for category in CATEGORIES
             },
             "visible_mark": counts.visible_mark,
+            "review_instead_of_block": counts.asks_people,
         },
     }
 

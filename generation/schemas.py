@@ -341,6 +341,7 @@ class EffectivePolicy(serializers.Serializer[Any]):
     platform_shadow = serializers.BooleanField(help_text="Whether it only records what it would do.")
     categories = serializers.DictField(child=ActionsOfCategory())
     visible_mark = serializers.BooleanField()
+    review_instead_of_block = serializers.BooleanField(help_text="False while the plan does not have it.")
 
 
 class WouldHave(serializers.Serializer[Any]):
@@ -355,8 +356,12 @@ class PolicyAnswer(serializers.Serializer[Any]):
     categories = serializers.DictField(child=serializers.ChoiceField(choices=["review", "block"]))
     terms = serializers.ListField(child=serializers.CharField())
     visible_mark = serializers.BooleanField()
+    review_instead_of_block = serializers.BooleanField()
     shadow = serializers.BooleanField(help_text="Its categories and terms are only tried.")
     would_have = WouldHave(many=True, help_text="What is tried, of the account and of its keys, in the last 7 days.")
+    plan_allows = serializers.DictField(
+        child=serializers.BooleanField(), help_text="own_word_lists: `terms`; review_instead_of_block."
+    )
     effective = EffectivePolicy()
 
 

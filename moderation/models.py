@@ -60,6 +60,9 @@ class TenantPolicy(TenantRow):
     shadow = models.BooleanField(
         default=False, db_default=False, help_text="Only record what categories and terms would have done"
     )
+    review_instead_of_block = models.BooleanField(
+        default=False, db_default=False, help_text="Hold for staff what the platform would block for its words"
+    )
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -2,11 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Final, cast
 from uuid import UUID
+
+from django.conf import settings
 
 from easel.database import rows
 from moderation.categories import CATEGORIES, MINORS, Action, worst
@@ -15,6 +17,8 @@ from moderation.findings import Finding
 REMEMBER_SECONDS: Final = 3.0
 FLAGGED: Final = 0.5  # scores are scaled so that a classifier's own operating point is here; a term scores 1
 NEVER: Final = 2.0
+MARKED_REGIONS: Final = {"CN"}  # whose rules want the visible mark on every image
+ASK_PEOPLE: Final = "review_instead_of_block"  # of a tenant's policy, where its plan has it
 TRIED: Final = "own policy, tried"  # the rule of what a tenant's policy in shadow mode finds
 BLOCK: Final = {"text_review": 0.5, "text_block": 0.9, "image_review": 0.6, "image_block": 0.9}
 DEFAULT: Final[Mapping[str, Mapping[str, float]]] = {
@@ -43,6 +47,7 @@ class Effective:
     visible_mark: bool = False
     tried: Mapping[str, Action] = field(default_factory=dict)  # like `stricter`, and only recorded
     tried_terms: tuple[str, ...] = ()
+    asks_people: bool = False  # what the platform would block for its words is held for staff instead
 
     def text(self, category: str, score: float) -> Action:
         return self._judge(category, score, "text")
@@ -70,6 +75,8 @@ class Effective:
         own: Action = "block" if score >= bounds[f"{kind}_block"] else "allow"
         if score >= bounds[f"{kind}_review"]:
             own = worst(own, "review")
+        if own == "block" and kind == "text" and self.asks_people:
+            own = "review"
         if category == MINORS and own != "allow":
             own = "block"
         return worst(own, self.wished(category, score))
@@ -94,6 +101,19 @@ def platform() -> tuple[int, bool, Mapping[str, Mapping[str, float]]]:
     return version, shadow, {**DEFAULT, **_loaded(categories)}
 
 
+_options: list[Callable[[UUID], Mapping[str, Any]]] = []
+
+
+def on_options(told: Callable[[UUID], Mapping[str, Any]]) -> None:
+    """Register who knows which of its options a tenant's plan has. Asked in the tenant's scope or the platform role."""
+    _options[:] = [told]
+
+
+def allowed(tenant_id: UUID, option: str) -> bool:
+    """Whether the tenant's plan has this option; without anybody who knows, none has."""
+    return any(bool(told(tenant_id).get(option)) for told in _options)
+
+
 def forget() -> None:
     """A policy was changed in this process."""
     with _lock:
@@ -101,7 +121,7 @@ def forget() -> None:
 
 
 _OWN: Final = """
-SELECT key_id, categories, terms, visible_mark, shadow FROM moderation_tenantpolicy
+SELECT categories, terms, visible_mark, shadow, review_instead_of_block FROM moderation_tenantpolicy
 WHERE tenant_id = %s AND (key_id IS NULL OR key_id = %s)
 """
 
@@ -110,19 +130,19 @@ def _read(tenant_id: UUID, key_id: UUID | None) -> Effective:
     version, shadow, thresholds = platform()
     stricter: dict[str, Action] = {}
     terms: list[str] = []
-    mark = False
+    mark, asked = settings.REGION in MARKED_REGIONS, False
     tried: dict[str, Action] = {}
     tried_terms: list[str] = []
-    for _, categories, own_terms, visible, only_tried in rows(_OWN, [tenant_id, key_id]):
+    for categories, own_terms, visible, only_tried, ask_people in rows(_OWN, [tenant_id, key_id]):
         wishes, words = (tried, tried_terms) if only_tried else (stricter, terms)
         for category, action in _loaded(categories).items():
             if category in CATEGORIES:
                 wishes[category] = worst(wishes.get(category, "allow"), cast(Action, action))
         words.extend(_loaded(own_terms))
-        mark = mark or visible
+        mark, asked = mark or visible, asked or (ask_people and not only_tried)
     return Effective(
         version, shadow, thresholds, stricter, tuple(dict.fromkeys(terms)), mark, tried,
-        tuple(dict.fromkeys(tried_terms)),
+        tuple(dict.fromkeys(tried_terms)), asked and allowed(tenant_id, ASK_PEOPLE),
     )  # fmt: skip
 
 

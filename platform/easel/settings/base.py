@@ -299,6 +299,7 @@ SCREENING_URL = environment.text("EASEL_SCREENING_URL", "")
 SCREENING_SECRET = environment.text("EASEL_SCREENING_SECRET", "")
 SCREENING_SECONDS = environment.number("EASEL_SCREENING_SECONDS", 10)  # patience with one answer
 STAFF_SECOND_FACTOR = environment.flag("EASEL_STAFF_SECOND_FACTOR", default=True)  # all staff need a code
+REGION = environment.text("EASEL_REGION", "").upper()  # ISO 3166: whose labeling rules hold for everybody here
 SECOND_OPINION_PERCENT = environment.number("EASEL_SECOND_OPINION_PERCENT", 5)  # of decided cases
 
 LANGUAGE_CODE = "en-us"
