@@ -12,11 +12,8 @@ from PIL import Image as PILImage
 from easel.database import platform_role
 from generation.marking import marked
 from generation.production import Production
-<<<<<<< HEAD
-from tenants.models import AuditRecord
-=======
 from moderation import policy
->>>>>>> 4f1ce7d (Give a plan's moderation options a meaning, and a region its visible mark)
+from tenants.models import AuditRecord
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production
 from tests.moderation.scripted import ScriptedJudge
@@ -48,7 +45,6 @@ def test_a_tenant_that_asks_for_it_has_a_mark_in_the_corner_and_others_have_none
         production.close()
 
 
-<<<<<<< HEAD
 def test_the_console_sets_it_beside_the_other_wishes_and_on_record(ada: Customer) -> None:
     browser, path = let_in(person(ada.tenant, "admin")), "/console/data-policy"
     assert 'name="visible_mark"' in browser.get(path).content.decode()
@@ -62,7 +58,8 @@ def test_the_console_sets_it_beside_the_other_wishes_and_on_record(ada: Customer
     with platform_role():
         changes = AuditRecord.objects.filter(tenant=ada.tenant, action="moderation_policy.changed").order_by("sequence")
         assert [each.details for each in changes] == [{"visible_mark": True}, {"visible_mark": False}]
-=======
+
+
 def test_in_a_region_that_wants_it_every_image_has_it_whatever_its_tenant_asked_for(
     ada: Customer, bob: Customer, workshop: Workshop
 ) -> None:
@@ -80,7 +77,6 @@ def test_in_a_region_that_wants_it_every_image_has_it_whatever_its_tenant_asked_
     finally:
         policy.forget()
         production.close()
->>>>>>> 4f1ce7d (Give a plan's moderation options a meaning, and a region its visible mark)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 1024), (1024, 64), (1024, 1024)])
