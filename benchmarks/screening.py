@@ -39,7 +39,8 @@ def main() -> None:
         key = digest(readable(text).encode())
         known = remembered.get(key)
         if known is None:
-            known = heads.scores(embedder.embed([readable(text)]))
+            plain = [readable(text)]
+            known = heads.scores(plain, embedder.embed(plain))
             remembered.put(key, known)
         return known
 

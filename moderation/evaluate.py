@@ -29,8 +29,8 @@ class Read:
         return self.terms or self.classifier
 
     @property
-    def harmless(self) -> bool:
-        return self.record["label"].startswith("none/")
+    def kind(self) -> str:
+        return "hard negatives" if self.record["label"].startswith("none/") else "positives"
 
 
 def main() -> None:
@@ -39,16 +39,10 @@ def main() -> None:
     cache = arguments.parse_args().cache
     heads = Heads()
     print(f"heads {heads.version}\n")
-    test = read("test", heads, cache)
-    table("Test", test, lambda each: f"{each.record['language']} {'hard negatives' if each.harmless else 'positives'}")
-    table("By category", test, lambda each: f"{each.record['language']} {each.record['label']}")
-    fresh = read("fresh", heads, cache)
-    table(
-        "Second set",
-        fresh,
-        lambda each: f"{each.record['language']} {'hard negatives' if each.harmless else 'positives'}",
-    )
-    table("Second set by category", fresh, lambda each: f"{each.record['language']} {each.record['label']}")
+    for part, title in (("test", "First set"), ("fresh", "Second set"), ("third", "Third set")):
+        found = read(part, heads, cache)
+        table(title, found, lambda each: f"{each.record['language']} {each.kind}")
+        table(f"{title} by category", found, lambda each: f"{each.record['language']} {each.record['label']}")
     adversarial = read("adversarial", heads, cache)
     table("Adversarial", adversarial, lambda each: each.record["language"])
     table("By trick", adversarial, lambda each: f"{each.record['language']} {each.record['trick']}")
@@ -56,7 +50,8 @@ def main() -> None:
 
 def read(part: str, heads: Heads, cache: Path | None) -> list[Read]:
     records = load(part)
-    scores = heads.scores(embedded([readable(each["text"]) for each in records], cache).astype("float32"))
+    texts = [readable(each["text"]) for each in records]
+    scores = heads.scores(texts, embedded(texts, cache).astype("float32"))
     return [
         Read(each, flagged_by_terms(each["text"]), max(found[name] for name in (*CATEGORIES, "harm")) >= 0.5)
         for each, found in zip(records, scores, strict=True)

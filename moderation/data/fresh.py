@@ -1,8 +1,9 @@
-"""`python -m moderation.data.fresh`: writes the second held-out set (fresh.jsonl), always the same.
+"""`python -m moderation.data.fresh`: writes the second and the third held-out set, always the same.
 
-The first test set has been looked at, so it no longer says how an unseen one would come out. This one shares neither
-themes nor sentences nor script with it: every line of sources/fresh.*.txt is a case of its own, no slots, and each is
-asked for in two ways that occur nowhere else. It was committed before the classifier was trained again.
+A test set whose results have been looked at no longer says how an unseen one would come out. Each of these shares
+neither themes nor sentences nor script with those before it, and was committed before the classifier was trained again.
+Every line of sources/fresh.*.txt and sources/third.*.txt is a case of its own, no slots. The second set asks for each
+in two ways that occur nowhere else; the third has them as they stand: orders, alternative texts, lines of a diary.
 """
 
 import json
@@ -38,23 +39,24 @@ WAYS: Final = {
 
 
 def main() -> None:
-    records = [record for language in WAYS for record in made(language)]
-    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    (HERE / "fresh.jsonl").write_text("".join(lines), encoding="utf-8")
-    harmless = sum(record["label"].startswith("none/") for record in records)
-    print(f"{len(records) - harmless} positives, {harmless} hard negatives")
+    for part in ("fresh", "third"):
+        records = [record for language in WAYS for record in made(part, language)]
+        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        (HERE / f"{part}.jsonl").write_text("".join(lines), encoding="utf-8")
+        harmless = sum(record["label"].startswith("none/") for record in records)
+        print(f"{part}: {len(records) - harmless} positives, {harmless} hard negatives")
 
 
-def made(language: str) -> list[dict[str, str]]:
-    """Every sentence in two ways, drawn without looking at it."""
-    chance = random.Random(f"fresh {language}")
+def made(part: str, language: str) -> list[dict[str, str]]:
+    """The second set has every sentence in two ways, drawn without looking at it."""
+    chance = random.Random(f"{part} {language}")
     records, label = [], ""
-    for raw in (HERE / "sources" / f"fresh.{language}.txt").read_text(encoding="utf-8").splitlines():
+    for raw in (HERE / "sources" / f"{part}.{language}.txt").read_text(encoding="utf-8").splitlines():
         line = raw.strip()
         if line.startswith("["):
             label = line.strip("[]")
         elif line and not line.startswith("#"):
-            for way in chance.sample(WAYS[language], 2):
+            for way in chance.sample(WAYS[language], 2) if part == "fresh" else ("{}",):
                 records.append({"text": way.format(line), "label": label, "language": language})
     return records
 

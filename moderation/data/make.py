@@ -1,7 +1,8 @@
 """`python -m moderation.data.make`: writes train and test sets from the themes in sources/, always the same.
 
-A theme file has sections `[label]` (a category, or `none/kind` for hard negatives), `name: a | b` slots and templates.
-Each section is sampled evenly over its templates. Train and test have no text, template or theme file in common.
+A theme file has sections `[label]` (a category, or `none/kind` for hard negatives), `name: a | b` slots and templates,
+in which `{a|b}` chooses on the spot. Each section is sampled evenly over its templates. Train and test have no text,
+template or theme file in common. The training has further files, each in a manner of writing of its own.
 """
 
 import itertools
@@ -16,10 +17,11 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 LANGUAGES: Final = ("en", "zh")
 SLOT: Final = re.compile(r"^(@?)(\w+):(.*\|.*)$")
-FIELD: Final = re.compile(r"\{(\w+)\}")
-POSITIVES: Final = {"train": 130, "test": 44}  # per category
-NEGATIVES: Final = {"train": 170, "test": 63}  # per kind
-DAILY: Final = {"train": 700, "test": 63}  # ordinary prompts: what nearly everybody sends
+FIELD: Final = re.compile(r"\{([^{}]+)\}")
+POSITIVES: Final = {"train": 60, "test": 44}  # per category
+NEGATIVES: Final = {"train": 80, "test": 63}  # per kind
+DAILY: Final = {"train": 300, "test": 63}  # ordinary prompts: what nearly everybody sends
+PER_LINE: Final = 4  # texts of each line of a manner's file: many lines say more than many fillings of one
 
 
 @dataclass
@@ -49,10 +51,9 @@ def read(path: Path) -> list[Section]:
 
 def filled(template: str, slots: dict[str, list[str]]) -> list[str]:
     names = FIELD.findall(template)
-    texts = (
-        template.format_map(dict(zip(names, values, strict=True)))
-        for values in itertools.product(*(slots[name] for name in names))
-    )
+    plain = FIELD.sub("{}", template)
+    choices = (name.split("|") if "|" in name else slots[name] for name in names)
+    texts = (plain.format(*values) for values in itertools.product(*choices))
     return [re.sub(r"\s+", " ", re.sub(r"\s+([,，])", r"\1", text)).strip(" ") for text in texts]
 
 
@@ -70,7 +71,8 @@ def sampled(section: Section, wanted: int, chance: random.Random) -> list[str]:
 
 
 def make(part: str, language: str) -> list[dict[str, str]]:
-    """Records; the training's say in which round of themes they are: the position among their label's sections."""
+    """Records; the training's say in which round they are: the position among their label's sections of themes, or the
+    manner of writing."""
     chance = random.Random(f"{part} {language}")
     made, rounds = [], Counter[str]()
     for section in read(HERE / "sources" / f"{part}.{language}.txt"):
@@ -78,8 +80,20 @@ def make(part: str, language: str) -> list[dict[str, str]]:
         wanted = DAILY if daily else NEGATIVES if harmless else POSITIVES
         for text in sampled(section, wanted[part], chance):
             record = {"text": text, "label": section.label, "language": language}
-            made.append(record | {"round": str(rounds[section.label])} if part == "train" else record)
+            made.append(record | {"round": f"themes {rounds[section.label]}"} if part == "train" else record)
         rounds[section.label] += 1
+    return [*made, *manners(language)] if part == "train" else made
+
+
+def manners(language: str) -> list[dict[str, str]]:
+    """Of sources/train: the same labels, written in other manners (tags, titles, requests, slang, …)."""
+    made = []
+    for path in sorted((HERE / "sources" / "train").glob(f"*.{language}.txt")):
+        manner = path.name.split(".")[0]
+        chance = random.Random(path.name)
+        for section in read(path):
+            for text in sampled(section, PER_LINE * len(section.templates), chance):
+                made.append({"text": text, "label": section.label, "language": language, "round": manner})
     return made
 
 

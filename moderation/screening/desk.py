@@ -103,7 +103,9 @@ class Desk:
         assert self._embedder is not None  # noqa: S101  texts() has looked
         with SECONDS.labels("text").time():
             embeddings = self._embedder.embed(texts)
-            scores: list[dict[str, float]] = self._heads.scores(embeddings) if self._heads else [{} for _ in texts]
+            scores: list[dict[str, float]] = (
+                self._heads.scores(texts, embeddings) if self._heads else [{} for _ in texts]
+            )
         return [TextReading(row, found) for row, found in zip(embeddings, scores, strict=True)]
 
     def _read_images(self, pictures: Sequence[Image.Image]) -> list[ImageReading]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.screening.files import ModelUnusable, checked, packaged
+from moderation.text.letters import runs
 
 E5_SHA256: Final = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 DIMENSIONS: Final = 384
@@ -48,7 +49,8 @@ class Embedder:
 
 
 class Heads:
-    """Small networks over the embedding that vote, one output per category (`python -m moderation.train`)."""
+    """Small networks over the embedding that vote, and beside them regressions over the text's runs of letters; one
+    output per category (`python -m moderation.train`)."""
 
     def __init__(self, path: Path = HEADS) -> None:
         try:
@@ -62,20 +64,37 @@ class Heads:
         self._inner_bias: NDArray[np.float32] = arrays["inner_bias"]  # [members, hidden]
         self._outer: NDArray[np.float32] = arrays["outer"].astype(np.float32)  # [members, hidden or 384, labels]
         self._outer_bias: NDArray[np.float32] = arrays["outer_bias"]  # [members, labels]
+        self._runs: NDArray[np.float32] = arrays["runs"].astype(np.float32)  # [buckets, labels]
+        self._runs_bias: NDArray[np.float32] = arrays["runs_bias"]  # [labels]
+        self._share = float(arrays["share"])  # of the regressions' word
         self._mean: NDArray[np.float32] = arrays["mean"]  # [384]
         self._scale: NDArray[np.float32] = arrays["scale"]  # [384]
         self._points: NDArray[np.float32] = arrays["thresholds"]  # [labels]
 
-    def scores(self, embeddings: NDArray[np.float32]) -> list[dict[str, float]]:
-        """`embeddings` is [n, 384]; a score per category and row. 0.5 is the category's operating point: probabilities
-        below and above it are stretched over the halves."""
+    def scores(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> list[dict[str, float]]:
+        """`embeddings` is [n, 384], of the texts; a score per category and row. 0.5 is the category's operating point:
+        probabilities below and above it are stretched over the halves."""
         inputs = (embeddings - self._mean) / self._scale
         middle = np.maximum(inputs @ self._inner + self._inner_bias[:, None], 0) if self._inner.size else inputs
         logits = middle @ self._outer + self._outer_bias[:, None]  # [members, n, labels]
         probabilities = (1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))).mean(axis=0)
+        if self._share:
+            probabilities = together(probabilities, self._said_by_letters(texts), self._share)
         below, above = (
             0.5 * probabilities / self._points,
             0.5 + 0.5 * (probabilities - self._points) / (1 - self._points),
         )
         scores = np.where(probabilities < self._points, below, above)
         return [dict(zip(self.labels, map(float, row), strict=True)) for row in scores]
+
+    def _said_by_letters(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[n, labels] logits."""
+        said = [self._runs[found].sum(axis=0) * max(1, len(found)) ** -0.5 for found in map(runs, texts)]
+        return np.asarray(np.stack(said) + self._runs_bias, dtype=np.float32)
+
+
+def together(probabilities: NDArray[np.float32], logits: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """One word from two: their weighted mean in logits. Both are [n, labels]."""
+    kept = np.clip(probabilities, 1e-6, 1 - 1e-6)
+    weighed = (1 - share) * np.log(kept / (1 - kept)) + share * logits
+    return np.asarray(1 / (1 + np.exp(-np.clip(weighed, -30, 30))), dtype=np.float32)

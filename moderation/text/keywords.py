@@ -97,14 +97,14 @@ def _spelled_out(reading: Reading) -> Reading:
     letters: list[str] = []
     places: list[int] = []
     for letter, place in zip(reading.text, reading.places, strict=True):
-        spelled = _syllable(letter) if is_chinese(letter) else letter if letter in _WORD else ""
+        spelled = syllable(letter) if is_chinese(letter) else letter if letter in _WORD else ""
         letters.extend(spelled)
         places.extend([place] * len(spelled))
     return Reading("".join(letters), tuple(places))
 
 
 @cache
-def _syllable(character: str) -> str:
+def syllable(character: str) -> str:
     return _pinyin(character)
 
 
