@@ -17,6 +17,7 @@ from generation.source import WorkSource
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 1.0
+LISTEN_SECONDS: Final = 0.05  # a stopping worker, and every test that has one, waits for the end of it
 
 
 class Lookout:
@@ -87,6 +88,6 @@ class Lookout:
 
     def _read(self, messages: PubSub) -> None:
         while not self._closing.is_set():
-            message = messages.get_message(timeout=LOOK_SECONDS)
+            message = messages.get_message(timeout=LISTEN_SECONDS)
             if message is not None:
                 self._stop([UUID(word) for word in message["data"].decode().split()])

@@ -60,6 +60,7 @@ class SeaweedFS(Service):
             "-s3.port.lance=0",
             f"-master.port={self._ports['s3-master']}",
             f"-volume.port={self._ports['s3-volume']}",
+            "-volume.preStopSeconds=0",  # for other volume servers to notice, and there are none
             f"-filer.port={self._ports['s3-filer']}",
             f"-s3.config={self.folder / 's3.json'}",
         ]
