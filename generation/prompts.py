@@ -39,6 +39,17 @@ def open_prompts(
     )
 
 
+def told_prompts(
+    prompt: bytes | memoryview, negative_prompt: bytes | memoryview, *, key: DataKey, generation_id: UUID
+) -> tuple[str | None, str | None]:
+    """For programs: None and None where the row is damaged, which is no reason to keep the rest from them."""
+    try:
+        return open_prompts(prompt, negative_prompt, key=key, generation_id=generation_id)
+    except CryptoError:
+        log.warning("prompts.unreadable", generation=str(generation_id), exc_info=True)
+        return None, None
+
+
 def shown_prompts(
     prompt: bytes | memoryview, negative_prompt: bytes | memoryview, *, key: DataKey, generation_id: UUID
 ) -> Shown:

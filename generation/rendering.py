@@ -9,7 +9,7 @@ from easel.crypto import DataKey
 from generation import blurring
 from generation.media import address
 from generation.models import Generation, Image
-from generation.prompts import open_prompts
+from generation.prompts import told_prompts
 from moderation import cases
 
 UNFINISHED = {Generation.Status.QUEUED, Generation.Status.RUNNING}
@@ -19,7 +19,7 @@ def whole(
     generation: Generation, images: Sequence[Image], *, key: DataKey, base_url: str, held: Sequence[Image] = ()
 ) -> dict[str, Any]:
     """Everything. `generation.model` must be loaded; `held` are the images that wait for staff."""
-    prompt, negative_prompt = open_prompts(
+    prompt, negative_prompt = told_prompts(
         generation.prompt_sealed, generation.negative_prompt_sealed, key=key, generation_id=generation.id
     )
     return {

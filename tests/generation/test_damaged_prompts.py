@@ -62,3 +62,12 @@ def test_what_needs_the_words_is_refused_and_says_why(browser: Client, damaged: 
     answer = browser.post(f"/console/images/{image.id}/variations")
     assert answer.status_code == 404
     assert "cannot be read any more" in answer.content.decode()
+
+
+def test_programs_are_told_null_and_everything_else(ada: Customer, damaged: UUID) -> None:
+    client = ada.client()
+    listed = client.get("/v1/generations").json()["data"]
+    assert [each["prompt"] for each in listed] == ["a green pear", None]
+    one = client.get(f"/v1/generations/{damaged}").json()
+    assert (one["prompt"], one["negative_prompt"], one["status"]) == (None, None, "completed")
+    assert one["images"][0]["url"]

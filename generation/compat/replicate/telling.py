@@ -13,7 +13,7 @@ from generation.compat.replicate.asking import INPUTS
 from generation.compat.replicate.models import OWNER, version_of
 from generation.media import address
 from generation.models import Generation, Image
-from generation.prompts import open_prompts
+from generation.prompts import told_prompts
 
 ROOT: Final = "/compat/replicate/v1"
 STATUS: Final = {  # what waits for staff is not over: they may let it through
@@ -31,7 +31,7 @@ def prediction(
 ) -> dict[str, Any]:
     """`created`: as the answer to the call that made it. Their client takes every other status than "starting" of that
     one for the end."""
-    prompt, negative_prompt = open_prompts(
+    prompt, negative_prompt = told_prompts(
         generation.prompt_sealed, generation.negative_prompt_sealed, key=key, generation_id=generation.id
     )
     pictures = {"init_image": generation.init_image_id, "mask": generation.mask_id}
