@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from billing import plans
 from generation import moderation_policy_api
+from moderation import policy as moderation_policy
 from moderation.models import TenantPolicy
 from tenants import data_policy
 from tenants.console import Visitor, console_page
@@ -54,6 +55,11 @@ class PolicyForm(forms.Form):
     def __init__(self, longest: int, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self._longest = longest
+        if moderation_policy.marks_every_image():
+            mark = self.fields["visible_mark"]
+            mark.disabled, mark.initial = True, True
+            self.initial["visible_mark"] = True
+            mark.help_text = _("The rules of this installation's region want it on every picture.")
 
     def clean_retention_days(self) -> int | None:
         days: int | None = self.cleaned_data["retention_days"]
@@ -74,7 +80,7 @@ def policy_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         mark = wishes.pop("visible_mark")
         with tenant_scope(visitor.tenant_id):
             data_policy.change(visitor.tenant_id, **wishes)
-            if mark != marks:
+            if mark != marks and not moderation_policy.marks_every_image():
                 moderation_policy_api.change(visitor.tenant_id, None, {"visible_mark": mark})
         messages.success(request, _("Saved."))
         return redirect("data-policy-page")

@@ -114,6 +114,11 @@ def allowed(tenant_id: UUID, option: str) -> bool:
     return any(bool(told(tenant_id).get(option)) for told in _options)
 
 
+def marks_every_image() -> bool:
+    """Whether the installation's region wants the visible mark, whatever a tenant wishes."""
+    return settings.REGION in MARKED_REGIONS
+
+
 def forget() -> None:
     """A policy was changed in this process."""
     with _lock:
@@ -130,7 +135,7 @@ def _read(tenant_id: UUID, key_id: UUID | None) -> Effective:
     version, shadow, thresholds = platform()
     stricter: dict[str, Action] = {}
     terms: list[str] = []
-    mark, asked = settings.REGION in MARKED_REGIONS, False
+    mark, asked = marks_every_image(), False
     tried: dict[str, Action] = {}
     tried_terms: list[str] = []
     for categories, own_terms, visible, only_tried, ask_people in rows(_OWN, [tenant_id, key_id]):

@@ -1,6 +1,7 @@
 """The visible mark, for tenants that ask for it."""
 
 import io
+import re
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from easel.database import platform_role
 from generation.marking import marked
 from generation.production import Production
 from moderation import policy
+from moderation.models import TenantPolicy
 from tenants.models import AuditRecord
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production
@@ -58,6 +60,18 @@ def test_the_console_sets_it_beside_the_other_wishes_and_on_record(ada: Customer
     with platform_role():
         changes = AuditRecord.objects.filter(tenant=ada.tenant, action="moderation_policy.changed").order_by("sequence")
         assert [each.details for each in changes] == [{"visible_mark": True}, {"visible_mark": False}]
+
+
+def test_where_the_region_wants_it_the_console_says_so_and_leaves_the_wish_alone(ada: Customer) -> None:
+    browser, page = let_in(person(ada.tenant, "admin")), "/console/data-policy"
+    with override_settings(REGION="CN"):
+        text = browser.get(page).content.decode()
+        assert "region want it on every picture" in text
+        (box,) = re.findall(r'<input type="checkbox" name="visible_mark"[^>]*>', text)
+        assert {"checked", "disabled"} <= set(box.strip("<>").split())
+        assert browser.post(page, {"retention_days": ""}).status_code == 302
+    with platform_role():
+        assert not TenantPolicy.objects.filter(tenant=ada.tenant, visible_mark=True).exists()
 
 
 def test_in_a_region_that_wants_it_every_image_has_it_whatever_its_tenant_asked_for(

@@ -51,8 +51,8 @@ class GenerationData:
     asked_model: str
     fallback_from: str | None
     cached: bool
-    prompt: str
-    negative_prompt: str
+    prompt: str | None  # None where its row is damaged
+    negative_prompt: str | None
     steps: int
     width: int
     height: int
