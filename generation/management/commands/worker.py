@@ -4,6 +4,7 @@ Dramatiq's own command starts a master that forks; one device needs neither. Wit
 SIGTERM means one thing however often it comes, and no shared memory is asked of the system.
 """
 
+import gc
 import signal
 from threading import Event
 from types import FrameType
@@ -41,3 +42,4 @@ class Command(BaseCommand):
         stopping.wait()
         worker.stop()
         broker().close()
+        gc.freeze()  # or the interpreter walks all of torch once more before it ends: a second
