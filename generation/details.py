@@ -27,7 +27,12 @@ SELECT
         ORDER BY created_at)
      FROM moderation_case WHERE tenant_id = %(tenant)s AND generation_id = %(id)s AND kind <> 'second'),
     (SELECT json_build_object('name', name, 'public_id', public_id) FROM tenants_apikey
-     WHERE tenant_id = %(tenant)s AND id = %(key)s)
+     WHERE tenant_id = %(tenant)s AND id = %(key)s),
+    (SELECT json_agg(json_build_object('id', share.id, 'image', share.image_id, 'expires_at', share.expires_at)
+        ORDER BY share.id DESC)
+     FROM generation_share share JOIN generation_image image ON image.id = share.image_id
+     WHERE share.tenant_id = %(tenant)s AND image.generation_id = %(id)s AND share.revoked_at IS NULL
+        AND (share.expires_at IS NULL OR share.expires_at > now()))
 """
 
 
@@ -39,8 +44,7 @@ def of(tenant_id: UUID, generation_id: UUID, *, key: DataKey, base_url: str) -> 
             return None
         images = list(Image.objects.filter(generation_id=generation_id).order_by("index"))
         names = {"tenant": tenant_id, "id": generation_id, "key": generation.key_id}
-        ((tags, cases, made_by),) = rows(_AROUND, names)
-        links = shares.standing([image.id for image in images])
+        ((tags, cases, made_by, links),) = rows(_AROUND, names)
     words = shown_prompts(
         generation.prompt_sealed, generation.negative_prompt_sealed, key=key, generation_id=generation_id
     )
@@ -50,7 +54,7 @@ def of(tenant_id: UUID, generation_id: UUID, *, key: DataKey, base_url: str) -> 
         "prompt": words.prompt,
         "negative_prompt": words.negative_prompt,
         "readable": words.readable,
-        "pictures": pictures(images, links, base_url=base_url),
+        "pictures": pictures(images, links or [], base_url=base_url),
         "parameters": parameters(generation),
         "times": times(generation),
         "costs": costs(generation),
@@ -70,7 +74,7 @@ def may_appeal(generation: Generation, images: list[Image], cases: list[dict[str
     return refused and not any(case["kind"] == "appeal" for case in cases)
 
 
-def pictures(images: list[Image], links: dict[UUID, list[Share]], *, base_url: str) -> list[dict[str, Any]]:
+def pictures(images: list[Image], links: list[dict[str, Any]], *, base_url: str) -> list[dict[str, Any]]:
     """A released image with its address and its public links; a held one blurred; what was refused as nothing."""
     found = []
     for image in images:
@@ -81,7 +85,7 @@ def pictures(images: list[Image], links: dict[UUID, list[Share]], *, base_url: s
                 "url": media.address(image, base_url="") if released else "",
                 "veil": blurring.address(image, base_url="") if waits else "",
                 "filename": media.filename(image),
-                "shares": [_link(share, base_url) for share in links.get(image.id, ())],
+                "shares": [_link(image.tenant_id, each, base_url) for each in links if each["image"] == str(image.id)],
             }
         )
     return found
@@ -137,9 +141,11 @@ def costs(generation: Generation) -> list[Fact]:
     return [(label, value) for label, value in facts if value is not None]
 
 
-def _link(share: Share, base_url: str) -> dict[str, Any]:
+def _link(tenant_id: UUID, link: dict[str, Any], base_url: str) -> dict[str, Any]:
+    share = Share(id=UUID(link["id"]), tenant_id=tenant_id)
+    expires = datetime.fromisoformat(link["expires_at"]) if link["expires_at"] else None
     address = shares.address(share, base_url=base_url)
-    return {"id": share.id, "element": f"link-{share.id}", "address": address, "expires_at": share.expires_at}
+    return {"id": share.id, "element": f"link-{share.id}", "address": address, "expires_at": expires}
 
 
 def _case(case: dict[str, Any]) -> dict[str, Any]:

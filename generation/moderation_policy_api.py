@@ -146,7 +146,7 @@ def _own(tenant_id: UUID, key: APIKey | None) -> TenantPolicy | None:
 
 def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
     own = _own(tenant_id, key)
-    counts = policy.read(tenant_id, key.id if key else None)
+    counts, options = policy.read(tenant_id, key.id if key else None), policy.options(tenant_id)
     return {
         "object": "moderation_policy",
         "key": key.public_id if key else None,
@@ -155,7 +155,7 @@ def _told(tenant_id: UUID, key: APIKey | None) -> dict[str, Any]:
         "visible_mark": own.visible_mark if own else False,
         "review_instead_of_block": own.review_instead_of_block if own else False,
         "shadow": own.shadow if own else False,
-        "plan_allows": {option: policy.allowed(tenant_id, option) for option in sorted(MODERATION_OPTIONS)},
+        "plan_allows": {option: option in options for option in sorted(MODERATION_OPTIONS)},
         "would_have": _would_have(tenant_id),
         "effective": {
             "platform_version": counts.version,

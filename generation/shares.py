@@ -3,13 +3,10 @@
 All of it is looked up at every visit. A link tells nothing of its tenant: it is a word that only we can read.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
-
-from django.db.models import Q
 
 from easel.crypto import DataKey
 from easel.database import changed
@@ -57,15 +54,6 @@ def of_image(tenant_id: UUID, image_id: UUID) -> list[Share]:
     with tenant_scope(tenant_id):
         _image(image_id)
         return list(Share.objects.filter(image_id=image_id).order_by("-id"))
-
-
-def standing(image_ids: Collection[UUID]) -> dict[UUID, list[Share]]:
-    """The links of these images that lead somewhere, the newest first. Needs the tenant's scope."""
-    found: dict[UUID, list[Share]] = {}
-    good = Q(expires_at=None) | Q(expires_at__gt=datetime.now(UTC))
-    for each in Share.objects.filter(good, image_id__in=list(image_ids), revoked_at=None).order_by("-id"):
-        found.setdefault(each.image_id, []).append(each)
-    return found
 
 
 def revoke(tenant_id: UUID, share_id: UUID, *, actor: Actor) -> UUID:

@@ -110,8 +110,13 @@ def on_options(told: Callable[[UUID], Mapping[str, Any]]) -> None:
 
 
 def allowed(tenant_id: UUID, option: str) -> bool:
-    """Whether the tenant's plan has this option; without anybody who knows, none has."""
-    return any(bool(told(tenant_id).get(option)) for told in _options)
+    """Whether the tenant's plan has this option."""
+    return option in options(tenant_id)
+
+
+def options(tenant_id: UUID) -> set[str]:
+    """What the tenant's plan has; without anybody who knows, nothing."""
+    return {name for told in _options for name, given in told(tenant_id).items() if given}
 
 
 def marks_every_image() -> bool:

@@ -95,7 +95,7 @@ def insert(row: models.Model) -> None:
     row._state.adding, row._state.db = False, session.alias
 
 
-def converted(fields: Sequence[models.Field[Any, Any]], values: Sequence[Any]) -> list[Any]:
+def converted(fields: "Sequence[models.Field[Any, Any]]", values: Sequence[Any]) -> list[Any]:
     """What the database yields for these columns, as their fields have it."""
     session = connection()
     kept = list(values)

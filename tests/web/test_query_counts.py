@@ -27,8 +27,8 @@ MOST = {
     "/v1/keys": 2,
     "/v1/keys/{public_id}": 2,
     "/v1/models": 2,
-    "/v1/moderation-policy": 5,
-    "/v1/moderation-policy/keys/{public_id}": 6,
+    "/v1/moderation-policy": 6,
+    "/v1/moderation-policy/keys/{public_id}": 7,
     "/v1/routes": 15,  # two for each of the seven categories: it is asked for rarely
     "/v1/generations/{generation_id}/tags": 3,
     "/v1/samplers": 0,

@@ -24,6 +24,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 _TROUBLE = {500, 502, 503, 504}  # of the server, not of the request
 _WORTH_ANOTHER = _TROUBLE | {408, 425, 429}
+NEW_TOKENS = 3  # that may be refused as expired at their first use, before one call gives up
 _NOT_BEGUN = {429, 503}  # Easel answers so before it does anything
 
 
@@ -83,7 +84,7 @@ class _Conversation:
         own = session.clock() + session.retry.patience
         self._deadline = own if deadline is None else min(own, deadline)
         self._request_id = f"ec-{uuid.uuid4().hex}"
-        self._unknown_token_refused = False
+        self._new_tokens_refused = 0
 
     def run(self) -> Steps[Reply]:
         number = 0
@@ -188,7 +189,8 @@ class _Conversation:
         return error
 
     def _another_token_helps(self, error: errors.EaselError, attempt: _Attempt) -> bool:
-        """A token that was good once has expired or was revoked: another may open again. One that never was: once."""
+        """A token that was good once has expired or was revoked: another may open again. For one that never was, once;
+        a few times where the server says that it has expired: others may have used it up."""
         if not isinstance(error, errors.AuthenticationError) or attempt.token is None:
             return False
         self._session.tokens.refused(attempt.token)
@@ -196,8 +198,8 @@ class _Conversation:
             return False
         if attempt.token.worked:
             return True
-        again, self._unknown_token_refused = not self._unknown_token_refused, True
-        return again
+        self._new_tokens_refused += 1
+        return self._new_tokens_refused <= (NEW_TOKENS if isinstance(error, errors.TokenExpired) else 1)
 
     def _pause(self, error: errors.EaselError, outcome: Reply | Broken, number: int) -> float:
         """Seconds until the next attempt. Raises the error where there is none."""
