@@ -54,11 +54,10 @@ def shown_prompts(
     prompt: bytes | memoryview, negative_prompt: bytes | memoryview, *, key: DataKey, generation_id: UUID
 ) -> Shown:
     """For people: a damaged row says of itself that it cannot be read, and hides nothing around it."""
-    try:
-        return Shown(*open_prompts(prompt, negative_prompt, key=key, generation_id=generation_id), readable=True)
-    except CryptoError:
-        log.warning("prompts.unreadable", generation=str(generation_id), exc_info=True)
+    words, negative = told_prompts(prompt, negative_prompt, key=key, generation_id=generation_id)
+    if words is None or negative is None:
         return Shown(gettext("(this prompt cannot be read)"), "", readable=False)
+    return Shown(words, negative, readable=True)
 
 
 def _context(field: str, generation_id: UUID) -> bytes:

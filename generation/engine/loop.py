@@ -147,7 +147,7 @@ class LoopEngine:
 
     def _preview(self) -> None:
         """Some a turn. A picture that was dismissed meanwhile is not looked at; one that cannot be decoded is missed by
-        nobody but its viewer. While others wait for a place, previews keep to their allowance."""
+        nobody but its viewer. While all places are taken, previews keep to their allowance."""
         if not self._sketches:
             return
         if self._door.is_full and not self._courtesy.left:
