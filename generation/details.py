@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from easel.crypto import DataKey
 from easel.database import rows
 from generation import blurring, media, shares
-from generation.models import Generation, Image, Share
+from generation.models import Generation, Image
 from generation.prompts import shown_prompts
 from moderation.categories import CATEGORIES
 from tenants.scope import tenant_scope
@@ -142,10 +142,10 @@ def costs(generation: Generation) -> list[Fact]:
 
 
 def _link(tenant_id: UUID, link: dict[str, Any], base_url: str) -> dict[str, Any]:
-    share = Share(id=UUID(link["id"]), tenant_id=tenant_id)
+    share_id = UUID(link["id"])
     expires = datetime.fromisoformat(link["expires_at"]) if link["expires_at"] else None
-    address = shares.address(share, base_url=base_url)
-    return {"id": share.id, "element": f"link-{share.id}", "address": address, "expires_at": expires}
+    address = shares.address(tenant_id, share_id, base_url=base_url)
+    return {"id": share_id, "element": f"link-{share_id}", "address": address, "expires_at": expires}
 
 
 def _case(case: dict[str, Any]) -> dict[str, Any]:

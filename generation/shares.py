@@ -68,8 +68,8 @@ def revoke(tenant_id: UUID, share_id: UUID, *, actor: Actor) -> UUID:
     return image_id
 
 
-def address(share: Share, *, base_url: str) -> str:
-    return f"{base_url}/s/{word_for(KIND, share.tenant_id, share.id)}"
+def address(tenant_id: UUID, share_id: UUID, *, base_url: str) -> str:
+    return f"{base_url}/s/{word_for(KIND, tenant_id, share_id)}"
 
 
 def visit(word: str) -> Shared | None:

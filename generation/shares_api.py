@@ -103,7 +103,7 @@ def _share(share: Share, request: Request) -> dict[str, Any]:
         "object": "share",
         "id": str(share.id),
         "image_id": str(share.image_id),
-        "url": shares.address(share, base_url=base_url(request)),
+        "url": shares.address(share.tenant_id, share.id, base_url=base_url(request)),
         "created_at": _zulu(share.created_at),
         "expires_at": _zulu(share.expires_at),
         "revoked_at": _zulu(share.revoked_at),

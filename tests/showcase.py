@@ -158,7 +158,8 @@ def _webhook(customer: Customer) -> str:
 def _share(customer: Customer) -> str:
     with platform_role():
         image = Drawn.objects.filter(tenant=customer.tenant, released_at__isnull=False).earliest("id")
-    return shares.address(shares.share(customer.id, image.id, actor=SYSTEM, days=30), base_url="")
+    made = shares.share(customer.id, image.id, actor=SYSTEM, days=30)
+    return shares.address(customer.id, made.id, base_url="")
 
 
 def _month(customer: Customer) -> None:

@@ -25,7 +25,8 @@ def web_base() -> Iterator[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_stranger_sees_what_it_is_and_complains(chromium: Browser, web_base: str, ada: Customer, scheme: str) -> None:
     image = delivered(ada)
-    path = shares.address(shares.share(ada.id, image.id, actor=SYSTEM, days=None), base_url="")
+    made = shares.share(ada.id, image.id, actor=SYSTEM, days=None)
+    path = shares.address(ada.id, made.id, base_url="")
     with visitor(chromium, web_base, color_scheme=scheme, viewport=PHONE) as watched:
         page = watched.open(path)
         picture = page.locator("figure img")
