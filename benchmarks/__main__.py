@@ -17,6 +17,7 @@ NAMES = [
     "streams",
     "engine",
     "engine_peers",
+    "whole",
     "adaptive",
     "wallet",
     "usage",

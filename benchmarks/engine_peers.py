@@ -118,17 +118,18 @@ def _row(load: str, way: str, outcome: loads.Outcome) -> list[str]:
 @contextlib.contextmanager
 def served(way: str) -> Iterator[tuple[loads.Draw, int | None]]:
     """A way to draw, warmed up; with the server's process, or None for the engine in this one."""
-    with _engine() if way == ENGINE else _peer(PEERS[way]) as (draw, pid):
+    with engine(THREADS) if way == ENGINE else _peer(PEERS[way]) as (draw, pid):
         loads.at_once(loads.equal(4), draw)
         yield draw, pid
 
 
 @contextlib.contextmanager
-def _engine() -> Iterator[tuple[loads.Draw, None]]:
+def engine(threads: int) -> Iterator[tuple[loads.Draw, None]]:
+    """The loop in this process, behind a desk that keeps requests in order."""
     checkpoint = Checkpoint(name="starter", source=str(STARTER))
-    engine = LoopEngine(device="cpu", threads=THREADS)
-    engine.warm_up([checkpoint])
-    desk = Desk(engine)
+    loop = LoopEngine(device="cpu", threads=threads)
+    loop.warm_up([checkpoint])
+    desk = Desk(loop)
 
     def draw(request: loads.Request) -> object:
         wanted = Drawing(image_id=uuid4(), checkpoint=checkpoint, negative_prompt="", **request)
@@ -136,7 +137,7 @@ def _engine() -> Iterator[tuple[loads.Draw, None]]:
 
     yield draw, None
     desk.close()
-    engine.close()
+    loop.close()
 
 
 class Desk:

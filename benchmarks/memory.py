@@ -10,6 +10,7 @@ import psutil
 KINDS: Final = (
     ("uvicorn", "web"),
     ("tests.chaos.worker", "worker"),
+    ("manage.py worker", "worker"),
     ("moderation.screening", "screening"),
     ("data/broker", "broker (Valkey)"),
     ("data/cache", "cache (Valkey)"),
@@ -24,7 +25,7 @@ def by_kind(master: int | None = None) -> dict[str, int]:
     sums: dict[str, int] = defaultdict(int)
     for process in psutil.Process(master or os.getpid()).children(recursive=True):
         try:
-            kind = _kind(f"{' '.join(process.cmdline()) or process.name()} in {process.cwd()}")
+            kind = kind_of(process)
             if kind:
                 sums[kind] += process.memory_full_info().uss
         except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -32,7 +33,9 @@ def by_kind(master: int | None = None) -> dict[str, int]:
     return dict(sums)
 
 
-def _kind(command: str) -> str:
+def kind_of(process: psutil.Process) -> str:
+    """ "" for one that is none of Easel's."""
+    command = f"{' '.join(process.cmdline()) or process.name()} in {process.cwd()}"
     if "multiprocessing" in command:
         return "web"  # uvicorn's own children
     return next((kind for words, kind in KINDS if words in command), "")

@@ -34,6 +34,11 @@ DEFAULT: Final[Mapping[str, Mapping[str, float]]] = {
     "spam": {"text_review": 0.5, "text_block": NEVER, "image_review": 0.6, "image_block": NEVER},
 }
 
+# What else counts in a region (ISO 3166), where no version of the policy says otherwise.
+REGIONAL: Final[Mapping[str, Mapping[str, Mapping[str, float]]]] = {
+    "CN": {"political": {"text_review": 0.5, "text_block": NEVER, "image_review": 0.6, "image_block": NEVER}},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Effective:
@@ -96,9 +101,14 @@ def platform() -> tuple[int, bool, Mapping[str, Mapping[str, float]]]:
     """The newest version, whether it only records, and its thresholds."""
     found = rows("SELECT version, shadow, categories FROM moderation_policy ORDER BY version DESC LIMIT 1")
     if not found:
-        return 1, False, DEFAULT
+        return 1, False, defaults()
     version, shadow, categories = found[0]
-    return version, shadow, {**DEFAULT, **_loaded(categories)}
+    return version, shadow, {**defaults(), **_loaded(categories)}
+
+
+def defaults() -> Mapping[str, Mapping[str, float]]:
+    """The thresholds of a category of which no version of the policy says anything, in the installation's region."""
+    return {**DEFAULT, **REGIONAL.get(settings.REGION, {})}
 
 
 _options: list[Callable[[UUID], Mapping[str, Any]]] = []

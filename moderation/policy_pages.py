@@ -13,7 +13,7 @@ from moderation import policy_editor
 from moderation.cards import title_of
 from moderation.categories import CATEGORIES
 from moderation.models import Policy
-from moderation.policy import BLOCK, DEFAULT, NEVER
+from moderation.policy import BLOCK, NEVER
 from moderation.policy_editor import BOUNDS, Refused
 from moderation.staff import moderator_of, moderator_page
 
@@ -33,7 +33,7 @@ def policy(request: HttpRequest) -> HttpResponse:
     version, shadow, thresholds = policies.platform()
     old = _older(request.GET.get("from", ""))
     given = request.POST if error else {}
-    shown = {**DEFAULT, **old.categories} if old else thresholds
+    shown = {**policies.defaults(), **old.categories} if old else thresholds
     context: dict[str, Any] = {
         "version": version, "shadow": given.get("shadow") == "1" if error else (old.shadow if old else shadow),
         "live_shadow": shadow, "old": old, "error": error, "note": given.get("note", ""),

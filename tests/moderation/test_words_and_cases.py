@@ -3,13 +3,14 @@
 from uuid import uuid4
 
 import pytest
+from django.test import override_settings
 
 from easel.database import platform_role
 from easel.embedded.stack import Stack
 from moderation import cases, policy, prompts
 from moderation.cases import Opening, Wanted
 from moderation.findings import Finding
-from moderation.models import Case
+from moderation.models import Case, Policy
 from moderation.screening import client
 from tests.cast import Customer
 
@@ -62,6 +63,29 @@ def test_a_decision_is_taken_back_and_the_case_is_the_moderators_again(ada: Cust
 )
 def test_a_prompt_is_allowed_reviewed_or_blocked(ada: Customer, prompt: str, expected: tuple[str, str]) -> None:
     assert judged(ada, prompt) == expected
+
+
+@pytest.mark.parametrize(("region", "action"), [("", "allow"), ("DE", "allow"), ("CN", "review")])
+def test_political_prompts_wait_for_staff_where_the_region_says_so(ada: Customer, region: str, action: str) -> None:
+    with override_settings(REGION=region):
+        policy.forget()
+        assert judged(ada, "a rally where a crowd demands that the government resigns, protest banners")[0] == action
+    policy.forget()
+
+
+def test_a_version_of_the_policy_decides_otherwise_than_the_region(ada: Customer) -> None:
+    with override_settings(REGION="CN"), platform_role():
+        latest = policy.platform()[0]
+        Policy.objects.create(
+            version=latest + 1, categories={"political": policy.DEFAULT["political"]}, shadow=False, note="",
+            created_by="ada",
+        )  # fmt: skip
+        try:
+            policy.forget()
+            assert policy.effective(ada.id, None).text("political", 1.0) == "allow"
+        finally:
+            Policy.objects.filter(version=latest + 1).delete()
+            policy.forget()
 
 
 def test_a_prompt_that_the_classifier_cannot_see_is_for_review(ada: Customer, stack: Stack) -> None:
