@@ -25,7 +25,7 @@ def measure(stack: Stack) -> Table:
     with town(stack, slots=SLOTS, step_seconds=1 / STEPS) as place:
         for way, (pictures, most) in WAYS.items():
             account = (place.base_url, customer.key.public_id, customer.secret)
-            rate = pictures / anyio.run(draw, *account, way, pictures, most)
+            rate = pictures / anyio.run(draw, *account, pictures, most)
             rows.append([way, str(pictures), str(SLOTS), f"{rate:.2f}", f"{rate / SLOTS:.0%}"])
     return Table(
         "The asynchronous client",
@@ -38,7 +38,7 @@ def measure(stack: Stack) -> Table:
     )
 
 
-async def draw(base_url: str, key: str, secret: str, words: str, pictures: int, most: int) -> float:
+async def draw(base_url: str, key: str, secret: str, pictures: int, most: int) -> float:
     from easel_client import AsyncEasel
 
     async with AsyncEasel(base_url, key, secret) as easel:
@@ -47,7 +47,7 @@ async def draw(base_url: str, key: str, secret: str, words: str, pictures: int, 
 
         async def one(number: int) -> None:
             async with places:
-                made = await easel.generate(f"apple {number}, {words}", steps=STEPS, width=64, height=64)
+                made = await easel.generate(f"apple {pictures * 1000 + number}", steps=STEPS, width=64, height=64)
                 await made.images[0].read()
 
         begun = time.monotonic()

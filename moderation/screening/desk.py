@@ -18,8 +18,8 @@ from moderation.screening.texts import Embedder, Heads, TextReading
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED_TEXTS: Final = 8_192  # at 1.6 kB each
-REMEMBERED_IMAGES: Final = 8_192
+REMEMBERED_TEXTS: Final = 4_096  # at 1.6 kB each
+REMEMBERED_IMAGES: Final = 4_096
 ANSWERED = Counter("easel_screening_answered", "Texts and images answered, from memory or a model.", ["kind", "source"])
 SECONDS = Histogram(
     "easel_screening_batch_seconds",
