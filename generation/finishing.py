@@ -164,7 +164,10 @@ class Finishing:
             return False
         if assignment.mendable is not None:
             log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
-            return self._source.give_back(job, counted=not self._closing.is_set())
+            away = isinstance(
+                assignment.mendable, StorageUnavailable
+            )  # for longer than our patience: not the job's fault
+            return self._source.give_back(job, counted=not (away or self._closing.is_set()))
         if assignment.canceled and assignment.stopped:
             return self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
         if assignment.stopped:

@@ -20,7 +20,7 @@ from easel.clock import duty
 from easel.crypto import CryptoError
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
-from easel.problems import Problem, invalid
+from easel.problems import Problem, invalid, storage_away
 from easel.sealed_file import SealedFile
 from easel.storage import ObjectMissing, StorageUnavailable, storage
 from generation import judging, media, sealed_images
@@ -89,7 +89,7 @@ def read(given: InputReference, *, tenant_id: UUID) -> InputReference:
         log.exception("inputs.unreadable", input=str(given.id))
         return given
     except StorageUnavailable as error:
-        raise Problem("overloaded", "The image store does not answer. Try again.") from error
+        raise storage_away(error) from error
     with tenant_scope(tenant_id):
         changed(_LOOKED, [json.dumps(reading), tenant_id, given.id])
     return replace(given, reading=reading)
@@ -146,7 +146,7 @@ def _settle(name: str, given: bytes | UUID, tenant_id: UUID, *, keep: bool = Tru
     except (Image.DoesNotExist, ObjectMissing) as error:
         raise invalid(name, "unknown_image", "There is no such image.") from error
     except StorageUnavailable as error:
-        raise Problem("overloaded", "The image store does not answer. Try again.") from error
+        raise storage_away(error) from error
 
 
 def _passing(data: bytes) -> InputReference:

@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from easel.crypto import CryptoError, DataKey
-from easel.problems import Problem
+from easel.problems import Problem, storage_away
 from easel.storage import ObjectMissing, StorageUnavailable, storage
 from generation import sealed_images
 from generation.models import Image
@@ -86,7 +86,7 @@ def _answer(image: Image, key: DataKey | None, span: tuple[int, int] | None) -> 
     except ObjectMissing as error:
         raise Http404 from error
     except StorageUnavailable as error:
-        raise Problem("overloaded", "The image store does not answer. Try again.") from error
+        raise storage_away(error) from error
     except CryptoError as error:
         log.exception("media.unreadable", image=str(image.id))
         raise Problem("internal_error", "The stored image is damaged and was not sent.") from error

@@ -20,7 +20,7 @@ from PIL import Image as PILImage
 from easel.crypto import CryptoError, DataKey, open_sealed, seal
 from easel.database import changed, rows
 from easel.identifiers import new_id
-from easel.problems import Problem
+from easel.problems import Problem, storage_away
 from easel.storage import ObjectMissing, StorageUnavailable, storage
 from generation import media
 from generation.models import Image
@@ -76,7 +76,7 @@ def _contents(image: Image) -> bytes:
     except ObjectMissing as error:
         raise Http404 from error
     except StorageUnavailable as error:
-        raise Problem("overloaded", "The image store does not answer. Try again.") from error
+        raise storage_away(error) from error
     except CryptoError as error:
         log.exception("thumbnails.unreadable", image=str(image.id))
         raise Problem("internal_error", "The stored image is damaged.") from error

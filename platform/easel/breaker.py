@@ -67,12 +67,12 @@ class Breaker:
         self._shared, self._local = SharedState(name, self.label, rules), LocalState(rules)
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self) -> Iterator[Permit]:
         """Around one call. Raises BreakerOpen instead of making it, and lets the call's own exceptions through."""
         permit = self.admit()
         started = time.monotonic()
         try:
-            yield
+            yield permit
         except Exception as error:
             self.report(permit.token, ok=not self._counts(error), seconds=time.monotonic() - started)
             raise

@@ -23,7 +23,7 @@ from easel import dialects, metrics
 from easel.dialects import MEDIA_TYPE, Told
 from easel.key_providers import KeyProviderUnavailable
 from easel.requests import current_request_id
-from easel.storage import StorageUnavailable
+from easel.storage_errors import StorageLeftAlone, StorageUnavailable
 from easel.strictjson import FieldError, Malformed, StrictJSONParser
 
 __all__ = ["KINDS", "MEDIA_TYPE", "FieldError", "Problem", "StrictJSONParser", "answer", "invalid", "response"]
@@ -118,6 +118,12 @@ def invalid(field: str, code: str, detail: str) -> Problem:
     """A 400 for one field; a dotted path names a nested one, and an empty name means the whole request."""
     said = f"{field}: {detail}" if field else detail
     return Problem("invalid_request", said, errors=[FieldError(field, code, detail)])
+
+
+def storage_away(error: StorageUnavailable) -> Problem:
+    """A 503 that says when the store will be asked again, if that is known."""
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, StorageLeftAlone) else None
+    return Problem("overloaded", "The image store does not answer. Try again.", headers=headers)
 
 
 def response(problem: Problem, path: str = "") -> HttpResponse:
@@ -321,7 +327,7 @@ _TRANSLATIONS: Final[Sequence[tuple[type[Exception], Callable[[Any], Problem]]]]
     (RequestDataTooBig, _too_big),
     (UnreadablePostError, lambda _: invalid("", "incomplete", "The body ended before its length.")),
     (KeyProviderUnavailable, lambda _: Problem("overloaded", "The keys cannot be reached; try again.")),
-    (StorageUnavailable, lambda _: Problem("overloaded", "The object store does not answer; try again.")),
+    (StorageUnavailable, storage_away),
     (OperationalError, lambda _: Problem("overloaded", "The database does not answer; try again.")),
 )
 

@@ -10,44 +10,40 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own, which is no OSError
-    HTTPClientError,
-    IncompleteReadError,
-)
+from botocore.exceptions import ClientError
 from django.conf import settings
+
+from easel.storage_errors import (
+    ObjectMissing,
+    StorageError,
+    StorageLeftAlone,
+    StorageRefused,
+    StorageUnavailable,
+    translated,
+)
+from easel.storage_guard import Kind, StorageGuard
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
+__all__ = [
+    "MemoryStorage",
+    "ObjectHead",
+    "ObjectMissing",
+    "ObjectStream",
+    "S3Storage",
+    "Storage",
+    "StorageError",
+    "StorageLeftAlone",
+    "StorageRefused",
+    "StorageUnavailable",
+    "storage",
+]
+
 CHUNK_BYTES: Final = 256 * 1024
 LONGEST_URL_SECONDS: Final = 7 * 24 * 3600  # Signature V4 allows no more
 PROBE_KEY: Final = "probe/readiness"
-_MISSING: Final = {"404", "NoSuchKey", "NotFound"}
-_NOT_NOW: Final = {"SlowDown", "RequestTimeout"}
-
-
-class StorageError(Exception):
-    """The store did not do what it was asked to."""
-
-    permanent = True
-
-
-class StorageUnavailable(StorageError):
-    """No answer, or an answer that says "not now". The same call may work later."""
-
-    permanent = False
-
-
-class ObjectMissing(StorageError):
-    """There is no object under this key."""
-
-
-class StorageRefused(StorageError):
-    """The store understood and said no: wrong credentials, no such bucket, no right. An operator must act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ class ObjectStream(Iterator[bytes]):
         self._body = body
 
     def __next__(self) -> bytes:
-        with _errors("read", self.key):
+        with translated("read", self.key):
             chunk = self._body.read(CHUNK_BYTES)
         if not chunk:
             self.close()
@@ -128,38 +124,41 @@ class S3Storage:
         access_key: str,
         secret_key: str,
         public_endpoint: str = "",
+        guard: StorageGuard | None = None,
     ) -> None:
         self.bucket = bucket
         self._endpoint = endpoint
         self._public_endpoint = public_endpoint
         self._region, self._access_key, self._secret_key = region, access_key, secret_key
+        self._guard = guard
 
     def put(self, key: str, data: bytes | IO[bytes], content_type: str) -> None:
-        with _errors("put", key):
-            self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+        with self._call(Kind.WRITE, "put", key) as client:
+            client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
 
     def get(self, key: str) -> bytes:
-        with _errors("get", key):
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        with self._call(Kind.READ, "get", key) as client:
+            return client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def stream(self, key: str, span: tuple[int, int] | None = None) -> ObjectStream:
         wanted: dict[str, str] = {} if span is None else {"Range": f"bytes={span[0]}-{span[1]}"}
-        with _errors("get", key):
-            found = self._client.get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
+        with self._call(Kind.READ, "get", key) as client:
+            found = client.get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
         return ObjectStream(key, _head(found), found["Body"])
 
     def keys(self, prefix: str) -> Iterator[str]:
-        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix))
+        after: dict[str, str] = {}
         while True:
-            with _errors("list", prefix):
-                page = next(pages, None)
-            if page is None:
-                return
+            with self._call(Kind.READ, "list", prefix) as client:
+                page = client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **after)  # type: ignore[arg-type]
             yield from (found["Key"] for found in page.get("Contents", []))
+            if not page["IsTruncated"]:
+                return
+            after = {"ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
-        with _errors("delete", key):
-            self._client.delete_object(Bucket=self.bucket, Key=key)
+        with self._call(Kind.DELETE, "delete", key) as client:
+            client.delete_object(Bucket=self.bucket, Key=key)
 
     def exists(self, key: str) -> bool:
         try:
@@ -169,8 +168,8 @@ class S3Storage:
         return True
 
     def head(self, key: str) -> ObjectHead:
-        with _errors("head", key):
-            return _head(self._client.head_object(Bucket=self.bucket, Key=key))
+        with self._call(Kind.READ, "head", key) as client:
+            return _head(client.head_object(Bucket=self.bucket, Key=key))
 
     def presigned_get(self, key: str, seconds: int) -> str | None:
         if not self._public_endpoint:
@@ -189,14 +188,14 @@ class S3Storage:
         return form["url"], form["fields"]
 
     def check(self) -> None:
-        with _errors("probe", PROBE_KEY):
+        with translated("probe", PROBE_KEY):
             self._probe.put_object(Bucket=self.bucket, Key=PROBE_KEY, Body=b"ready", ContentType="text/plain")
             self._probe.get_object(Bucket=self.bucket, Key=PROBE_KEY)["Body"].read()
 
     def create_bucket(self) -> None:
         """Make the bucket where it is not there yet; for set-up and tests, never in a request."""
         try:
-            with _errors("create bucket", self.bucket):
+            with translated("create bucket", self.bucket):
                 self._client.create_bucket(Bucket=self.bucket)
         except StorageRefused as error:
             if not isinstance(error.__cause__, ClientError):
@@ -221,13 +220,28 @@ class S3Storage:
         if expire_days is not None:
             rule = {"ID": "easel-retention", "Status": "Enabled", "Filter": {"Prefix": prefix}}
             rules.append({**rule, "Expiration": {"Days": expire_days}})
-        with _errors("set the lifecycle of", self.bucket):
+        with translated("set the lifecycle of", self.bucket):
             self._client.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": rules})
         return [str(rule["ID"]) for rule in rules]
+
+    @contextmanager
+    def _call(self, kind: Kind, doing: str, key: str) -> Iterator["S3Client"]:
+        """The client to make one call with. Where a guard stands before the store, it may not be asked at all."""
+        if self._guard is None:
+            with translated(doing, key):
+                yield self._client
+            return
+        with self._guard.around(kind) as is_probe, translated(doing, key):
+            yield self._once if is_probe else self._client
 
     @cached_property
     def _client(self) -> "S3Client":
         return self._new_client(self._endpoint)
+
+    @cached_property
+    def _once(self) -> "S3Client":
+        # For whoever asks whether the store is back: nobody else may ask before the answer is there.
+        return self._new_client(self._endpoint, attempts=1)
 
     @cached_property
     def _public_client(self) -> "S3Client":
@@ -315,28 +329,9 @@ class MemoryStorage:
 @cache
 def storage() -> Storage:
     """The process's one store, as the settings describe it. A client costs 140 ms, so it is made once."""
-    return S3Storage(**settings.S3)
+    place = f"{settings.S3['endpoint'] or settings.S3['region']}/{settings.S3['bucket']}"
+    return S3Storage(**settings.S3, guard=StorageGuard(place))
 
 
 def _head(found: "GetObjectOutputTypeDef | HeadObjectOutputTypeDef") -> ObjectHead:
     return ObjectHead(size=found["ContentLength"], content_type=found["ContentType"], etag=found["ETag"].strip('"'))
-
-
-@contextmanager
-def _errors(doing: str, key: str) -> Iterator[None]:
-    """Botocore's errors as ours: each names what was tried, on which key, and is raised from its cause."""
-    try:
-        yield
-    except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = error.response.get("Error", {}).get("Code", "")
-        said = f"cannot {doing} {key}: {code or status}"
-        if code in _MISSING:
-            raise ObjectMissing(said) from error
-        if status >= 500 or status == 429 or code in _NOT_NOW:
-            raise StorageUnavailable(said) from error
-        raise StorageRefused(said) from error
-    except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
-        raise StorageUnavailable(f"cannot {doing} {key}: {type(error).__name__}") from error
-    except BotoCoreError as error:
-        raise StorageRefused(f"cannot {doing} {key}: {error}") from error

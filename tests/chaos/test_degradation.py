@@ -4,7 +4,10 @@ import signal
 import time
 from urllib.request import urlopen
 
+from django.conf import settings
+
 from billing.models import Entry
+from easel.breaker import standing
 from easel.database import platform_role
 from tests.chaos.conftest import LEASE_SECONDS, OUTAGE_SECONDS, Client, completed, state, wait_for
 from tests.chaos.town import CLOCKS, WORKERS
@@ -81,12 +84,17 @@ def test_pictures_cannot_be_fetched_while_the_store_is_away(client: Client) -> N
 
 
 def test_a_store_that_is_full_is_waited_for_like_one_that_is_away(client: Client) -> None:
-    client.town.proxies["s3"].answer(FULL)
+    proxy = client.town.proxies["s3"]
+    proxy.answer(FULL)
     generation = client.asked()
     time.sleep(3.0)
     assert state(generation).status == "running"
-    client.town.proxies["s3"].heal()
+    left_alone = f"storage:http://127.0.0.1:{proxy.port}/{settings.S3['bucket']}:write"
+    assert left_alone in {each.name for each in standing()}
+    proxy.heal()
     assert completed(generation).attempts == 1
+    assert charges(client) == 1
+    assert left_alone not in {each.name for each in standing()}
 
 
 def test_a_frozen_worker_is_fenced_off_when_it_wakes(client: Client) -> None:

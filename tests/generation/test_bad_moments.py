@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError, connections
 from django.test import override_settings
 
@@ -193,6 +194,22 @@ def test_what_waits_for_a_store_that_is_away_is_given_back_by_a_stop(
     time.sleep(0.3)
     production.close(grace=0.5)
     assert (row(generation).status, row(generation).attempts) == ("queued", 0)
+
+
+def test_a_store_that_outlasts_all_patience_costs_a_job_no_attempt(
+    ada: Customer, workshop: Workshop, production: Production, store: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generation.finishing.PATIENCE_SECONDS", 0.3)
+    store.broken = True
+    generation = workshop.submit(ada)
+    for _ in range(settings.MAX_ATTEMPTS + 1):
+        production.drain(workshop.pool)
+        until(lambda: row(generation).status == "queued")
+    assert row(generation).attempts == 0
+    store.broken = False
+    production.drain(workshop.pool)
+    assert ended(generation).status == "completed"
+    assert charges(ada) == 1
 
 
 # --- Bells -----------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Staff's status page: the main figures, workers and breakers; and every list of the admin."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
 from django.test import Client
 
+from easel.breaker import Breaker, Rules
 from easel.database import platform_role
 from generation import availability, rounds_seen
 from generation.models import Model
@@ -73,6 +75,18 @@ def test_an_open_breaker_is_listed_and_closed_on_record(staff: Client, ada: Cust
         assert AuditRecord.objects.filter(action="breaker.closed", object_id=model.name).exists()
     finally:
         availability.breaker_of(model.id).reset()
+
+
+def test_a_store_that_is_left_alone_is_listed_and_closes_by_itself(staff: Client) -> None:
+    name = f"storage:https://s3.example/{uuid4().hex}:write"
+    breaker = Breaker(name, rules=Rules(failures=1))
+    breaker.report(breaker.admit().token, ok=False)
+    try:
+        page = staff.get("/status/").content.decode()
+        assert name in page
+        assert f'value="{name}"' not in page
+    finally:
+        breaker.reset()
 
 
 def test_whoever_may_not_change_models_closes_no_breaker(ada: Customer) -> None:
