@@ -5,14 +5,14 @@ Every function is one message to the database inside the caller's transaction. A
 `at` says when it happened; left out, it is now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from billing import moves
 from billing.models import NOBODY, Entry, Lot
-from easel.database import rows, together
+from easel.database import Question, answers, rows, together
 from easel.identifiers import new_id
 
 REFUND_DAYS: Final = 30  # a refund lives at least so long, even if the credits that paid would be gone
@@ -73,21 +73,15 @@ def hold(
 
     `key_id` and `model` say who spends and on what; usage is told by them.
     """
-    held = _move(
-        [moves.LOCK, moves.HOLD],
-        tenant_id,
-        at,
-        {
-            "id": new_id(),
-            "owner": owner_id,
-            "amount": _positive(amount),
-            "key": key_id,
-            "model": model,
-            "source": "",
-        },
-    )
-    if not held:
-        raise InsufficientCredits(f"{amount} credits are needed.")
+    answers(*holding(tenant_id, owner_id, amount, key_id=key_id, model=model, at=at))
+
+
+def holding(
+    tenant_id: UUID, owner_id: UUID, amount: int, *, key_id: UUID, model: str, at: datetime | None = None
+) -> Sequence[Question[None]]:
+    """The same, to be asked with others."""
+    taken = _taken(tenant_id, owner_id, amount, key_id=key_id, model=model, at=at)
+    return [Question(moves.LOCK, taken, _nothing), Question(moves.HOLD, taken, _covered(amount))]
 
 
 def pay(
@@ -101,22 +95,16 @@ def pay(
     at: datetime | None = None,
 ) -> None:
     """Hold and charge at once, for what is delivered in the same transaction. Raises InsufficientCredits."""
-    paid = _move(
-        [moves.LOCK, moves.HOLD, moves.SETTLE],
-        tenant_id,
-        at,
-        {
-            "id": new_id(),
-            "owner": owner_id,
-            "amount": _positive(amount),
-            "key": key_id,
-            "model": model,
-            "source": "",
-            **_settlement(amount, status="completed", operation_id=f"charge:{owner_id}", images=images, final=True),
-        },
-    )
-    if not paid:
-        raise InsufficientCredits(f"{amount} credits are needed.")
+    answers(*paying(tenant_id, owner_id, amount, key_id=key_id, model=model, images=images, at=at))
+
+
+def paying(
+    tenant_id: UUID, owner_id: UUID, amount: int, *, key_id: UUID, model: str, images: int, at: datetime | None = None
+) -> Sequence[Question[None]]:
+    """The same, to be asked with others."""
+    taken = _taken(tenant_id, owner_id, amount, key_id=key_id, model=model, at=at)
+    taken |= {"status": "completed", "images": images, "charge_id": new_id(), "usage_id": new_id()}
+    return [Question(moves.LOCK, taken, _nothing), Question(moves.PAY, taken, _covered(amount))]
 
 
 def settle(
@@ -209,6 +197,27 @@ def expire(tenant_id: UUID, lot_id: UUID, *, at: datetime | None = None) -> int:
     """Remove what is available of a lot that is past its date; returns the credits. What is held of it stays held."""
     expired = _move([moves.LOCK, moves.EXPIRE], tenant_id, at, {"id": new_id(), "lot": lot_id})
     return int(expired[0][0]) if expired else 0
+
+
+def _taken(
+    tenant_id: UUID, owner_id: UUID, amount: int, *, key_id: UUID, model: str, at: datetime | None
+) -> dict[str, Any]:
+    return {
+        "id": new_id(), "tenant": tenant_id, "owner": owner_id, "amount": _positive(amount), "key": key_id,
+        "model": model, "source": "", "at": at,
+    }  # fmt: skip
+
+
+def _covered(amount: int) -> Callable[[Sequence[object]], None]:
+    def read(found: Sequence[object]) -> None:
+        if not found:
+            raise InsufficientCredits(f"{amount} credits are needed.")
+
+    return read
+
+
+def _nothing(found: Sequence[object]) -> None:
+    """A lock answers nothing."""
 
 
 def _settle(

@@ -73,6 +73,42 @@ SELECT %(id)s, tenant_id, 'hold', -%(amount)s, %(amount)s, %(owner)s, 'hold:' ||
     created_at FROM hold RETURNING 1
 """
 
+# HOLD and a final SETTLE of all of it at once: the same entries and the same hold, already ended; nothing is pinned.
+PAY: Final = f"""
+WITH {_DRAWN}, wallet AS (
+    UPDATE billing_wallet SET available = available - %(amount)s
+    WHERE tenant_id = %(tenant)s AND (SELECT sum(amount) FROM drawn) = %(amount)s
+    RETURNING tenant_id
+), hold AS (
+    INSERT INTO billing_hold (id, tenant_id, owner_id, key_id, model, amount, remaining, charged, refunded, status,
+        lives_until, created_at, ended_at)
+    SELECT %(id)s, tenant_id, %(owner)s, %(key)s, %(model)s, %(amount)s, 0, %(amount)s, 0, %(status)s,
+        (SELECT CASE WHEN bool_and(expires_at IS NOT NULL) THEN max(expires_at) END FROM drawn), {_AT}, {_AT}
+    FROM wallet RETURNING tenant_id, created_at
+), lots AS (
+    UPDATE billing_lot AS lot SET available = lot.available - drawn.amount, charged = lot.charged + drawn.amount
+    FROM drawn, hold WHERE lot.id = drawn.id
+), entries AS (
+    INSERT INTO billing_entry (id, tenant_id, kind, available_delta, held_delta, owner_id, operation_id, key_id, model,
+        status, generations, images, created_at)
+    SELECT each.id, tenant_id, each.kind, each.available, each.held, %(owner)s, each.kind || ':' || %(owner)s, %(key)s,
+        %(model)s, each.status, each.generations, each.images, created_at
+    FROM hold, (VALUES
+        (%(id)s::uuid, 'hold', -%(amount)s::bigint, %(amount)s::bigint, '', 0, 0),
+        (%(charge_id)s, 'charge', 0, -%(amount)s, %(status)s, 1, %(images)s)
+    ) AS each (id, kind, available, held, status, generations, images)
+), usage AS (
+    INSERT INTO billing_usage AS usage
+        (id, tenant_id, day, key_id, model, status, generations, images, charged, refunded)
+    SELECT %(usage_id)s, tenant_id, (created_at AT TIME ZONE 'UTC')::date, %(key)s, %(model)s, %(status)s, 1,
+        %(images)s, %(amount)s, 0 FROM hold
+    ON CONFLICT (tenant_id, day, key_id, model, status) DO UPDATE SET
+        generations = usage.generations + 1, images = usage.images + EXCLUDED.images,
+        charged = usage.charged + EXCLUDED.charged
+)
+SELECT 1 FROM hold
+"""
+
 # With `final` the hold ends and what is not charged is released. Without, it stays open and nothing is released.
 SETTLE: Final = f"""
 WITH asked AS (

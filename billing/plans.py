@@ -15,7 +15,7 @@ from uuid import UUID
 
 from billing import ledger
 from billing.models import Lot, Plan, PlanVersion, Subscription, check_moderation_options
-from easel.database import atomic, changed, converted, planned, rows
+from easel.database import Question, atomic, changed, converted, rows
 
 TICK: Final = timedelta(microseconds=1)  # shares of a period are counted in whole ticks: no floating point in money
 
@@ -91,10 +91,19 @@ WHERE subscription.tenant_id = %s AND subscription.ended_at IS NULL
 
 def limits_of(tenant_id: UUID) -> Limits:
     """Needs the tenant's scope or the platform role."""
-    for values in planned(_LIMITS, [tenant_id]):
-        given = zip(_GIVEN, converted(_GIVEN, values), strict=True)
+    return limits(tenant_id).ask()
+
+
+def limits(tenant_id: UUID) -> Question[Limits]:
+    """The same, to be asked with others. Raises NoPlan."""
+
+    def read(found: list[tuple[Any, ...]]) -> Limits:
+        if not found:
+            raise NoPlan(f"Tenant {tenant_id} is on no plan.")
+        given = zip(_GIVEN, converted(_GIVEN, found[0]), strict=True)
         return Limits(**{field.name: value for field, value in given})
-    raise NoPlan(f"Tenant {tenant_id} is on no plan.")
+
+    return Question(_LIMITS, [tenant_id], read)
 
 
 def publish(plan: Plan, **given: Any) -> PlanVersion:

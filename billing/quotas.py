@@ -13,7 +13,7 @@ from uuid import UUID
 
 from billing.models import NOBODY, Allowance, Tally
 from billing.plans import Limits
-from easel.database import rows
+from easel.database import Question, rows
 from easel.identifiers import new_id
 from easel.problems import Problem
 from easel.ratelimit import Usage, refusal
@@ -78,14 +78,23 @@ def limited(tenant_id: UUID, key_id: UUID) -> bool:
 
 def count(tenant_id: UUID, key_id: UUID, *, price: int, limits: Limits) -> None:
     """Count one more generation that would hold `price` credits. Raises quota_exceeded or spend_cap_reached."""
+    counting(tenant_id, key_id, price=price, limits=limits).ask()
+
+
+def counting(tenant_id: UUID, key_id: UUID, *, price: int, limits: Limits, taken: bool = False) -> Question[None]:
+    """The same, to be asked with others; with `taken` together with the ledger's taking of the price."""
     now = datetime.now(UTC)
-    counted = [_Counted(*row) for row in rows(_COUNT, _parameters(tenant_id, key_id, now))]
-    exceeded = list(_exceeded(counted, limits, now))
-    if exceeded:
-        raise refusal("quota_exceeded", exceeded, detail=_said(exceeded))
-    for each in counted:
-        if each.span == Tally.Span.MONTH and each.spend_cap is not None:
-            _check_cap(tenant_id, each, price=price, now=now)
+
+    def read(found: list[tuple[Any, ...]]) -> None:
+        counted = [_Counted(*row) for row in found]
+        exceeded = list(_exceeded(counted, limits, now))
+        if exceeded:
+            raise refusal("quota_exceeded", exceeded, detail=_said(exceeded))
+        for each in counted:
+            if each.span == Tally.Span.MONTH and each.spend_cap is not None:
+                _check_cap(tenant_id, each, price=price, now=now, taken=taken)
+
+    return Question(_COUNT, _parameters(tenant_id, key_id, now), read)
 
 
 def check_queue(waiting: int, limits: Limits) -> None:
@@ -154,9 +163,9 @@ def _exceeded(counted: list[_Counted], limits: Limits, now: datetime) -> Iterato
             )
 
 
-def _check_cap(tenant_id: UUID, counted: _Counted, *, price: int, now: datetime) -> None:
+def _check_cap(tenant_id: UUID, counted: _Counted, *, price: int, now: datetime, taken: bool) -> None:
     cap = counted.spend_cap or 0
-    already = spent(tenant_id, counted.key_id, now=now)
+    already = spent(tenant_id, counted.key_id, now=now) - (price if taken else 0)
     if already + price > cap:
         whose = "The account" if counted.key_id == NOBODY else "This API key"
         raise Problem(

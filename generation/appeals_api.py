@@ -63,7 +63,7 @@ def appeal(generation: Generation, text: str, *, data_key: DataKey) -> None:
         raise Problem("not_appealable", "Nothing of this generation was rejected.")
     said = [
         *findings.of_request(generation.tenant_id, generation.id),
-        *findings.of_pictures(generation.tenant_id, generation.id),
+        *findings.of_pictures(generation.tenant_id, generation.id).ask(),
     ]
     why, case_id = Judgment(tuple(said), 0).leading, new_id()
     opening = Opening(

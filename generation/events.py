@@ -5,7 +5,7 @@ status calls `status_changed` in the same transaction.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -81,6 +81,14 @@ def status_changed(tenant_id: UUID, generation_id: UUID, status: str, *, webhook
     event = webhook or WEBHOOKS.get(status)
     if event is not None:
         tell(tenant_id, generation_id, event)
+
+
+def completed_at_once(tenant_id: UUID, generation_id: UUID, *, url: str, listeners: Sequence[UUID]) -> None:
+    """`status_changed` of one that is complete when it is made. `listeners` are those of its webhook event, asked for
+    along with what makes it."""
+    publish(generation_id, "done", {"status": "completed"}, tenant_id=tenant_id)
+    if url or listeners:
+        tell(tenant_id, generation_id, WEBHOOKS["completed"])
 
 
 def tell(tenant_id: UUID, generation_id: UUID, event: str) -> None:

@@ -7,11 +7,11 @@ virtual time is read here, which the search for the next turn relies on.
 """
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from billing.plans import Limits
-from easel.database import changed, on_commit, rows
+from easel.database import Question, changed, on_commit, rows
 from easel.identifiers import new_id
 from generation import bell
 
@@ -71,10 +71,19 @@ WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
 def enqueue(tenant_id: UUID, pool_id: UUID, pool: str, *, work: float, weight: float = 1.0, cap: int = 4) -> int:
     """One more job waits; a worker hears of it when the transaction commits. Returns how many of the tenant's wait now,
     in all pools: exactly, since the wallet's lock, taken before, lets one submission of a tenant through at a time."""
+    return enqueueing(tenant_id, pool_id, pool, work=work, weight=weight, cap=cap).ask()
+
+
+def enqueueing(tenant_id: UUID, pool_id: UUID, pool: str, *, work: float, weight: float, cap: int) -> Question[int]:
+    """The same, to be asked with others, after what takes the wallet's lock."""
     parameters = {"id": new_id(), "tenant": tenant_id, "pool": pool_id, "weight": weight, "cap": cap, "work": work}
-    ((waiting,),) = rows(_ENQUEUE, parameters)
-    on_commit(lambda: bell.ring(pool))
-    return int(waiting)
+
+    def read(found: list[tuple[Any, ...]]) -> int:
+        ((waiting,),) = found
+        on_commit(lambda: bell.ring(pool))
+        return int(waiting)
+
+    return Question(_ENQUEUE, parameters, read)
 
 
 def apply_limits(tenant_id: UUID, limits: Limits) -> None:

@@ -39,13 +39,17 @@ def of_request(
     data_key: DataKey,
 ) -> Judgment:  # fmt: skip
     """Before anything is drawn: the words, and the picture it is to start from."""
-    judgment = prompts.screen(prompt, negative_prompt, tenant_id=tenant_id, key_id=key_id, data_key=data_key)
+    words = prompts.read(prompt, negative_prompt, tenant_id=tenant_id, key_id=key_id)
+    with tenant_scope(tenant_id):
+        judgment = words.judging(tenant_id=tenant_id, data_key=data_key).ask()
+        return with_start(judgment, start, tenant_id=tenant_id, key_id=key_id)
+
+
+def with_start(judgment: Judgment, start: InputReference | None, *, tenant_id: UUID, key_id: UUID | None) -> Judgment:
+    """The judgment on the words, and on the given picture: its scores are kept with it. In the tenant's scope."""
     if start is None:
         return judgment
-    with tenant_scope(tenant_id):
-        effective = policy.effective(tenant_id, key_id)
-        given = _weighed(start.reading, effective)
-    return together(judgment, given)
+    return together(judgment, _weighed(start.reading, policy.effective(tenant_id, key_id)))
 
 
 def screened(judgment: Judgment) -> str:

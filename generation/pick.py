@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from easel.database import columns_of, planned, row_of
+from easel.database import Question, columns_of, row_of
 from generation.models import Model, Pool
 
 BACKUP_NAME: Final = "backup"  # the service of EASEL_BACKUP_URL, as a model
@@ -44,20 +44,19 @@ class Pick:
     fits: bool
 
 
-def named(tenant_id: UUID, name: str) -> Model | None:
+def named(tenant_id: UUID, name: str) -> Question[Pick | None]:
     """The model of that name that the current tenant may use."""
-    found = _picked(_NAMED, {"tenant": tenant_id, "name": name})
-    return found.model if found else None
+    return Question(_NAMED, {"tenant": tenant_id, "name": name}, _picked)
 
 
-def for_category(tenant_id: UUID, category: str | None) -> Pick | None:
+def for_category(tenant_id: UUID, category: str | None) -> Question[Pick | None]:
     """The tenant's choice for the category, or a model that is meant for it, or the default one; where the category is
     not known, the default one."""
-    return _picked(_FOR_CATEGORY, {"tenant": tenant_id, "category": category})
+    return Question(_FOR_CATEGORY, {"tenant": tenant_id, "category": category}, _picked)
 
 
-def _picked(sql: str, parameters: dict[str, Any]) -> Pick | None:
-    for *values, own, fits in planned(sql, parameters):
+def _picked(found: list[tuple[Any, ...]]) -> Pick | None:
+    for *values, own, fits in found:
         model = row_of(Model, values[:_WIDTH])
         model.pool = row_of(Pool, values[_WIDTH:])
         return Pick(model, own, fits)

@@ -9,6 +9,7 @@ import structlog
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from easel import metrics
+from easel.database import Question
 from easel.problems import invalid
 from generation import categories, pick
 from generation.categories import Guess
@@ -48,12 +49,22 @@ def guess(asked: dict[str, Any]) -> Guess | None:
 
 def choose(name: str, tenant_id: UUID, guessed: Guess | None = None) -> Choice:
     """The model of that name that the current tenant may use. A 400 where there is none."""
+    return choosing(name, tenant_id, guessed).ask()
+
+
+def choosing(name: str, tenant_id: UUID, guessed: Guess | None = None) -> Question[Choice]:
+    """The same, to be asked with others."""
     if name == AUTO:
         return _automatic(tenant_id, guessed)
-    model = pick.named(tenant_id, name)
-    if model is None:
-        raise invalid("model", "unknown_model", f"There is no model {name!r}. GET /v1/models lists yours.")
-    return Choice(model)
+    asked = pick.named(tenant_id, name)
+
+    def read(rows: list[tuple[Any, ...]]) -> Choice:
+        found = asked.read(rows)
+        if found is None:
+            raise invalid("model", "unknown_model", f"There is no model {name!r}. GET /v1/models lists yours.")
+        return Choice(found.model)
+
+    return Question(asked.sql, asked.parameters, read)
 
 
 def usable(tenant_id: UUID) -> QuerySet[Model]:
@@ -76,22 +87,29 @@ def _drawing() -> QuerySet[Model]:
     return Model.objects.select_related("pool").filter(enabled=True, retired_at=None)
 
 
-def _automatic(tenant_id: UUID, guessed: Guess | None) -> Choice:
+def _automatic(tenant_id: UUID, guessed: Guess | None) -> Question[Choice]:
     believed = guessed is not None and guessed.confidence >= categories.head().threshold
-    found = pick.for_category(tenant_id, guessed.category if guessed and believed else None)
-    if found is None:
-        raise invalid("model", "no_default_model", "There is no default model. Name one: GET /v1/models lists yours.")
-    route = {
-        "category": guessed.category if guessed else None,
-        "confidence": round(guessed.confidence, 4) if guessed else None,
-        "decided_by": "tenant" if found.own else "category" if found.fits else "default",
-        "version": categories.head().version,
-    }
-    return Choice(found.model, route)
+    asked = pick.for_category(tenant_id, guessed.category if guessed and believed else None)
+
+    def read(rows: list[tuple[Any, ...]]) -> Choice:
+        found = asked.read(rows)
+        if found is None:
+            raise invalid(
+                "model", "no_default_model", "There is no default model. Name one: GET /v1/models lists yours."
+            )
+        route = {
+            "category": guessed.category if guessed else None,
+            "confidence": round(guessed.confidence, 4) if guessed else None,
+            "decided_by": "tenant" if found.own else "category" if found.fits else "default",
+            "version": categories.head().version,
+        }
+        return Choice(found.model, route)
+
+    return Question(asked.sql, asked.parameters, read)
 
 
 def model_for(tenant_id: UUID, category: str) -> tuple[Model | None, bool]:
     """What the tenant set for the category (True), or else the model whose operator named it (False). None where
     nobody did: the default one draws it."""
-    found = pick.for_category(tenant_id, category)
+    found = pick.for_category(tenant_id, category).ask()
     return (found.model, found.own) if found and (found.own or found.fits) else (None, False)

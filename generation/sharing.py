@@ -69,19 +69,20 @@ ORDER BY f.id LIMIT %s
 
 
 # Whether the policy of the key that asks lets pictures through that were judged under another key's.
-_judges: list[Callable[[UUID, UUID | None, UUID], Verdict]] = []
+Judge = Callable[[UUID, UUID | None, copies.Original], Verdict]
+_judges: list[Judge] = []
 
 
-def on_reuse(judge: Callable[[UUID, UUID | None, UUID], Verdict]) -> Callable[[UUID, UUID | None, UUID], Verdict]:
-    """Register how stored scores are judged: (tenant, key that asks, generation that was drawn) → verdict."""
+def on_reuse(judge: Judge) -> Judge:
+    """Register how stored scores are judged: (tenant, key that asks, what was drawn) → verdict."""
     if judge not in _judges:
         _judges.append(judge)
     return judge
 
 
-def judged(tenant_id: UUID, key_id: UUID | None, generation_id: UUID) -> Verdict:
+def judged(tenant_id: UUID, key_id: UUID | None, original: copies.Original) -> Verdict:
     """The strictest of all judges."""
-    verdicts = {judge(tenant_id, key_id, generation_id) for judge in _judges}
+    verdicts = {judge(tenant_id, key_id, original) for judge in _judges}
     return "block" if "block" in verdicts else "review" if "review" in verdicts else "allow"
 
 
@@ -104,9 +105,9 @@ def serve(tenant_id: UUID, leader_id: UUID, follower_id: UUID) -> bool:
             generation_id=follower_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool, status="completed", work=work,
             was_running=False, was_queued=False,
         )  # fmt: skip
-        verdict = judged(tenant_id, key_id, leader_id)
-        original = copies.take(tenant_id, leader_id, standing=False) if verdict == "allow" else None
-        if original is not None:
+        original = copies.take(tenant_id, leader_id, standing=False)
+        verdict = judged(tenant_id, key_id, original) if original is not None else "review"
+        if original is not None and verdict == "allow":
             _deliver(ending, original, quote=quote)
         elif verdict == "block":
             _refuse(ending, leader_id)

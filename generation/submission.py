@@ -2,8 +2,11 @@
 cache, or hold the credits, write the row, and queue it or let it follow an equal one that is in flight. Either all of
 that is committed, or nothing happened and nothing was charged. What moderation blocks is written down as rejected."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +15,7 @@ from rest_framework.serializers import ValidationError
 from billing import ledger, plans, pricing, quotas
 from easel import metrics
 from easel.breaker import BreakerOpen
-from easel.database import insert
+from easel.database import answers, insert, inserting
 from easel.identifiers import new_id
 from easel.problems import Problem
 from easel.tracing import traced
@@ -39,9 +42,10 @@ from generation.prompts import seal_prompts
 from generation.request import spec_for, within_plan
 from generation.routing import Choice
 from generation.spec import GenerationSpec
-from moderation import findings, policy
+from moderation import findings, policy, prompts
 from moderation.findings import Judgment
-from tenants.scope import tenant_scope
+from tenants import webhooks
+from tenants.scope import tenant_scope, tenant_scope_asking
 from tenants.tokens import Principal
 
 
@@ -63,25 +67,28 @@ def submit(
         rehearsed = _rehearse(asked, principal=principal, request_id=request_id, idempotency=idempotency)
         return Accepted(rehearsed, [])
     asked = inputs.settle(asked, tenant_id=principal.tenant_id)
-    judgment = _judged(asked, principal)  # these two ask the screening process: not while a transaction is open
+    tenant_id, key_id = principal.tenant_id, principal.key.key_id
+    # These two ask the screening process: not while a transaction is open.
+    words = prompts.read(asked["prompt"], asked["negative_prompt"], tenant_id=tenant_id, key_id=key_id)
     guess = routing.guess(asked)
-    with tenant_scope(principal.tenant_id):
-        choice = routing.choose(asked["model"], principal.tenant_id, guess)
-        order = _order(asked, choice, judgment, principal=principal, request_id=request_id)
+    choice: Choice
+    limits: plans.Limits
+    judged: Judgment
+    with tenant_scope_asking(
+        tenant_id,
+        routing.choosing(asked["model"], tenant_id, guess),
+        plans.limits(tenant_id),
+        words.judging(tenant_id=tenant_id, data_key=principal.data_key),
+    ) as (choice, limits, judged):
+        judgment = judging.with_start(judged, asked.get("init_image"), tenant_id=tenant_id, key_id=key_id)
+        order = _order(asked, choice, limits, judgment, principal=principal, request_id=request_id)
         if idempotency is not None:
-            idempotency.claim(principal.tenant_id, order.row.id)
-        findings.store(principal.tenant_id, judgment, generation_id=order.row.id)
+            idempotency.claim(tenant_id, order.row.id)
+        findings.store(tenant_id, judgment, generation_id=order.row.id)
         accepted = refusals.keep(order.row, judgment) or _taken_on(order)
     if isinstance(accepted, Problem):  # its row is committed
         raise accepted
     return accepted
-
-
-def _judged(asked: dict[str, Any], principal: Principal) -> Judgment:
-    return judging.of_request(
-        asked["prompt"], asked["negative_prompt"], asked.get("init_image"), tenant_id=principal.tenant_id,
-        key_id=principal.key.key_id, data_key=principal.data_key,
-    )  # fmt: skip
 
 
 def _taken_on(order: "Order") -> Accepted:
@@ -131,12 +138,11 @@ class Order:
 
 
 def _order(
-    asked: dict[str, Any], choice: Choice, judgment: Judgment, *, principal: Principal, request_id: str,
-    row_id: UUID | None = None,
+    asked: dict[str, Any], choice: Choice, limits: plans.Limits, judgment: Judgment, *, principal: Principal,
+    request_id: str, row_id: UUID | None = None,
 ) -> Order:  # fmt: skip
     model = choice.model
     spec = spec_for(asked, model)
-    limits = plans.limits_of(principal.tenant_id)
     within_plan(spec, limits)
     marked = policy.effective(principal.tenant_id, principal.key.key_id).visible_mark
     keys = fingerprints.of(spec, model, principal.data_key, marked=marked)
@@ -164,14 +170,26 @@ def _recalled(order: Order) -> list[Image] | None:
     row.quote = row.credits = pricing.cached_credits(row.quote, percent=order.limits.cached_price_percent)
     row.started_at = row.finished_at = datetime.now(UTC)
     row.timings = {"queued_seconds": 0, "drawing_seconds": 0, "total_seconds": 0}
-    insert(row)
-    images = copies.give(original, tenant_id=tenant_id, generation_id=row.id)
-    quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
-    if row.quote:
-        _take_credits(order, ledger.pay, images=len(images))
-    events.status_changed(tenant_id, row.id, row.status)
+    images, listeners = _handed_over(order, original)
+    events.completed_at_once(tenant_id, row.id, url=row.webhook_url, listeners=listeners)
     metrics.CACHE_ANSWERS.labels("cached").inc()
     return images
+
+
+def _handed_over(order: Order, original: copies.Original) -> tuple[list[Image], list[UUID]]:
+    """Its row, its images, its count and its payment, in one round trip; and who hears of it."""
+    row, key_id = order.row, order.principal.key.key_id
+    count = len(original.image_ids)
+    paying = partial(ledger.paying, row.tenant_id, row.id, row.quote, key_id=key_id, model=order.model.name)
+    with _uncovered(row.quote):
+        _, images, _, listeners, *_ = answers(
+            inserting(row),
+            copies.giving(original, tenant_id=row.tenant_id, generation_id=row.id),
+            quotas.counting(row.tenant_id, key_id, price=row.quote, limits=order.limits, taken=True),
+            webhooks.listeners(row.tenant_id, events.WEBHOOKS[row.status]),
+            *(paying(images=count) if row.quote else ()),
+        )
+    return images, listeners
 
 
 def _earlier(order: Order) -> copies.Original | None:
@@ -191,9 +209,10 @@ def _earlier(order: Order) -> copies.Original | None:
 
 def _taken(order: Order, found: UUID | None) -> copies.Original | None:
     tenant_id = order.principal.tenant_id
-    if found is None or sharing.judged(tenant_id, order.principal.key.key_id, found) != "allow":
+    original = copies.take(tenant_id, found, standing=True) if found is not None else None
+    if original is None or sharing.judged(tenant_id, order.principal.key.key_id, original) != "allow":
         return None
-    return copies.take(tenant_id, found, standing=True)
+    return original
 
 
 def _to_whom_can(order: Order) -> Order:
@@ -218,7 +237,8 @@ def _with(order: Order, choice: Choice) -> Order | None:
     try:
         availability.admit(choice.model, row.id)
         return _order(
-            order.asked, choice, order.judgment, principal=order.principal, request_id=row.request_id, row_id=row.id
+            order.asked, choice, order.limits, order.judgment, principal=order.principal, request_id=row.request_id,
+            row_id=row.id,
         )  # fmt: skip
     except (BreakerOpen, ValidationError):
         return None
@@ -227,29 +247,36 @@ def _with(order: Order, choice: Choice) -> Order | None:
 def _accept(order: Order) -> list[Image]:
     """Write the row, hold its credits, and queue it, unless an equal request that is in flight draws it already.
     Returns images only where that has just ended."""
-    row, tenant_id, model = order.row, order.principal.tenant_id, order.model
+    row, tenant_id = order.row, order.principal.tenant_id
     if order.shares:
         _follow_or_lead(order)
         images = _recalled(order) if row.draws_with is None else None
         if images is not None:  # its last leader ended just before we took the lead
             inflight.leave(tenant_id, row.id)
             return images
-    insert(row)
-    quotas.count(tenant_id, order.principal.key.key_id, price=row.quote, limits=order.limits)
-    _take_credits(order, ledger.hold)
-    if row.draws_with is None:
-        limits = order.limits
-        waiting = flows.enqueue(
-            tenant_id,
-            model.pool_id,
-            model.pool.name,
-            work=row.work,
-            weight=limits.queue_weight,
-            cap=limits.running_jobs,
-        )
-        quotas.check_queue(waiting, limits)
+    _write(order)
     events.status_changed(tenant_id, row.id, row.status)
     return []
+
+
+def _write(order: Order) -> None:
+    """Its row, its count, its hold and, unless it follows another, its place in the queue, in one round trip."""
+    row, limits, pool = order.row, order.limits, order.model.pool
+    tenant_id, key_id = row.tenant_id, order.principal.key.key_id
+    waits = [] if row.draws_with is not None else [
+        flows.enqueueing(
+            tenant_id, pool.id, pool.name, work=row.work, weight=limits.queue_weight, cap=limits.running_jobs
+        )
+    ]  # fmt: skip
+    with _uncovered(row.quote):
+        _, _, _, _, *waiting = answers(
+            inserting(row),
+            quotas.counting(tenant_id, key_id, price=row.quote, limits=limits, taken=True),
+            *ledger.holding(tenant_id, row.id, row.quote, key_id=key_id, model=order.model.name),
+            *waits,
+        )
+    for count in waiting:
+        quotas.check_queue(count, limits)
 
 
 def _follow_or_lead(order: Order) -> None:
@@ -262,12 +289,12 @@ def _follow_or_lead(order: Order) -> None:
         order.row.fingerprint = leader.fingerprint
 
 
-def _take_credits(order: Order, take: Any, **options: Any) -> None:
-    row = order.row
+@contextmanager
+def _uncovered(price: int) -> Iterator[None]:
     try:
-        take(row.tenant_id, row.id, row.quote, key_id=order.principal.key.key_id, model=order.model.name, **options)
+        yield
     except ledger.InsufficientCredits as error:
-        detail = f"This takes {row.quote} credits, more than the wallet has available."
+        detail = f"This takes {price} credits, more than the wallet has available."
         raise Problem("insufficient_credits", detail) from error
 
 
@@ -287,8 +314,10 @@ def _rehearse(
     priceless = {name: value for name, value in asked.items() if name != "quote"}
     asked = inputs.settle(priceless, tenant_id=principal.tenant_id)
     with tenant_scope(principal.tenant_id):
-        choice = routing.choose(asked["model"], principal.tenant_id)
-        row = _order(asked, choice, rehearsal.UNJUDGED, principal=principal, request_id=request_id).row
+        choice, limits = answers(
+            routing.choosing(asked["model"], principal.tenant_id), plans.limits(principal.tenant_id)
+        )
+        row = _order(asked, choice, limits, rehearsal.UNJUDGED, principal=principal, request_id=request_id).row
         rehearsal.enroll(row)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, row.id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from easel.database import changed, planned
+from easel.database import Question, changed
 from easel.identifiers import new_id
 from moderation.categories import MINORS, UNSCREENED, Action, worst
 
@@ -99,16 +99,19 @@ def together(first: Judgment, *others: Judgment) -> Judgment:
 
 def of_request(tenant_id: UUID, generation_id: UUID) -> list[Finding]:
     """What was said before drawing: of the words, and of a picture it starts from."""
-    return _stored("image_index IS NULL", tenant_id, generation_id)
+    return _stored("image_index IS NULL", tenant_id, generation_id).ask()
 
 
-def of_pictures(tenant_id: UUID, generation_id: UUID) -> list[Finding]:
+def of_pictures(tenant_id: UUID, generation_id: UUID) -> Question[list[Finding]]:
     """What was said of what was drawn, by layers and by people."""
     return _stored("image_index IS NOT NULL", tenant_id, generation_id)
 
 
-def _stored(which: str, tenant_id: UUID, generation_id: UUID) -> list[Finding]:
-    found = planned(_STORED.format(which=which), [tenant_id, generation_id])
+def _stored(which: str, tenant_id: UUID, generation_id: UUID) -> Question[list[Finding]]:
+    return Question(_STORED.format(which=which), [tenant_id, generation_id], _read)
+
+
+def _read(found: list[tuple[Any, ...]]) -> list[Finding]:
     return [
         Finding(
             layer=layer, category=category, score=score, action=action, rule=rule, model_version=model, phash=phash,

@@ -8,7 +8,7 @@ from uuid import UUID
 from easel.database import planned
 from moderation import policy
 from moderation.categories import CATEGORIES, UNSCREENED, Action, worst
-from moderation.findings import Finding, Judgment, of_pictures
+from moderation.findings import Finding, Judgment
 from moderation.models import Verdict
 from moderation.policy import FLAGGED, Effective
 from moderation.screening.client import ImageReading, ImageRefused, ScreeningDown, screen_image
@@ -63,14 +63,13 @@ def again(judgment: Judgment, effective: Effective) -> Judgment:
 
 
 def reused(
-    tenant_id: UUID, key_id: UUID | None, generation_id: UUID, readings: Sequence[Mapping[str, Any] | None]
+    tenant_id: UUID, key_id: UUID | None, found: Sequence[Finding], readings: Sequence[Mapping[str, Any] | None]
 ) -> Action:
     """What the policy of this key, as it is now, makes of pictures that were drawn for another request: of their
-    `readings` (`Judgment.reading`, one a picture), of what was seen on the way, and of their likeness to what was
-    rejected since. What no model has read is not handed over. Whatever people let through is measured by the wishes of
-    tenant and key alone. Needs the tenant's scope or the platform role."""
+    `readings` (`Judgment.reading`, one a picture), of what was `found` in them and on the way (`findings.of_pictures`),
+    and of their likeness to what was rejected since. What no model has read is not handed over. Whatever people let
+    through is measured by the wishes of tenant and key alone. Needs the tenant's scope or the platform role."""
     effective = policy.effective(tenant_id, key_id)
-    found = of_pictures(tenant_id, generation_id)
     approved = any(finding.layer == Verdict.Layer.STAFF and finding.action == "allow" for finding in found)
     seen = [finding for finding in found if finding.layer in LOOKING]
     if approved:

@@ -89,7 +89,22 @@ class Effective:
 
 def effective(tenant_id: UUID, key_id: UUID | None) -> Effective:
     """What counts now. Needs the tenant's scope or the platform role."""
-    return _remembered((tenant_id, key_id), lambda: _read(tenant_id, key_id))
+    known = remembered(tenant_id, key_id)
+    if known is not None:
+        return known
+    found = _read(tenant_id, key_id)
+    with _lock:
+        if len(_known) > 10_000:
+            _known.clear()
+        _known[tenant_id, key_id] = (time.monotonic(), found)
+    return found
+
+
+def remembered(tenant_id: UUID, key_id: UUID | None) -> Effective | None:
+    """The same without a question to the database, where this process asked it within REMEMBER_SECONDS."""
+    with _lock:
+        known = _known.get((tenant_id, key_id))
+    return known[1] if known is not None and time.monotonic() - known[0] < REMEMBER_SECONDS else None
 
 
 def read(tenant_id: UUID, key_id: UUID | None) -> Effective:
@@ -171,18 +186,5 @@ def _loaded(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-_known: dict[Any, tuple[float, Effective]] = {}
+_known: dict[tuple[UUID, UUID | None], tuple[float, Effective]] = {}
 _lock = Lock()
-
-
-def _remembered(key: Any, read: Any) -> Effective:
-    with _lock:
-        known = _known.get(key)
-    if known is not None and time.monotonic() - known[0] < REMEMBER_SECONDS:
-        return known[1]
-    found: Effective = read()
-    with _lock:
-        if len(_known) > 10_000:
-            _known.clear()
-        _known[key] = (time.monotonic(), found)
-    return found

@@ -1,12 +1,13 @@
 """The layer before drawing: terms, then the classifier, over a prompt and its negative prompt."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from easel.crypto import DataKey, fingerprint
-from easel.database import rows
+from easel.database import Question
 from moderation import policy, rules
 from moderation.categories import CATEGORIES, MINORS, UNSCREENED
 from moderation.findings import Finding, Judgment, strongest
@@ -17,24 +18,42 @@ from moderation.text.reading import readable
 from tenants.scope import tenant_scope
 
 MINOR, HINT, COVERING = "minor", "sexual hint", "covering"  # the lexicon's helping groups
+_PASSED: Final = "SELECT 1 FROM moderation_pass WHERE tenant_id = %s AND digest = %s"
 CERTAIN: Final = 0.9  # from here the classifier alone, without any word for a minor, is believed
 SUSPICION: Final = 0.25  # a sexual score that, beside words for a minor, is enough
 
 
-def screen(prompt: str, negative_prompt: str, *, tenant_id: UUID, key_id: UUID | None, data_key: DataKey) -> Judgment:
-    """What the text layers say. Never raises ScreeningDown: what cannot be judged is for review.
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A request's prompts, and what the text layers say of them."""
+
+    prompt: str
+    negative_prompt: str
+    effective: Effective
+    judgment: Judgment
+
+    def judging(self, *, tenant_id: UUID, data_key: DataKey) -> Question[Judgment]:
+        """What counts in the end: an appeal may have cleared this very prompt. In the tenant's scope."""
+        return Question(_PASSED, [tenant_id, digest(self.prompt, data_key)], self._judged)
+
+    def _judged(self, passes: list[tuple[Any, ...]]) -> Judgment:
+        if not passes:
+            return self.judgment
+        kept = [finding for finding in self.judgment.findings if finding.category == MINORS]
+        kept += _negative(self.negative_prompt, self.effective)  # the person looked at the prompt
+        return Judgment(tuple(strongest(kept)), self.effective.version, self.effective.shadow, cleared=True)
+
+
+def read(prompt: str, negative_prompt: str, *, tenant_id: UUID, key_id: UUID | None) -> Words:
+    """Never raises ScreeningDown: what cannot be judged is for review.
 
     Not to be called inside a transaction: it asks another process.
     """
-    with tenant_scope(tenant_id):
-        effective = policy.effective(tenant_id, key_id)
-        cleared = passed(prompt, tenant_id=tenant_id, data_key=data_key)
-    judgment = judge(prompt, negative_prompt, effective)
-    if not cleared:
-        return judgment
-    kept = [finding for finding in judgment.findings if finding.category == MINORS]
-    kept += _negative(negative_prompt, effective)  # the person looked at the prompt
-    return Judgment(tuple(strongest(kept)), effective.version, effective.shadow, cleared=True)
+    effective = policy.remembered(tenant_id, key_id)
+    if effective is None:
+        with tenant_scope(tenant_id):
+            effective = policy.effective(tenant_id, key_id)
+    return Words(prompt, negative_prompt, effective, judge(prompt, negative_prompt, effective))
 
 
 def judge(prompt: str, negative_prompt: str, effective: Effective) -> Judgment:
@@ -119,12 +138,6 @@ def _classified(scores: Mapping[str, float], version: str, effective: Effective)
                 layer="classifier", category=category, score=score, action=action, rule="classifier",
                 model_version=version,
             )  # fmt: skip
-
-
-def passed(prompt: str, *, tenant_id: UUID, data_key: DataKey) -> bool:
-    """Whether an appeal has cleared this very prompt."""
-    sql = "SELECT 1 FROM moderation_pass WHERE tenant_id = %s AND digest = %s"
-    return bool(rows(sql, [tenant_id, digest(prompt, data_key)]))
 
 
 def digest(prompt: str, data_key: DataKey) -> bytes:

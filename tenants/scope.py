@@ -4,15 +4,15 @@ Inside it the transaction carries `app.tenant`, which the row-level-security pol
 models filter by it. Outside it they raise `NoScope` (the platform role aside): the database is the second wall.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import models
 
-from easel.database import atomic, connection, on_platform, planned
+from easel.database import Question, answers, atomic, connection, on_platform
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -39,10 +39,17 @@ def current_person() -> UUID | None:
 @contextmanager
 def tenant_scope(tenant_id: UUID) -> Iterator[None]:
     """A short transaction that sees one tenant. Never hold it while a device works, a client waits, a body streams."""
+    with tenant_scope_asking(tenant_id):
+        yield
+
+
+@contextmanager
+def tenant_scope_asking(tenant_id: UUID, *questions: Question[Any]) -> Iterator[tuple[Any, ...]]:
+    """The same, with the answers to its first questions: they are asked in the round trip that opens it."""
     if _tenant.get() not in {None, tenant_id}:
         raise ScopeMismatch("A tenant's scope cannot be opened inside another tenant's.")
-    with _transaction_for(tenant_id, _tenant, "app.tenant"):
-        yield
+    with _transaction_for(tenant_id, _tenant, "app.tenant", questions) as answered:
+        yield answered
 
 
 @contextmanager
@@ -53,23 +60,25 @@ def person_scope(user_id: UUID) -> Iterator[None]:
 
 
 @contextmanager
-def _transaction_for(who: UUID, variable: ContextVar[UUID | None], setting: str) -> Iterator[None]:
+def _transaction_for(
+    who: UUID, variable: ContextVar[UUID | None], setting: str, questions: Sequence[Question[Any]] = ()
+) -> Iterator[tuple[Any, ...]]:
     outer = variable.get()
     inside_transaction = connection().in_atomic_block
     with atomic():
-        _announce(setting, who)
+        _, *answered = answers(_announcement(setting, who), *questions)
         token = variable.set(who)
         try:
-            yield
+            yield tuple(answered)
         finally:
             variable.reset(token)
         # COMMIT and ROLLBACK end a transaction-local setting. Inside somebody else's transaction it would live on.
         if inside_transaction:
-            _announce(setting, outer)
+            _announcement(setting, outer).ask()
 
 
-def _announce(setting: str, who: UUID | None) -> None:
-    planned("SELECT set_config(%s, %s, true)", [setting, str(who or "")])
+def _announcement(setting: str, who: UUID | None) -> Question[object]:
+    return Question("SELECT set_config(%s, %s, true)", [setting, str(who or "")], list)
 
 
 class TenantManager(models.Manager[Row]):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from easel.crypto import DataKey, open_sealed, seal
-from easel.database import atomic, changed, current_alias, planned
+from easel.database import Question, atomic, changed, current_alias
 from easel.identifiers import new_id
 from tenants.keys import tenant_data_key
 from tenants.models import Tenant, WebhookEndpoint
@@ -67,12 +67,17 @@ def emit(
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is no kind of event.")
-    targets = [(endpoint_id, "") for (endpoint_id,) in planned(_LISTENERS, [tenant_id, kind])]
+    targets = [(endpoint_id, "") for endpoint_id in listeners(tenant_id, kind).ask()]
     if url:
         targets.append((default_endpoint(tenant_id).id, url))
     if targets:
         _write(tenant_id, kind, payload() if callable(payload) else payload, str(subject), targets)
     return len(targets)
+
+
+def listeners(tenant_id: UUID, kind: str) -> Question[list[UUID]]:
+    """The endpoints that hear of such an event, the one for single requests' addresses aside."""
+    return Question(_LISTENERS, [tenant_id, kind], lambda found: [endpoint_id for (endpoint_id,) in found])
 
 
 def emit_to(tenant_id: UUID, url: str, kind: str, payload: Payload, *, subject: object) -> None:

@@ -8,8 +8,9 @@ workers, clock, staff) and `owner` (migrations only). The process's kind decides
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import psycopg
 from django.conf import settings
@@ -20,6 +21,11 @@ from django.db.models.expressions import DatabaseDefault
 from django.db.transaction import Atomic
 
 Row = TypeVar("Row", bound=models.Model)
+Answer = TypeVar("Answer")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 _alias: ContextVar[str | None] = ContextVar("database_alias", default=None)
 
@@ -75,24 +81,33 @@ def planned(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[t
     session.ensure_connection()
     with CursorWrapper(_PlannedOnce(session.connection), session) as cursor:
         cursor.execute(sql, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
+        return _yielded(cursor)
 
 
 def insert(row: models.Model) -> None:
     """`row.save(force_insert=True)` for the hot paths: the statement is put together once for a model, and planned once
     for a connection. Sends no signals; what the database fills in is set on the row."""
+    inserting(row).ask()
+
+
+def inserting(row: models.Model) -> "Question[None]":
+    """The same, to be asked with others. What is NULL anyway is left out, so that a wide row stays below the number of
+    parameters up to which psycopg remembers how a statement was taken apart."""
     session = connection()
-    fields = row._meta.local_concrete_fields
-    left = tuple(field for field in fields if isinstance(getattr(row, field.attname), DatabaseDefault))
-    given = {
-        str(field.column): field.get_db_prep_save(field.pre_save(row, True), session)
-        for field in fields
-        if field not in left
-    }
-    found = planned(_insertion(row._meta.db_table, tuple(given), tuple(str(field.column) for field in left)), given)
-    for field, value in zip(left, converted(left, found[0] if left else ()), strict=True):
-        setattr(row, field.attname, value)
-    row._state.adding, row._state.db = False, session.alias
+    given: dict[str, Any] = {}
+    left: list[models.Field[Any, Any]] = []
+    for field in row._meta.local_concrete_fields:
+        if isinstance(getattr(row, field.attname), DatabaseDefault):
+            left.append(field)
+        elif (value := field.pre_save(row, True)) is not None or field.has_db_default():
+            given[str(field.column)] = field.get_db_prep_save(value, session)
+
+    def read(found: list[tuple[Any, ...]]) -> None:
+        for field, value in zip(left, converted(left, found[0] if left else ()), strict=True):
+            setattr(row, field.attname, value)
+        row._state.adding, row._state.db = False, session.alias
+
+    return Question(_insertion(row._meta.db_table, tuple(given), tuple(str(each.column) for each in left)), given, read)
 
 
 def converted(fields: "Sequence[models.Field[Any, Any]]", values: Sequence[Any]) -> list[Any]:
@@ -115,8 +130,21 @@ def _insertion(table: str, given: tuple[str, ...], left: tuple[str, ...]) -> str
 
 def row_of(model: type[Row], values: Sequence[Any]) -> Row:
     """An instance, from the values of all its columns in the order of `columns_of`."""
+    session, kept = connection(), list(values)
+    names, converters = _shape(model)
+    for place, convert in converters:
+        kept[place] = convert(kept[place], None, session)
+    return model.from_db(session.alias, names, kept)
+
+
+@cache
+def _shape(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Callable[..., Any]]]]:
+    """Its attributes, and what has to be done with the values of which columns."""
     fields = model._meta.local_concrete_fields
-    return model.from_db(current_alias(), [field.attname for field in fields], converted(fields, values))
+    converters = [
+        (place, convert) for place, field in enumerate(fields) for convert in field.get_db_converters(connection())
+    ]
+    return [field.attname for field in fields], converters
 
 
 def columns_of(model: type[models.Model], *, of: str = "") -> str:
@@ -125,21 +153,55 @@ def columns_of(model: type[models.Model], *, of: str = "") -> str:
     return ", ".join(f"{prefix}{field.column}" for field in model._meta.local_concrete_fields)
 
 
-def together(statements: Sequence[str], parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run several statements in one round trip and one transaction, each planned once for a connection; what the last
-    one yields. Each sees what was committed before it began, so that one that follows a lock sees what the lock waited
-    for. For the few that are large enough for their planning to cost more than their work. One that fails takes the
-    whole transaction around it along."""
+@dataclass(frozen=True, slots=True)
+class Question(Generic[Answer]):
+    """A statement of a hot path, and what the rows it yields mean. Several can be asked in one round trip."""
+
+    sql: str
+    parameters: Sequence[Any] | dict[str, Any]
+    read: Callable[[list[tuple[Any, ...]]], Answer]
+
+    def ask(self) -> Answer:
+        return self.read(planned(self.sql, self.parameters))
+
+
+@overload
+def answers(first: Question[A], second: Question[B], /) -> tuple[A, B]: ...
+@overload
+def answers(first: Question[A], second: Question[B], third: Question[C], /) -> tuple[A, B, C]: ...
+@overload
+def answers(
+    first: Question[A], second: Question[B], third: Question[C], fourth: Question[D], /
+) -> tuple[A, B, C, D]: ...
+@overload
+def answers(*questions: Question[Any]) -> tuple[Any, ...]: ...
+def answers(*questions: Question[Any]) -> tuple[Any, ...]:
+    """All of them, asked in one round trip and one transaction, and read in their order. None depends on what another
+    yields; each sees what was committed before it began, and what those before it have done. One whose statement fails
+    takes the whole transaction around it along."""
     with transaction.atomic(using=current_alias(), savepoint=False):
         session = connection()
         with session.wrap_database_errors, session.connection.pipeline():
-            cursors = [CursorWrapper(_PlannedOnce(session.connection), session) for _ in statements]
-            for cursor, statement in zip(cursors, statements, strict=True):
-                cursor.execute(statement, parameters)
-        found: list[tuple[Any, ...]] = cursors[-1].fetchall()
+            cursors = [CursorWrapper(_PlannedOnce(session.connection), session) for _ in questions]
+            for cursor, question in zip(cursors, questions, strict=True):
+                cursor.execute(question.sql, question.parameters)
+        found = [_yielded(cursor) for cursor in cursors]
         for cursor in cursors:
             cursor.close()
-        return found
+    return tuple(question.read(rows_) for question, rows_ in zip(questions, found, strict=True))
+
+
+def together(statements: Sequence[str], parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """`answers` for statements that share their parameters, where the last one's rows are all that matters: one that
+    follows a lock sees what the lock waited for."""
+    found: list[tuple[Any, ...]] = answers(*(Question(each, parameters, list) for each in statements))[-1]
+    return found
+
+
+def _yielded(cursor: CursorWrapper) -> list[tuple[Any, ...]]:
+    """Asks the result itself whether it has columns: `description` would describe each of them."""
+    result = cursor.pgresult
+    return list(cursor.fetchall()) if result is not None and result.nfields else []
 
 
 class _PlannedOnce(psycopg.Cursor[Any]):

@@ -31,6 +31,7 @@ amounts = st.integers(1, 3_000)
 moves = st.one_of(
     st.tuples(st.just("submit"), owners, amounts),
     st.tuples(st.just("submit"), owners, amounts),
+    st.tuples(st.just("answer_at_once"), owners, amounts),
     st.tuples(st.just("complete"), owners, st.integers(0, 3_500)),
     st.tuples(st.just("cancel"), owners, st.integers(0, 50)),
     st.tuples(st.just("fail"), owners, st.none()),
@@ -87,6 +88,10 @@ class History:
     def submit(self, owner: int, amount: int) -> None:
         if not self._held(owner):
             ledger.hold(self.tenant, self.owners[owner], amount, model="m", at=self.now)
+
+    def answer_at_once(self, owner: int, amount: int) -> None:
+        if not self._held(owner):
+            ledger.pay(self.tenant, self.owners[owner], amount, model="m", images=1, at=self.now)
 
     def complete(self, owner: int, charge: int) -> None:
         ledger.settle(self.tenant, self.owners[owner], charge=charge, images=1, at=self.now)

@@ -1,10 +1,15 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 from django.db import IntegrityError
 
 from billing import ledger
-from easel.database import platform_role
+from easel.database import platform_role, rows
 from easel.identifiers import new_id
 from tests.billing.purses import Purse, entries, lots, purse, tenant_with
+
+KEY = UUID(int=7)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +56,44 @@ def test_settling_twice_changes_nothing_the_second_time() -> None:
     with pytest.raises(ledger.AlreadySettled):
         ledger.release(tenant, owner)
     assert purse(tenant) == Purse(70, 0)
+
+
+# All that a payment writes, but for ids and moments.
+WRITTEN = (
+    "SELECT kind, available_delta, held_delta, split_part(operation_id, ':', 1), key_id, model, status, generations, "
+    "images FROM billing_entry WHERE tenant_id = %s ORDER BY created_at, id",
+    "SELECT source, amount, available, pinned, charged FROM billing_lot WHERE tenant_id = %s ORDER BY granted_at",
+    "SELECT key_id, model, amount, remaining, charged, refunded, status, lives_until, ended_at IS NULL "
+    "FROM billing_hold WHERE tenant_id = %s",
+    "SELECT count(*) FROM billing_pin WHERE tenant_id = %s",
+    "SELECT key_id, model, status, generations, images, charged FROM billing_usage WHERE tenant_id = %s",
+)
+
+
+def test_paying_at_once_leaves_what_a_hold_and_its_settling_leave() -> None:
+    def written(*, at_once: bool) -> list[list[tuple[object, ...]]]:
+        tenant, owner = tenant_with(20, expires_at=datetime(2100, 1, 1, tzinfo=UTC)), new_id()
+        ledger.grant(tenant, 30, operation_id="grant:second")
+        if at_once:
+            ledger.pay(tenant, owner, 25, key_id=KEY, model="m", images=2)
+        else:
+            ledger.hold(tenant, owner, 25, key_id=KEY, model="m")
+            ledger.settle(tenant, owner, charge=25, images=2)
+        assert purse(tenant) == Purse(25, 0)
+        return [rows(each, [tenant]) for each in WRITTEN]
+
+    assert written(at_once=True) == written(at_once=False)
+
+
+def test_paying_more_than_there_is_changes_nothing_and_paying_twice_is_refused() -> None:
+    tenant, owner = tenant_with(20), new_id()
+    with pytest.raises(ledger.InsufficientCredits):
+        ledger.pay(tenant, owner, 21)
+    assert entries(tenant) == [("grant", 20, 0)]
+    ledger.pay(tenant, owner, 5)
+    with pytest.raises(IntegrityError):
+        ledger.pay(tenant, owner, 5)
+    assert purse(tenant) == Purse(15, 0)
 
 
 def test_what_was_never_held_cannot_be_settled() -> None:

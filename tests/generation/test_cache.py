@@ -10,6 +10,7 @@ from billing.models import Entry
 from easel.database import changed, platform_role
 from generation import cache, erasure, registry, sharing
 from generation.cache import Memory
+from generation.copies import Original
 from generation.models import CachedResult, Image
 from generation.source import PostgresSource
 from tests.cast import Customer
@@ -174,8 +175,8 @@ def test_a_keys_stricter_policy_is_asked_before_anything_is_handed_over(
 ) -> None:
     asked: list[UUID] = []
 
-    def judge(tenant_id: UUID, key_id: UUID | None, generation_id: UUID) -> sharing.Verdict:
-        asked.append(generation_id)
+    def judge(tenant_id: UUID, key_id: UUID | None, original: Original) -> sharing.Verdict:
+        asked.append(original.generation_id)
         return "block"
 
     sharing.on_reuse(judge)

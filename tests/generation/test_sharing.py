@@ -13,6 +13,7 @@ from billing.models import Entry, Hold
 from easel import clock
 from easel.database import platform_role
 from generation import sharing
+from generation.copies import Original
 from generation.jobs import Job
 from generation.models import Generation, Image, InFlight
 from generation.source import PostgresSource
@@ -251,10 +252,10 @@ def test_a_stricter_policy_of_the_followers_key_refuses_it_for_nothing(
     keys = {row(strict).key_id}
     seen: list[UUID] = []
 
-    def judge(tenant_id: UUID, key_id: UUID | None, generation_id: UUID) -> sharing.Verdict:
-        assert (tenant_id, generation_id) == (ada.id, leader)
+    def judge(tenant_id: UUID, key_id: UUID | None, original: Original) -> sharing.Verdict:
+        assert (tenant_id, original.generation_id) == (ada.id, leader)
         assert key_id in keys
-        seen.append(generation_id)
+        seen.append(original.generation_id)
         return ("block", "review", "allow")[len(seen) - 1]
 
     sharing.on_reuse(judge)

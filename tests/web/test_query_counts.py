@@ -5,8 +5,9 @@ import pytest
 from easel import openapi
 from tests.cast import Customer
 from tests.counting import queries
-from tests.generation.conftest import make_workshop
+from tests.generation.conftest import ended, make_production, make_workshop
 from tests.generation.delivered import delivered
+from tests.stub_engine import StubEngine
 
 # The scope's set_config is one of them; BEGIN and COMMIT are not.
 MOST = {
@@ -43,7 +44,8 @@ MOST = {
 STREAMED = {"/v1/audit/export"}  # as many as it has parts
 SEARCHED = {"/v1/generations/search"}  # as many as it takes to open what it searches
 ELSEWHERE = {"/v1/models/{name}/sample", "/v1/provenance/anchors"}  # files of the machine
-SUBMIT = 16  # two of them for its words: the scope, and whether a person has cleared them
+SUBMIT = 14  # one of them for its words: whether a person has cleared them
+CACHED = 13  # three of them ask for the earlier pictures, and whether they may be handed over
 
 
 def reads() -> set[str]:
@@ -82,3 +84,20 @@ def test_a_submission_takes_few_statements(ada: Customer) -> None:
     with queries() as statements:
         workshop.submit(ada)
     assert len(statements) <= SUBMIT, statements
+
+
+def test_a_cached_answer_takes_few_statements(ada: Customer) -> None:
+    workshop = make_workshop("nowhere")
+    production, body = make_production(StubEngine()), workshop.body(seed=1)
+    try:
+        generation = workshop.submit(ada, seed=1)
+        production.drain(workshop.pool)
+        assert ended(generation).status == "completed"
+    finally:
+        production.close()
+    client = ada.client()
+    client.post("/v1/generations", body, format="json")
+    with queries() as statements:
+        answer = client.post("/v1/generations", body, format="json")
+    assert answer.json()["cached"] is True
+    assert len(statements) <= CACHED, statements
