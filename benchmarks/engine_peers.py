@@ -28,7 +28,9 @@ from generation.engine.protocol import Admission, Checkpoint, Drawing, Drawn
 
 THREADS = int(os.environ.get("EASEL_TORCH_THREADS", "0")) or os.cpu_count() or 1
 IMAGES = int(os.environ.get("BENCH_IMAGES", "48"))
+WITHOUT = os.environ.get("BENCH_WITHOUT", "")  # a peer that is left out this time
 PEERS = {"LitServe": "litserve_server.py", "Ray Serve": "ray_server.py"}
+PEERS.pop(WITHOUT, None)
 ENGINE = "the loop"
 WAYS = (*PEERS, ENGINE)
 ROOT = Path(__file__).resolve().parents[1]
