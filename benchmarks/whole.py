@@ -21,7 +21,7 @@ from benchmarks.memory import kind_of
 from benchmarks.table import Table
 from easel.embedded.stack import Stack
 
-IMAGES: Final = 32
+IMAGES: Final = 64  # with half as many, the beginning and the end are a good part of it
 ROUNDS: Final = 2
 THREADS: Final = 1
 TENANTS: Final = 4
