@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "starter" / "weights"
 
 
-SHARES = (0.5, 0.8, 1.2)
+SHARES = tuple(map(float, os.environ.get("BENCH_SHARES", "0.5 0.8 1.2").split()))
 Figures = dict[str, dict[str, loads.Outcome]]  # load → way → what was seen
 
 
