@@ -120,11 +120,14 @@ class WSGIBridge:
         answer = self._application(environ, begun)
         try:
             empty = environ["REQUEST_METHOD"] == "HEAD" or begun.status in BODILESS
-            if not getattr(answer, "streaming", True) or begun.length <= WHOLE_BYTES:  # a page's pictures and scripts
+            streaming = getattr(answer, "streaming", True)
+            if empty and streaming:  # a browser's “is it still the same?”: it takes no place of a stream
+                return begun.message(), _body(b""), None
+            if not streaming or begun.length <= WHOLE_BYTES:  # a page's pictures and scripts
                 content = b"".join(answer)
                 continuation = None if empty else getattr(answer, "continuation", None)
                 return begun.message(len(content)), _body(b"" if empty else content), continuation
-            self._send_in_pieces(begun, () if empty else answer, stream)
+            self._send_in_pieces(begun, answer, stream)
             return None
         finally:
             close = getattr(answer, "close", None)

@@ -64,6 +64,11 @@ class Backend:
         start_response("204 No Content", [])
         return Whole(b"", self.close)
 
+    def unchanged(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        """As WhiteNoise says that a file is still the same: an iterable of nothing, without a length."""
+        start_response("304 Not Modified", [("Cache-Control", "max-age=60")])
+        return iter(())
+
     def stream(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return self._pieces()
@@ -332,6 +337,10 @@ def test_slow_readers_of_streams_leave_threads_for_everybody_else(port: int, bac
         said.append(reader.recv(12))  # and takes nothing more
     assert said == [b"HTTP/1.1 200"] * (THREADS // 2) + [b"HTTP/1.1 503"] * (THREADS * 2 - THREADS // 2)
     assert told(ask(port, "GET", "/echo"))["REQUEST_METHOD"] == "GET"
+    assert ask(port, "GET", "/unchanged").status == 304, (
+        "a page's styles are asked for again while all streams are taken"
+    )
+    assert ask(port, "HEAD", "/endless").status == 200
     for reader in slow:
         reader.close()
     eventually(lambda: len(backend.closed_in) == THREADS // 2 + 1)  # those that began, and the echo
