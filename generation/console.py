@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.urls import path
 
 from billing.models import Wallet
+from generation import blurring, thumbnails
 from generation.models import Generation, Image
 from generation.prompts import shown_prompts
-from generation.thumbnails import address
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
 
@@ -21,10 +21,9 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
         wallet = Wallet.objects.get()
         generations = list(Generation.objects.filter(erased_at=None).select_related("model").order_by("-id")[:NEWEST])
-        released = Image.objects.filter(
-            generation_id__in=[generation.id for generation in generations], index=0, released_at__isnull=False
-        )
-        first_images = {image.generation_id: image for image in released}
+        images = list(Image.objects.filter(generation__in=generations, rejected_at=None))
+    images.sort(key=lambda image: (not _held(image), -image.index))  # the last one stays: the first released, or held
+    first_images = {image.generation_id: image for image in images}
     cards = [_card(generation, first_images.get(generation.id), visitor) for generation in generations]
     return render(request, "console/overview.html", {"visitor": visitor, "wallet": wallet, "cards": cards})
 
@@ -36,8 +35,18 @@ def _card(generation: Generation, image: Image | None, visitor: Visitor) -> dict
         key=visitor.data_key,
         generation_id=generation.id,
     )
-    url = address(image.tenant_id, image.id) if image else ""
-    return {"generation": generation, "prompt": words.prompt, "url": url}
+    return {"generation": generation, "prompt": words.prompt, "url": _address(image), "held": _held(image)}
+
+
+def _held(image: Image | None) -> bool:
+    return image is not None and image.released_at is None
+
+
+def _address(image: Image | None) -> str:
+    """What staff have still to look at is shown as colors alone."""
+    if image is None:
+        return ""
+    return blurring.address(image, base_url="") if _held(image) else thumbnails.address(image.tenant_id, image.id)
 
 
 urlpatterns = [path("console/", overview, name="console")]

@@ -248,6 +248,17 @@ def test_what_waits_for_staff_is_seen_as_colors_alone(ada: Customer, browser: Cl
     assert "/media/" not in page(browser, status="rejected")
 
 
+def test_the_first_page_shows_what_waits_for_staff_as_colors_too(
+    ada: Customer, browser: Client, shop: Workshop
+) -> None:
+    drawn(ada, shop, "something", color="navy", status="in_review", images=2)
+    text = browser.get("/console/").content.decode()
+    (veil,) = re.findall(r'src="(/media/blurred/[^"]+)"', text)
+    assert Client().get(veil)["Content-Type"] == "image/jpeg"
+    assert "In review" in text
+    assert "/media/thumbnails/" not in text
+
+
 def test_what_was_refused_can_be_appealed_once(ada: Customer, browser: Client, shop: Workshop) -> None:
     refused = drawn(ada, shop, "something", status="rejected")
     path = f"/console/gallery/{refused}"
