@@ -1,7 +1,8 @@
 """`{% part "name" … %}` and `{% box "name" … %}…{% endbox %}`: the console's components, one template each in
 `templates/console/parts/`. A part sees what it is given and nothing else of the page."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django import template
 from django.template import Context
@@ -12,6 +13,7 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
+LATER_WORD: Final = re.compile(r"(?<=[\w>] )(?!Easel\b)[A-Z](?=[a-z]+\b)|(?<=-)[A-Z](?=[a-z]+\b)")
 SHARED = ("request", "csrf_token", "visitor")
 
 
@@ -37,6 +39,12 @@ def icon(name: str, size: str = "") -> SafeString:
         static("console/icons.svg"),
         name,
     )
+
+
+@register.filter(is_safe=True)
+def sentence(text: str) -> str:
+    """Titles of allauth's, which it writes As English Titles Are, as the console writes them: As english titles are."""
+    return LATER_WORD.sub(lambda found: found[0].lower(), text)
 
 
 def _render(context: Context, component: str, given: dict[str, Any]) -> SafeString:
