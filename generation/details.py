@@ -13,7 +13,8 @@ from easel.database import rows
 from generation import blurring, media, shares
 from generation.models import Generation, Image
 from generation.prompts import shown_prompts
-from moderation.categories import CATEGORIES
+from moderation.cards import title_of
+from moderation.cases import REASONS
 from tenants.scope import tenant_scope
 
 Fact = tuple[Promise, Any]
@@ -150,8 +151,12 @@ def _link(tenant_id: UUID, link: dict[str, Any], base_url: str) -> dict[str, Any
 
 def _case(case: dict[str, Any]) -> dict[str, Any]:
     """What a customer may know of it: what concerns minors is named, and nothing is said of how it was found."""
-    known = CATEGORIES.get(case["category"])
-    return {**case, "title": known.title if known else "", "decided": case["status"] == "applied"}
+    return {
+        **case,
+        "title": title_of(case["category"]),
+        "reason": REASONS.get(case["reason"], ""),
+        "decided": case["status"] == "applied",
+    }
 
 
 def _moment(when: datetime | None) -> str | None:

@@ -34,6 +34,7 @@ INSERT INTO generation_doomedobject (id, tenant_id, object_key) VALUES (%s, %s, 
 _SAY: Final = """
 UPDATE generation_generation SET warnings = array_append(warnings, %s) WHERE tenant_id = %s AND id = %s
 """
+TAKEN: Final = "Image {index} was taken down after a complaint."
 
 
 def take_down(tenant_id: UUID, image_id: UUID, *, reason: str) -> int:
@@ -48,7 +49,7 @@ def take_down(tenant_id: UUID, image_id: UUID, *, reason: str) -> int:
     changed(_DOOM, [new_id(), tenant_id, object_key])
     cache.forget(tenant_id, {generation_id for _, generation_id, _ in gone})
     for each, generation_id, index in gone:
-        changed(_SAY, [f"Image {index} was taken down after a complaint.", tenant_id, generation_id])
+        changed(_SAY, [TAKEN.format(index=index), tenant_id, generation_id])
         audit.record(
             "image.taken_down", tenant_id=tenant_id, object_kind="image", object_id=each, details={"reason": reason}
         )

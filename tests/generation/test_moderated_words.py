@@ -24,6 +24,7 @@ from tests.generation.decided import decide
 from tests.generation.test_endings import flow, money
 from tests.moderation.scripted import ScriptedJudge
 from tests.stub_engine import StubEngine
+from tests.tenants.people import let_in, person
 
 BLOCKED = "hardcore pornography, two nude adults"
 HELD = "portrait of Taylor Swift in a garden"
@@ -186,6 +187,23 @@ def test_whoever_appealed_hears_how_it_ended_by_webhook(
         addresses = set(WebhookDelivery.objects.filter(event_id=event.id).values_list("url", flat=True))
     assert event.payload == {**made, "status": status}, "ids and the outcome, and nobody's words"
     assert addresses == {"", own}, "who subscribed, and the request's own address"
+
+
+@pytest.mark.parametrize(
+    ("approved", "said"), [(True, "The appeal was granted"), (False, "The appeal was turned down")]
+)
+def test_the_console_tells_how_an_appeal_ended(ada: Customer, workshop: Workshop, approved: bool, said: str) -> None:
+    path = f"/console/gallery/{post(ada, workshop, BLOCKED).json()['generation_id']}"
+    browser = let_in(person(ada.tenant, "developer"))
+    assert "Appeal…" in browser.get(path).content.decode()
+    browser.post(f"{path}/appeal", {"text": "It is a statue."})
+    assert said not in browser.get(path).content.decode()
+    decide(ada, approved=approved, kind="appeal")
+    text = browser.get(path).content.decode()
+    assert said in text
+    assert "Staff have not decided yet" not in text
+    assert "Appeal…" not in text, "once for each request"
+    assert ("Harmless: a false alarm" in text) is not approved, "the reason that staff gave, in words"
 
 
 def test_what_was_not_rejected_has_nothing_to_appeal(ada: Customer, bob: Customer, workshop: Workshop) -> None:
