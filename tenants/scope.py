@@ -66,15 +66,22 @@ def _transaction_for(
     outer = variable.get()
     inside_transaction = connection().in_atomic_block
     with atomic():
-        _, *answered = answers(_announcement(setting, who), *questions)
+        answered = _opened(_announcement(setting, who), questions)
         token = variable.set(who)
         try:
-            yield tuple(answered)
+            yield answered
         finally:
             variable.reset(token)
         # COMMIT and ROLLBACK end a transaction-local setting. Inside somebody else's transaction it would live on.
         if inside_transaction:
             _announcement(setting, outer).ask()
+
+
+def _opened(announcement: Question[object], questions: Sequence[Question[Any]]) -> tuple[Any, ...]:
+    if not questions:  # for one statement a pipeline takes longer to set up than the round trip of BEGIN that it saves
+        announcement.ask()
+        return ()
+    return answers(announcement, *questions)[1:]
 
 
 def _announcement(setting: str, who: UUID | None) -> Question[object]:
