@@ -5,17 +5,43 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ActionForm
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing import ledger, plan_requests, staff
 from billing.models import Alert, Entry, Hold, Lot, Plan, PlanRequest, PlanVersion, Subscription, Usage, Wallet
 from billing.plans import Limits
 from easel.pages import whole
 from easel.requests import client_address
+from tenants import staff_navigation, staff_words
 from tenants.audit import Actor
 from tenants.models import AuditRecord, User
+from tenants.staff_forms import ActionForm, NumberInput, Select, TextInput
+from tenants.staff_site import LookedAt, Table
+
+NAMES = (
+    (PlanRequest, _("plan request"), _("plan requests")),
+    (Plan, _("plan"), _("plans")),
+    (PlanVersion, _("version of a plan"), _("versions of plans")),
+    (Subscription, _("subscription"), _("subscriptions")),
+    (Wallet, _("wallet"), _("wallets")),
+    (Hold, _("hold"), _("holds")),
+    (Lot, _("lot of credits"), _("lots of credits")),
+    (Entry, _("ledger entry"), _("ledger entries")),
+    (Usage, _("usage of a day"), _("usage by day")),
+    (Alert, _("alert"), _("alerts")),
+)
+for table, one, many in NAMES:
+    staff_words.call(table, one, many)
+staff_words.call(AuditRecord, _("audit record"), _("audit records"))
+staff_navigation.add_tables("money", *(table for table, _one, _many in NAMES))
+staff_navigation.add(
+    staff_navigation.Entry(
+        "now", 90, "admin:tenants_auditrecord_changelist", _("Audit log"), staff_navigation.may_view(AuditRecord)
+    )
+)
 
 REFUSALS = (ledger.InsufficientCredits, ledger.NothingToRefund, ValueError)
 
@@ -23,37 +49,30 @@ REFUSALS = (ledger.InsufficientCredits, ledger.NothingToRefund, ValueError)
 class DeedForm(ActionForm):
     """What the deeds below need, beside the rows they are done to."""
 
-    amount = forms.IntegerField(required=False)
-    reason = forms.CharField(required=False, max_length=500)
+    amount = forms.IntegerField(label=_("Amount"), required=False, widget=NumberInput)
+    reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
 
 
 class ReasonForm(ActionForm):
-    reason = forms.CharField(required=False, max_length=500)
+    reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
 
 
 class PlanDeedForm(ActionForm):
-    version = forms.ModelChoiceField(PlanVersion.objects.none(), required=False)
-    reason = forms.CharField(required=False, max_length=500)
+    version = forms.ModelChoiceField(
+        PlanVersion.objects.none(), label=_("Version of a plan"), required=False, widget=Select
+    )
+    reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["version"].queryset = PlanVersion.objects.select_related("plan")  # type: ignore[attr-defined]
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnly(LookedAt[Any]):
     """To be looked at: rows come from the ledger and stay as they are."""
 
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return obj is None and super().has_change_permission(request, obj)  # actions, but no editing
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+        return obj is None and Table.has_change_permission(self, request, obj)  # actions, but no editing
 
     def do(self, request: HttpRequest, chosen: QuerySet[Any], deed: Callable[[Any, Actor], object]) -> None:
         """Do the deed to each chosen row in a transaction of its own, and say how it went."""
@@ -63,7 +82,8 @@ class ReadOnly(admin.ModelAdmin[Any]):
             except REFUSALS as error:
                 self.message_user(request, f"{each.tenant}: {error}", messages.ERROR)
             else:
-                self.message_user(request, f"{each.tenant}: done.", messages.SUCCESS)
+                said = gettext("%(tenant)s: done.") % {"tenant": each.tenant}
+                self.message_user(request, said, messages.SUCCESS)
 
 
 @admin.register(Wallet)
@@ -84,18 +104,18 @@ class WalletAdmin(ReadOnly):
         "unfreeze",
     )
 
-    @admin.action(description="Grant credits (amount, reason)", permissions=["change"])
+    @admin.action(description=_("Grant credits (amount, reason)"), permissions=["change"])
     def grant(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
         amount, reason = _amount(request), _reason(request)
         self.do(request, chosen, lambda row, actor: staff.grant(row.tenant_id, amount, reason=reason, actor=actor))
 
-    @admin.action(description="Adjust by an amount, also negative (reason)", permissions=["change"])
+    @admin.action(description=_("Adjust by an amount, also negative (reason)"), permissions=["change"])
     def adjust(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
         amount, reason = _amount(request), _reason(request)
         self.do(request, chosen, lambda row, actor: staff.adjust(row.tenant_id, amount, reason=reason, actor=actor))
 
     @admin.action(
-        description="Cap the tenant's spending a month (amount; empty: no cap; reason)", permissions=["change"]
+        description=_("Cap the tenant's spending a month (amount; empty: no cap; reason)"), permissions=["change"]
     )
     def cap(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
         amount, reason = _amount(request) if request.POST.get("amount") else None, _reason(request)
@@ -103,12 +123,12 @@ class WalletAdmin(ReadOnly):
             request, chosen, lambda row, actor: staff.cap_spending(row.tenant_id, amount, reason=reason, actor=actor)
         )
 
-    @admin.action(description="Freeze the tenant (reason)", permissions=["change"])
+    @admin.action(description=_("Freeze the tenant (reason)"), permissions=["change"])
     def freeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
         reason = _reason(request)
         self.do(request, chosen, lambda row, actor: staff.freeze(row.tenant_id, reason=reason, actor=actor))
 
-    @admin.action(description="Unfreeze the tenant (reason)", permissions=["change"])
+    @admin.action(description=_("Unfreeze the tenant (reason)"), permissions=["change"])
     def unfreeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
         reason = _reason(request)
         self.do(request, chosen, lambda row, actor: staff.unfreeze(row.tenant_id, reason=reason, actor=actor))
@@ -134,7 +154,7 @@ class HoldAdmin(ReadOnly):
     action_form = DeedForm
     actions = ("refund",)
 
-    @admin.action(description="Refund (amount, reason)", permissions=["change"])
+    @admin.action(description=_("Refund (amount, reason)"), permissions=["change"])
     def refund(self, request: HttpRequest, chosen: QuerySet[Hold]) -> None:
         amount, reason = _amount(request), _reason(request)
         self.do(
@@ -161,13 +181,13 @@ class SubscriptionAdmin(ReadOnly):
     action_form = PlanDeedForm
     actions = ("change_plan",)
 
-    @admin.action(description="Move to another plan version (reason)", permissions=["change"])
+    @admin.action(description=_("Move to another plan version (reason)"), permissions=["change"])
     def change_plan(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
         reason = _reason(request)
         versions = {str(each.id): each for each in PlanVersion.objects.select_related("plan")}
         version = versions.get(request.POST.get("version", ""))
         if version is None:
-            self.message_user(request, "Choose a version.", messages.ERROR)
+            self.message_user(request, gettext("Choose a version."), messages.ERROR)
             return
         to = version
         self.do(
@@ -188,19 +208,19 @@ class PlanRequestAdmin(ReadOnly):
     action_form = ReasonForm
     actions = ("approve", "decline")
 
-    @admin.action(description="Approve: the plan begins at once (reason)", permissions=["change"])
+    @admin.action(description=_("Approve: the plan begins at once (reason)"), permissions=["change"])
     def approve(self, request: HttpRequest, chosen: QuerySet[PlanRequest]) -> None:
         reason = _reason(request)
         self.do(request, chosen, lambda row, actor: _open(plan_requests.approve(row.id, reason=reason, actor=actor)))
 
-    @admin.action(description="Decline (reason)", permissions=["change"])
+    @admin.action(description=_("Decline (reason)"), permissions=["change"])
     def decline(self, request: HttpRequest, chosen: QuerySet[PlanRequest]) -> None:
         reason = _reason(request)
         self.do(request, chosen, lambda row, actor: _open(plan_requests.decline(row.id, reason=reason, actor=actor)))
 
 
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin[Plan]):
+class PlanAdmin(Table[Plan]):
     list_display = (
         "name",
         "slug",
@@ -213,7 +233,7 @@ class PlanAdmin(admin.ModelAdmin[Plan]):
 
 
 @admin.register(PlanVersion)
-class PlanVersionAdmin(admin.ModelAdmin[PlanVersion]):
+class PlanVersionAdmin(Table[PlanVersion]):
     """To edit a plan is to add its next version; `?plan=<id>` starts from the newest one's values."""
 
     list_display = (
@@ -342,7 +362,7 @@ def actor_of(request: HttpRequest) -> Actor:
 
 def _open(done: bool) -> None:
     if not done:
-        raise ValueError("It was answered or taken back already.")
+        raise ValueError(gettext("It was answered or taken back already."))
 
 
 def _amount(request: HttpRequest) -> int:

@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class BillingConfig(AppConfig):
     name = "billing"
+    verbose_name = _("Plans and credits")
 
     def ready(self) -> None:
         from billing import (  # noqa: F401  registers the clock's duties

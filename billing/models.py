@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from easel.identifiers import new_id
 from tenants.models import TenantRow
@@ -50,9 +51,9 @@ class Lot(TenantRow):
     source = models.CharField(max_length=10, choices=Source.choices)
     amount = models.BigIntegerField()
     available = models.BigIntegerField()
-    pinned = models.BigIntegerField(default=0, help_text="Held for accepted work; does not expire while it is")
+    pinned = models.BigIntegerField(default=0, help_text=_("Held for accepted work; does not expire while it is"))
     charged = models.BigIntegerField(default=0)
-    removed = models.BigIntegerField(default=0, help_text="Expired, or taken back by an adjustment")
+    removed = models.BigIntegerField(default=0, help_text=_("Expired, or taken back by an adjustment"))
     granted_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True)
 
@@ -84,8 +85,8 @@ class Hold(TenantRow):
     remaining = models.BigIntegerField()
     charged = models.BigIntegerField(default=0)
     refunded = models.BigIntegerField(default=0)
-    status = models.CharField(max_length=10, blank=True, help_text="How the owner ended")
-    lives_until = models.DateTimeField(null=True, help_text="When the last of its lots expires; empty: never")
+    status = models.CharField(max_length=10, blank=True, help_text=_("How the owner ended"))
+    lives_until = models.DateTimeField(null=True, help_text=_("When the last of its lots expires; empty: never"))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     ended_at = models.DateTimeField(null=True)
 
@@ -234,7 +235,7 @@ class Plan(models.Model):
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=60)
     offered = models.BooleanField(default=True)
-    rank = models.PositiveSmallIntegerField(default=0, help_text="Order of display")
+    rank = models.PositiveSmallIntegerField(default=0, help_text=_("Order of display"))
 
     class Meta:
         ordering = ["rank", "slug"]
@@ -259,24 +260,24 @@ class PlanVersion(models.Model):
     number = models.PositiveIntegerField(editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    monthly_credits = models.PositiveBigIntegerField(help_text="Granted each month, and gone at its end")
+    monthly_credits = models.PositiveBigIntegerField(help_text=_("Granted each month, and gone at its end"))
     requests_per_minute = models.PositiveIntegerField(
-        help_text="Calls that change something; reads may be ten times as many"
+        help_text=_("Calls that change something; reads may be ten times as many")
     )
-    generations_per_day = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: unlimited")
-    generations_per_month = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: unlimited")
-    running_jobs = models.PositiveIntegerField(help_text="Drawn at the same time in one pool")
-    queued_jobs = models.PositiveIntegerField(help_text="Waiting at the same time, in all pools together")
-    max_size = models.PositiveIntegerField(help_text="Pixels of the longer edge")
+    generations_per_day = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: unlimited"))
+    generations_per_month = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: unlimited"))
+    running_jobs = models.PositiveIntegerField(help_text=_("Drawn at the same time in one pool"))
+    queued_jobs = models.PositiveIntegerField(help_text=_("Waiting at the same time, in all pools together"))
+    max_size = models.PositiveIntegerField(help_text=_("Pixels of the longer edge"))
     max_steps = models.PositiveIntegerField()
-    max_images = models.PositiveIntegerField(help_text="Images of one request")
-    priority = models.SmallIntegerField(default=0, help_text="Higher goes first among the tenant's own jobs")
-    queue_weight = models.FloatField(default=1.0, help_text="Share of a busy pool, relative to other tenants")
-    retention_days = models.PositiveIntegerField(help_text="How long images are kept")
-    cached_price_percent = models.PositiveSmallIntegerField(help_text="Price of an image from the cache")
+    max_images = models.PositiveIntegerField(help_text=_("Images of one request"))
+    priority = models.SmallIntegerField(default=0, help_text=_("Higher goes first among the tenant's own jobs"))
+    queue_weight = models.FloatField(default=1.0, help_text=_("Share of a busy pool, relative to other tenants"))
+    retention_days = models.PositiveIntegerField(help_text=_("How long images are kept"))
+    cached_price_percent = models.PositiveSmallIntegerField(help_text=_("Price of an image from the cache"))
     moderation_options = models.JSONField(
         default=dict, blank=True, validators=[check_moderation_options],
-        help_text="Options a tenant may use, each true: own_word_lists, review_instead_of_block",
+        help_text=_("Options a tenant may use, each true: own_word_lists, review_instead_of_block"),
     )  # fmt: skip
 
     class Meta:
@@ -299,7 +300,7 @@ class Subscription(TenantRow):
     """The plan version a tenant is on. A change ends one row and begins the next, within the same period."""
 
     version = models.ForeignKey(PlanVersion, on_delete=models.PROTECT)
-    anchor_day = models.PositiveSmallIntegerField(help_text="Day of the month on which periods begin")
+    anchor_day = models.PositiveSmallIntegerField(help_text=_("Day of the month on which periods begin"))
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -326,7 +327,7 @@ class PlanRequest(TenantRow):
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT)
     asked_by = models.CharField(max_length=254)
     outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.OPEN)
-    reason = models.CharField(max_length=500, blank=True, help_text="What staff said")
+    reason = models.CharField(max_length=500, blank=True, help_text=_("What staff said"))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     decided_at = models.DateTimeField(null=True, editable=False)
 

@@ -1,6 +1,6 @@
 """Staff's view of the work. Prompts stay sealed here: the row shows what was asked for, not the words."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -8,29 +8,39 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from generation import availability, trends
 from generation.models import Flow, Generation, Image, Model, ModelAccess, Pool, RouteOverride
+from moderation.staff import is_moderator
+from tenants import staff_navigation, staff_words
+from tenants.staff_navigation import Entry, anybody
+from tenants.staff_site import LookedAt, Table
 
-Row = TypeVar("Row", bound=models.Model)
-
-
-class ReadOnly(admin.ModelAdmin[Row]):
-    """Rows that only the code may change."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        return False
+NAMES = (
+    (Generation, _("generation"), _("generations")),
+    (Image, _("image"), _("images")),
+    (Flow, _("flow of a tenant"), _("flows of tenants")),
+    (Pool, _("pool"), _("pools")),
+    (Model, _("model"), _("models")),
+    (ModelAccess, _("access to a model"), _("access to models")),
+    (RouteOverride, _("route of a tenant"), _("routes of tenants")),
+)
+for table, one, many in NAMES:
+    staff_words.call(table, one, many)
+staff_navigation.add_tables("work", *(table for table, _one, _many in NAMES if table is not Flow))
+staff_navigation.add(
+    Entry("now", 10, "staff-status", _("Status"), anybody),
+    Entry("now", 20, "staff-status", _("Breakers"), anybody, anchor="#breakers"),
+    Entry("now", 30, "admin:generation_model_trends", _("Quality and latency"), staff_navigation.may_view(Model)),
+    Entry("now", 40, "moderation-queue", _("Moderation"), is_moderator),
+    Entry("work", 10, "admin:generation_flow_changelist", _("Queue"), staff_navigation.may_view(Flow)),
+)
 
 
 @admin.register(Model)
-class ModelAdmin(admin.ModelAdmin[Model]):
+class ModelAdmin(Table[Model]):
     list_display = (
         "name", "title", "pool", "version", "enabled", "is_default", "restricted", "retired_at", "fallback", "breaker",
         "tenant",
@@ -54,54 +64,58 @@ class ModelAdmin(admin.ModelAdmin[Model]):
         days = int(asked) if asked.isdecimal() and int(asked) in trends.DAYS else trends.DAYS[1]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Quality and latency of the models"), "opts": self.opts, "days": days, "choices": trends.DAYS,
-            "trends": trends.by_day(days),
+            "title": gettext("Quality and latency of the models"), "opts": self.opts,
+            "days": days, "choices": trends.DAYS, "trends": trends.by_day(days),
         }  # fmt: skip
         return TemplateResponse(request, "admin/generation/trends.html", context)
 
-    @admin.display(description="breaker")
+    @admin.display(description=_("version"))
+    def version(self, model: Model) -> str:
+        return model.version
+
+    @admin.display(description=_("breaker"))
     def breaker(self, model: Model) -> str:
         """Whether it is left alone, and until when it is tried again."""
         state = availability.breaker_of(model.id).state()
         if not state.open:
-            return "closed"
-        return f"open, tried in {state.wait:.0f} s" if state.wait else "open, due to be tried"
+            return gettext("closed")
+        if state.wait:
+            return gettext("open, tried in %(seconds)d s") % {"seconds": round(state.wait)}
+        return gettext("open, due to be tried")
 
-    @admin.action(description="Close the breaker: try the model again at once", permissions=["change"])
+    @admin.action(description=_("Close the breaker: try the model again at once"), permissions=["change"])
     def close_breakers(self, request: HttpRequest, models_: models.QuerySet[Model]) -> None:
         for model in models_:
             availability.breaker_of(model.id).reset()
 
 
 @admin.register(Generation)
-class GenerationAdmin(ReadOnly[Generation]):
+class GenerationAdmin(LookedAt[Generation]):
     list_display = ("id", "tenant", "model", "status", "attempts", "credits", "created_at", "finished_at")
     list_select_related = ("tenant", "model")
     list_filter = ("status", "model")
     search_fields = ("id", "request_id", "tenant__name")
     exclude = ("prompt_sealed", "negative_prompt_sealed")
     ordering = ("-id",)
-    show_full_result_count = False
 
 
 @admin.register(Image)
-class ImageAdmin(ReadOnly[Image]):
+class ImageAdmin(LookedAt[Image]):
     list_display = ("id", "tenant", "generation_id", "index", "width", "height", "bytes", "released_at")
     list_select_related = ("tenant",)
     search_fields = ("id", "generation__id")
     ordering = ("-id",)
-    show_full_result_count = False
 
 
 @admin.register(Flow)
-class FlowAdmin(ReadOnly[Flow]):
+class FlowAdmin(LookedAt[Flow]):
     list_display = ("tenant", "pool", "queued", "running", "cap", "weight", "vtime")
     list_select_related = ("tenant", "pool")
     list_filter = ("pool",)
 
 
 @admin.register(Pool)
-class PoolAdmin(ReadOnly[Pool]):
+class PoolAdmin(LookedAt[Pool]):
     """Pools are made with their models (`manage.py models add`); how busy they are is on the status page."""
 
     list_display = ("name", "queued", "running", "work_per_second", "measured_at", "model_names")
@@ -116,21 +130,21 @@ class PoolAdmin(ReadOnly[Pool]):
         found: models.QuerySet[Pool] = super().get_queryset(request).prefetch_related("model_set")
         return found.annotate(queued=total("queued"), running=total("running"))
 
-    @admin.display(description="queued")
+    @admin.display(description=_("waiting"))
     def queued(self, pool: Any) -> int:
         return pool.queued or 0
 
-    @admin.display(description="running")
+    @admin.display(description=_("running"))
     def running(self, pool: Any) -> int:
         return pool.running or 0
 
-    @admin.display(description="models")
+    @admin.display(description=_("models"))
     def model_names(self, pool: Pool) -> str:
         return ", ".join(model.name for model in pool.model_set.all() if model.enabled) or "-"
 
 
 @admin.register(ModelAccess)
-class ModelAccessAdmin(ReadOnly[ModelAccess]):
+class ModelAccessAdmin(LookedAt[ModelAccess]):
     """Which tenants may use a restricted model; `manage.py models` gives and takes it."""
 
     list_display = ("model", "tenant", "created_at")
@@ -139,7 +153,7 @@ class ModelAccessAdmin(ReadOnly[ModelAccess]):
 
 
 @admin.register(RouteOverride)
-class RouteOverrideAdmin(ReadOnly[RouteOverride]):
+class RouteOverrideAdmin(LookedAt[RouteOverride]):
     """What tenants chose for "auto"; they change it over the API."""
 
     list_display = ("tenant", "category", "model", "created_at")

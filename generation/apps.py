@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import pgettext_lazy
 
 
 class GenerationConfig(AppConfig):
     name = "generation"
+    verbose_name = pgettext_lazy("what is drawn", "Work")
 
     def ready(self) -> None:
         from billing import plans

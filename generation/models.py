@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from easel.identifiers import new_id
 from tenants.models import APIKey, Tenant, TenantRow
@@ -58,7 +59,7 @@ class Model(models.Model):
     license = models.CharField(max_length=100, blank=True)
     license_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
     license_accepted_by = models.CharField(max_length=254, blank=True, editable=False)
-    native_size = models.PositiveIntegerField(null=True, blank=True, help_text="Edge in pixels; empty: any size")
+    native_size = models.PositiveIntegerField(null=True, blank=True, help_text=_("Edge in pixels; empty: any size"))
     min_size = models.PositiveIntegerField(default=64)
     max_size = models.PositiveIntegerField(default=1024)
     max_steps = models.PositiveIntegerField(default=150, db_default=150)
@@ -66,16 +67,16 @@ class Model(models.Model):
     default_size = models.PositiveIntegerField(default=512)
     default_cfg_scale = models.FloatField(default=7.0)
     default_sampler = models.CharField(max_length=40, default="DPM++ 2M")
-    factor = models.FloatField(default=1.0, help_text="Cost of one model call per megapixel, relative to SD 1.5")
+    factor = models.FloatField(default=1.0, help_text=_("Cost of one model call per megapixel, relative to SD 1.5"))
     prompt_prefix = models.CharField(
         max_length=200,
         blank=True,
         default="",
         db_default="",
-        help_text="Put before every prompt: a style's words, a fine-tune's trigger words",
+        help_text=_("Put before every prompt: a style's words, a fine-tune's trigger words"),
     )
     categories = models.JSONField(
-        default=list, blank=True, db_default=[], help_text='The kinds of prompts that "auto" sends here'
+        default=list, blank=True, db_default=[], help_text=_('The kinds of prompts that "auto" sends here')
     )
     fallback = models.ForeignKey(
         "self",
@@ -83,14 +84,14 @@ class Model(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Draws in its place while it is out of order",
+        help_text=_("Draws in its place while it is out of order"),
     )
     enabled = models.BooleanField(default=True)
     is_default = models.BooleanField(default=False)
     restricted = models.BooleanField(
-        default=False, db_default=False, help_text="Only for tenants that were given it (model access)"
+        default=False, db_default=False, help_text=_("Only for tenants that were given it (model access)")
     )
-    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since when nobody can ask for it any more")
+    retired_at = models.DateTimeField(null=True, blank=True, help_text=_("Since when nobody can ask for it any more"))
     smoke_key = models.CharField(max_length=200, blank=True, db_default="", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -158,7 +159,7 @@ class Flow(TenantRow):
     queued = models.IntegerField(default=0)
     running = models.IntegerField(default=0)
     cap = models.IntegerField(default=4)
-    owed = models.FloatField(default=0, db_default=0, help_text="Paid too much for past work: negative")
+    owed = models.FloatField(default=0, db_default=0, help_text=_("Paid too much for past work: negative"))
     waiting_work = models.FloatField(default=0, db_default=0)
     served_work = models.FloatField(default=0, db_default=0)
     ready = models.GeneratedField(
@@ -227,7 +228,7 @@ class Generation(TenantRow):
     mask = models.ForeignKey(
         "Input", on_delete=models.DO_NOTHING, null=True, related_name="+", db_constraint=False, editable=False
     )
-    strength = models.FloatField(null=True, help_text="How much of the way from noise is gone; empty: all of it")
+    strength = models.FloatField(null=True, help_text=_("How much of the way from noise is gone; empty: all of it"))
     clip_skip = models.PositiveSmallIntegerField(default=1, db_default=1)
     quality_target = models.FloatField(null=True)
     min_steps = models.PositiveSmallIntegerField(null=True)
@@ -241,7 +242,7 @@ class Generation(TenantRow):
     draws_with = models.UUIDField(null=True, editable=False)
     cached_from = models.UUIDField(null=True, editable=False)
     asked_model = models.CharField(max_length=60, blank=True, db_default="", editable=False)
-    fallback = models.BooleanField(default=True, db_default=True, help_text="Another model may draw it")
+    fallback = models.BooleanField(default=True, db_default=True, help_text=_("Another model may draw it"))
     fallback_from = models.CharField(max_length=60, blank=True, db_default="", editable=False)
     route = models.JSONField(null=True, editable=False)
 
@@ -249,15 +250,17 @@ class Generation(TenantRow):
     screened = models.CharField(
         max_length=10, choices=Screened.choices, default=Screened.UNSCREENED, db_default=Screened.UNSCREENED
     )
-    category = models.CharField(max_length=20, blank=True, db_default="", help_text="Why it is held, or was rejected")
+    category = models.CharField(
+        max_length=20, blank=True, db_default="", help_text=_("Why it is held, or was rejected")
+    )
     unscreened = models.BooleanField(
-        default=False, db_default=False, help_text="Held because a layer could not answer; the clock asks again"
+        default=False, db_default=False, help_text=_("Held because a layer could not answer; the clock asks again")
     )
 
     # What it takes.
-    work = models.FloatField(help_text="Model calls x megapixels x the model's factor")
-    quote = models.BigIntegerField(help_text="Credits held; the charge is never more")
-    credits = models.BigIntegerField(null=True, help_text="Credits charged, once ended")
+    work = models.FloatField(help_text=_("Model calls x megapixels x the model's factor"))
+    quote = models.BigIntegerField(help_text=_("Credits held; the charge is never more"))
+    credits = models.BigIntegerField(null=True, help_text=_("Credits charged, once ended"))
 
     # How it goes.
     attempts = models.PositiveSmallIntegerField(default=0)

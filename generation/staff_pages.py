@@ -13,7 +13,7 @@ from billing.admin import actor_of
 from generation import platform_figures
 from generation.availability import PREFIX, breaker_of
 from generation.models import Model
-from tenants import audit
+from tenants import audit, staff_words
 
 
 @require_GET
@@ -22,6 +22,7 @@ def status_page(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": _("Status"),
         "platform": platform_figures.platform(),
+        "status_names": staff_words.CHOICES,
         "pools": platform_figures.pools(),
         "workers": platform_figures.workers(),
         "breakers": platform_figures.breakers(),

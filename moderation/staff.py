@@ -29,6 +29,10 @@ def moderator_of(request: HttpRequest) -> User:
     user = request.user
     if not isinstance(user, User) or not user.is_active or not user.is_staff:
         raise PermissionDenied
-    if not user.is_superuser and not user.groups.filter(name=ROLE).exists():
+    if not is_moderator(user):
         raise PermissionDenied("This needs the role moderator.")
     return user
+
+
+def is_moderator(user: User) -> bool:
+    return user.is_superuser or user.groups.filter(name=ROLE).exists()

@@ -1,15 +1,16 @@
 """Staff's view of tenants and people."""
 
-from typing import Any, Final, TypeVar
-from uuid import UUID
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from tenants import audit, key_changes, membership, staff_door
+from tenants import audit, key_changes, membership, staff_door, staff_navigation, staff_words
 from tenants.models import (
     APIKey,
     DataPolicy,
@@ -20,48 +21,41 @@ from tenants.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
+from tenants.sign_in_admin import RoleAdmin
+from tenants.staff_forms import PersonForms
+from tenants.staff_records import OnRecord
+from tenants.staff_site import LookedAt
 
-Row = TypeVar("Row", bound=Model)
+__all__ = ["RoleAdmin"]  # and the other tables of sign-in register themselves
+
 POWERS: Final = ("is_staff", "is_superuser", "groups")
 
 
-class OnRecord(admin.ModelAdmin[Row]):
-    """What staff change by hand is in the audit log of the tenant it concerns, or in the platform's own."""
-
-    def log_addition(self, request: HttpRequest, obj: Row, message: Any) -> Any:
-        _record("added", obj, message)
-        return super().log_addition(request, obj, message)
-
-    def log_change(self, request: HttpRequest, obj: Row, message: Any) -> Any:
-        _record("changed", obj, message)
-        return super().log_change(request, obj, message)
-
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Row]) -> Any:
-        for each in queryset:
-            _record("removed", each, [])
-        return super().log_deletions(request, queryset)
-
-
-def _record(deed: str, row: Model, message: Any) -> None:
-    """Which fields were changed, never to what: a field may hold a password."""
-    tenant_id: UUID | None = row.pk if isinstance(row, Tenant) else getattr(row, "tenant_id", None)
-    kind = str(row._meta.model_name)
-    audit.record(
-        f"staff.{kind}_{deed}", tenant_id=tenant_id, object_kind=kind, object_id=row.pk,
-        details={"staff_changed": message if isinstance(message, list) else [str(message)]},
-    )  # fmt: skip
+NAMES: Final = (
+    (User, _("person"), _("people")),
+    (Tenant, _("tenant"), _("tenants")),
+    (Member, _("member"), _("members")),
+    (APIKey, _("API key"), _("API keys")),
+    (Invitation, _("invitation"), _("invitations")),
+    (DataPolicy, _("data policy"), _("data policies")),
+    (WebhookEndpoint, _("webhook"), _("webhooks")),
+    (WebhookDelivery, _("webhook delivery"), _("webhook deliveries")),
+)
+for table, one, many in NAMES:
+    staff_words.call(table, one, many)
+staff_navigation.add_tables("tenants", *(table for table, _one, _many in NAMES))
 
 
 @admin.register(User)
-class PersonAdmin(OnRecord[User], UserAdmin[User]):
+class PersonAdmin(OnRecord[User], PersonForms, UserAdmin[User]):
     ordering = ("email",)
     list_display = ("email", "name", "is_active", "is_staff", "created_at")
     search_fields = ("email", "name")
     readonly_fields = ("created_at", "last_login")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        ("Dates", {"fields": ("created_at", "last_login")}),
+        (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        (_("Dates"), {"fields": ("created_at", "last_login")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "password1", "password2")}),)
     actions = ("forget_second_factors",)
@@ -80,13 +74,14 @@ class PersonAdmin(OnRecord[User], UserAdmin[User]):
         """`manage.py erase_person` erases people: it leaves no workspace without an owner, and gives a receipt."""
         return False
 
-    @admin.action(description="Remove second factors (a lost phone); their sessions at this port end")
+    @admin.action(description=_("Remove second factors (a lost phone); their sessions at this port end"))
     def forget_second_factors(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for person in chosen:
             if self.has_change_permission(request, person):
                 staff_door.forget_factors(person)
             else:
-                self.message_user(request, f"{person}: only a superuser may.", messages.ERROR)
+                refusal = gettext("%(person)s: only a superuser may.") % {"person": person}
+                self.message_user(request, refusal, messages.ERROR)
 
 
 @admin.register(Tenant)
@@ -109,7 +104,7 @@ class MemberForm(forms.ModelForm[Member]):
         role = str(self.cleaned_data["role"])
         known = Member.objects.filter(pk=self.instance.pk).first()
         if known is not None and role != known.role and membership.is_last_owner(known):
-            raise forms.ValidationError("This is the last owner. Make another member an owner first.")
+            raise forms.ValidationError(_("This is the last owner. Make another member an owner first."))
         return role
 
 
@@ -146,7 +141,7 @@ class APIKeyAdmin(OnRecord[APIKey]):
     )  # fmt: skip
     actions = ("revoke",)
 
-    @admin.action(description="Revoke: they open nothing any more")
+    @admin.action(description=_("Revoke: they open nothing any more"))
     def revoke(self, request: HttpRequest, chosen: QuerySet[APIKey]) -> None:
         for key in chosen:
             try:
@@ -158,38 +153,22 @@ class APIKeyAdmin(OnRecord[APIKey]):
         return False
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
-    """What tenants keep for themselves: staff look, and change nothing."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(Invitation)
-class InvitationAdmin(ReadOnly):
+class InvitationAdmin(LookedAt[Any]):
     list_display = ("email", "tenant", "role", "created_at", "expires_at", "accepted_at", "revoked_at")
     list_select_related = ("tenant",)
     search_fields = ("email", "tenant__name")
 
 
 @admin.register(DataPolicy)
-class DataPolicyAdmin(ReadOnly):
+class DataPolicyAdmin(LookedAt[Any]):
     list_display = ("tenant", "seal_images", "prompts_in_files", "own_certificate", "retention_days")
     list_select_related = ("tenant",)
     search_fields = ("tenant__name",)
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ReadOnly):
+class WebhookEndpointAdmin(LookedAt[Any]):
     list_display = ("url", "tenant", "failing_since", "disabled_at", "disabled_reason", "created_at")
     list_select_related = ("tenant",)
     search_fields = ("url", "tenant__name")
@@ -197,7 +176,7 @@ class WebhookEndpointAdmin(ReadOnly):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnly):
+class WebhookDeliveryAdmin(LookedAt[Any]):
     """Without what was sent and what came back: those are the tenant's."""
 
     list_display = ("id", "tenant", "endpoint", "state", "attempts", "due_at", "created_at")

@@ -134,7 +134,7 @@ class APIKey(TenantRow):
     last_used_at = models.DateTimeField(null=True, editable=False)
     tokens_not_before = models.DateTimeField(null=True, editable=False)  # tokens issued until then are void
     is_console = models.BooleanField(
-        default=False, db_default=False, editable=False, help_text="What people make in the console counts under it"
+        default=False, db_default=False, editable=False, help_text=_("What people make in the console counts under it")
     )
 
     class Meta:
@@ -190,8 +190,8 @@ class WebhookEndpoint(TenantRow):
     is_default = models.BooleanField(default=False, editable=False)
     secret_sealed = models.BinaryField(editable=False)
     previous_secret_sealed = models.BinaryField(null=True, editable=False)
-    previous_until = models.DateTimeField(null=True, help_text="Until then the secret before signs, too")
-    failing_since = models.DateTimeField(null=True, help_text="The first failure after the last success")
+    previous_until = models.DateTimeField(null=True, help_text=_("Until then the secret before signs, too"))
+    failing_since = models.DateTimeField(null=True, help_text=_("The first failure after the last success"))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     disabled_at = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
@@ -230,13 +230,13 @@ class WebhookDelivery(TenantRow):
 
     event = models.ForeignKey(WebhookEvent, on_delete=models.CASCADE, db_constraint=False)
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, db_constraint=False)
-    url = models.CharField(max_length=2000, blank=True, help_text="Empty: the endpoint's")
+    url = models.CharField(max_length=2000, blank=True, help_text=_("Empty: the endpoint's"))
     state = models.CharField(max_length=9, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(db_default=Now())
-    expires_at = models.DateTimeField(help_text="No attempt begins after this")
+    expires_at = models.DateTimeField(help_text=_("No attempt begins after this"))
     leased_until = models.DateTimeField(null=True)
-    log = models.JSONField(default=list, help_text="What came of each attempt")
+    log = models.JSONField(default=list, help_text=_("What came of each attempt"))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     ended_at = models.DateTimeField(null=True)
 
@@ -350,17 +350,17 @@ class AuditRecord(models.Model):
 class DataPolicy(TenantRow):
     """What a tenant asks for its data. Without a row: the defaults. `tenants.data_policy` reads and changes it."""
 
-    seal_images = models.BooleanField(default=False, help_text="Images are stored encrypted under the tenant's key")
+    seal_images = models.BooleanField(default=False, help_text=_("Images are stored encrypted under the tenant's key"))
     prompts_in_files = models.BooleanField(
-        default=False, help_text="Images that are stored unencrypted carry their prompts, too"
+        default=False, help_text=_("Images that are stored unencrypted carry their prompts, too")
     )
     own_certificate = models.BooleanField(
-        default=False, help_text="Images are signed in the tenant's name, not the platform's"
+        default=False, help_text=_("Images are signed in the tenant's name, not the platform's")
     )
     retention_days = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="Images and prompts are erased after so many days; never later than the plan says",
+        help_text=_("Images and prompts are erased after so many days; never later than the plan says"),
     )
 
     class Meta:

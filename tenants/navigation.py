@@ -73,10 +73,15 @@ def entries_for(granted: frozenset[str]) -> list[Entry]:
     return sorted(allowed, key=lambda entry: (places.index(entry.section), entry.order))
 
 
+def theme_of(request: HttpRequest) -> str:
+    """light or dark; empty: as the system."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor: what the frame around every page needs."""
-    theme = request.COOKIES.get(THEME_COOKIE, "")
-    context: dict[str, Any] = {"theme": theme if theme in THEMES else "", "account_pages": ACCOUNT_PAGES}
+    context: dict[str, Any] = {"theme": theme_of(request), "account_pages": ACCOUNT_PAGES}
     visitor = getattr(request, "visitor", None)
     if visitor is not None:
         found = entries_for(visitor.permissions)

@@ -51,13 +51,13 @@ def test_no_page_hinders_anybody(easel: Easel, open_page: Opens, theme: str) -> 
         page.watch.allowed.append("404 (Not Found)")  # type: ignore[attr-defined]  # the page that is not there
         for path in paths:
             page.goto(path)
-            wrong += [f"{path} {theme}: {each}" for each in _findings(page)]
+            wrong += [f"{path} {theme}: {each}" for each in findings(page)]
             if theme == "light":
-                wrong += _too_wide(page, path)
+                wrong += too_wide(page, path)
     assert wrong == []
 
 
-def _findings(page: Page) -> list[str]:
+def findings(page: Page) -> list[str]:
     page.evaluate(_axe())
     found: dict[str, Any] = page.evaluate(
         "levels => axe.run(document, {runOnly: {type: 'tag', values: levels}, resultTypes: ['violations']})", LEVELS
@@ -69,7 +69,7 @@ def _findings(page: Page) -> list[str]:
     ]
 
 
-def _too_wide(page: Page, path: str) -> list[str]:
+def too_wide(page: Page, path: str) -> list[str]:
     wrong = []
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 900})

@@ -44,7 +44,7 @@ def visitor(chromium: Browser, base: str, **options: object) -> Iterator[Watched
     watched = Watched(context, base)
     try:
         yield watched
-        assert watched.troubles == []
+        assert watched.troubles == [], watched.troubles
     finally:
         context.close()
 

@@ -13,8 +13,10 @@ from generation import availability, rounds_seen
 from generation.models import Model
 from tenants.models import AuditRecord
 from tests.cast import Customer
+from tests.counting import queries
 from tests.generation.conftest import Workshop, make_production, make_workshop
 from tests.generation.scripted import ScriptedEngine
+from tests.generation.test_page_budgets import KILOBYTES, STATEMENTS, weight
 from tests.staff import at_the_staff_port, let_in, staff_person
 
 
@@ -126,3 +128,28 @@ def test_every_list_of_the_admin_opens(staff: Client) -> None:
         assert answer.status_code == 200, path
         assert b"<script>" not in answer.content, path
         assert b'style="' not in answer.content, path
+
+
+@pytest.mark.usefixtures("shop")
+def test_lists_and_own_pages_are_cheap_to_make_and_light_to_load(staff: Client) -> None:
+    own = ["/status/", "/admin/", "/admin/generation/model/trends/"]
+    lists = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry]
+    wrong = []
+    for path in own + lists:
+        staff.get(path)  # what is remembered for a few seconds
+        with queries() as statements:
+            page = staff.get(path)
+        heavy = weight(page.content.decode())
+        if len(statements) > STATEMENTS or heavy > KILOBYTES:
+            wrong.append(f"{path}: {len(statements)} statements, {heavy} kB")
+    assert wrong == []
+
+
+def test_nobody_is_shown_the_way_to_what_they_may_not_open(ada: Customer) -> None:
+    with at_the_staff_port():
+        looker, root = let_in(staff_person(superuser=False)), let_in(staff_person())
+        few, all_ = (each.get("/status/").content.decode() for each in (looker, root))
+    for path in ("/moderation/", "/admin/billing/wallet/", "/admin/tenants/auditrecord/", "/admin/generation/flow/"):
+        assert f'href="{path}"' in all_, path
+        assert f'href="{path}"' not in few.partition("</nav>")[0], path
+    assert 'href="/status/#breakers"' in few

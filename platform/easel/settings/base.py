@@ -25,7 +25,8 @@ ALLOWED_HOSTS = environment.words("EASEL_ALLOWED_HOSTS", "*")
 BASE_URL = environment.text("EASEL_BASE_URL", "")  # public address; empty: taken from each request's Host
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
+    "tenants.staff_apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
