@@ -66,6 +66,9 @@ class Camera:
 
     def _take(self, shot: Shot, context: "BrowserContext", kind: str) -> None:
         page = context.new_page()
+        page.on("requestfailed", lambda request: print(f"{shot.name}: {request.url} {request.failure}", flush=True))
+        page.on("response", lambda answer: print(f"{shot.name}: {answer.url} {answer.status}", flush=True)
+                if answer.status >= 400 else None)  # fmt: skip
         for size in self.sizes:
             width, height = SIZES[size]
             page.set_viewport_size({"width": width, "height": height})
@@ -150,6 +153,15 @@ def every_shot(show: "Showcase") -> list[Shot]:
         Shot("staff-admin", "/admin/", who="staff"),
         Shot("staff-models", "/admin/generation/model/", who="staff"),
         Shot("staff-generations", "/admin/generation/generation/", who="staff"),
+        Shot("staff-filters", "/admin/generation/generation/", who="staff", press=".staff-filter"),
+        Shot("staff-queue", "/admin/generation/flow/", who="staff"),
+        Shot("staff-wallets", "/admin/billing/wallet/", who="staff", press="td input.action-select"),
+        Shot("staff-side", "/status/", who="staff", press=".staff-square.staff-narrow"),
+        Shot("staff-person", "/admin/", who="staff", press=".staff-person summary"),
+        Shot("staff-plan", "/admin/billing/planversion/add/", who="staff"),
+        Shot("staff-model", f"/admin/generation/model/{show.model}/change/", who="staff"),
+        Shot("staff-audit", "/admin/tenants/auditrecord/", who="staff"),
+        Shot("staff-nothing", "/admin/billing/alert/?q=nothing+like+that", who="staff"),
         Shot("staff-tenant", f"/admin/tenants/tenant/{show.customer.id}/change/", who="staff"),
         Shot("moderation-queue", "/moderation/", who="staff"),
         Shot("moderation-statistics", "/moderation/statistics", who="staff"),

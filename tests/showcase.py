@@ -61,12 +61,13 @@ class Showcase:
     held: UUID  # one that waits for staff
     endpoint: str
     shared: str  # the path of a public page
+    model: UUID
 
 
 def set_out() -> Showcase:
     call_command("models_sync", verbosity=0)
     with platform_role():
-        register(ELSEWHERE, "elsewhere", pool="studio", title="Studio XL", default_size=1024)
+        model = register(ELSEWHERE, "elsewhere", pool="studio", title="Studio XL", default_size=1024)
         tenant = create_tenant(name="Ada Pictures")
         plans.change(tenant.id, plans.newest("pro"))
         customer = Customer(tenant, *keys.mint(tenant, name="Web shop", scopes=sorted(keys.SCOPES)))
@@ -90,6 +91,7 @@ def set_out() -> Showcase:
         UUID(made[3]),
         _webhook(customer),
         _share(customer),
+        model.id,
     )
 
 
