@@ -70,3 +70,8 @@ def test_what_is_missing_unsure_or_broken_is_said(tmp_path: Path) -> None:
 def test_a_visitor_reads_their_language() -> None:
     page = Client(headers={"accept-language": "zh-CN,zh;q=0.9", "accept": "text/html"}).get("/console/sign-in")
     assert "登录 Easel" in page.content.decode()
+
+
+def test_a_language_is_called_as_those_who_read_it_call_it() -> None:
+    page = Client(headers={"accept-language": "zh-CN,zh;q=0.9", "accept": "text/html"}).get("/console/sign-in")
+    assert ">English" in page.content.decode()
