@@ -1,5 +1,6 @@
 """Every page of the console in both themes: nothing serious for axe, nothing wider than the screen, on a phone too."""
 
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -7,17 +8,34 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from easel.database import platform_role
+from generation.models import Generation, Image
+from generation.refusals import AFTER, CODE
 from tenants import navigation, permissions
 from tests.browser.conftest import Opens
 from tests.browser.easel import Easel
 from tests.browser.test_the_gallery import draw
 from tests.cast import Customer
 
-DOORS = ("/console/sign-in", "/console/sign-up", "/console/account/password/reset", "/console/nothing-here")
+DOORS = (
+    "/console/sign-in",
+    "/console/sign-up",
+    "/console/account/password/reset",
+    "/console/account/password/reset/sent",
+    "/console/account/password/reset/done",
+    "/console/account/confirm",
+    "/console/account/inactive",
+    "/console/nothing-here",
+)
 OWN = (
     "/console/account/email",
     "/console/account/password/change",
     "/console/account/second-factor",
+    "/console/account/second-factor/app",
+    "/console/account/passkeys",
+    "/console/account/passkeys/add",
+    "/console/account/reauthenticate",
+    "/console/sign-out",
     "/console/account/sessions",
     "/console/workspaces",
     "/console/welcome",
@@ -26,14 +44,21 @@ LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 def of_one_thing(customer: Customer) -> list[str]:
-    """Pages that no navigation names: of a picture, with a public link, and of a webhook endpoint, with a delivery."""
+    """Pages that no navigation names: of a picture, with a public link, of one that waits for staff and one that was
+    refused, and of a webhook endpoint, with a delivery."""
     client, picture = customer.client(), draw(customer, "a red apple")
     image = client.get(f"/v1/generations/{picture}").json()["images"][0]["id"]
     assert client.post(f"/v1/images/{image}/shares", {}, format="json").status_code == 201
     asked = {"url": "https://93.184.215.14/hook", "events": ["generation.completed"]}
     endpoint = client.post("/v1/webhooks", asked, format="json").json()["id"]
     client.post(f"/v1/webhooks/{endpoint}/test", format="json")
-    return [f"/console/gallery/{picture}", f"/console/webhooks/{endpoint}"]
+    held, refused = draw(customer, "a green pear"), draw(customer, "a blue fish")
+    with platform_role():
+        Generation.objects.filter(id=held).update(status="in_review")
+        Image.objects.filter(generation_id=held).update(released_at=None)
+        Generation.objects.filter(id=refused).update(status="rejected", error_code=CODE, error_detail=AFTER)
+        Image.objects.filter(generation_id=refused).update(released_at=None, rejected_at=datetime.now(UTC))
+    return [*(f"/console/gallery/{each}" for each in (picture, held, refused)), f"/console/webhooks/{endpoint}"]
 
 
 def pages() -> list[str]:
