@@ -25,6 +25,7 @@ NAMES = [
     "claims",
     "cache",
     "routing",
+    "routed",
     "moderated",
     "client",
 ]

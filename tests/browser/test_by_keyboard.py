@@ -51,11 +51,12 @@ def test_tab_reaches_everything_on_every_page_and_shows_where_it_is(easel: Easel
         for path in paths:
             page.goto(path)
             page.wait_for_load_state("networkidle") if path != "/console/live" else page.wait_for_load_state("load")
-            wrong += [f"{path}: {each}" for each in _walked(page)]
+            wrong += [f"{path}: {each}" for each in walked(page)]
     assert wrong == []
 
 
-def _walked(page: Page) -> list[str]:
+def walked(page: Page) -> list[str]:
+    """What Tab does not reach on this page, and where it does not show that it is there."""
     expected = page.evaluate(MARK)
     page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0); }")
     reached, unseen = set(), []

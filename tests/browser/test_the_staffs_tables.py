@@ -12,6 +12,7 @@ from easel.database import platform_role
 from generation.models import Model
 from tenants.models import AuditRecord
 from tests.browser.conftest import VIOLATIONS
+from tests.browser.test_by_keyboard import walked
 from tests.browser.test_every_page import findings, too_wide
 from tests.browser.visitors import Watched, staff_port, visitor
 from tests.cast import Customer
@@ -71,6 +72,18 @@ def test_no_table_and_no_form_hinders_anybody(desk: Watched, chest: Model, ada: 
     for path in own + every_table() + forms:
         page.goto(desk.base + path)
         wrong += [f"{path}: {each}" for each in findings(page)] + too_wide(page, path)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_tab_reaches_everything_and_shows_where_it_is(desk: Watched, chest: Model) -> None:
+    page, wrong = desk.open("/status/"), []
+    for path in (
+        "/status/", "/admin/", "/admin/generation/generation/", f"/admin/generation/model/{chest.pk}/change/",
+        "/admin/tenants/auditrecord/", "/admin/generation/model/trends/",
+    ):  # fmt: skip
+        page.goto(desk.base + path)
+        page.wait_for_load_state("networkidle")
+        wrong += [f"{path}: {each}" for each in walked(page)]
     assert not wrong, "\n".join(wrong)
 
 
