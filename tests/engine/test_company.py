@@ -24,6 +24,7 @@ from tests.engine.asking import TOLERANCE, a_drawing, farthest
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
 LATENTS = 5e-4  # largest difference of any latent, in float32
+ROUNDING = 1e-5  # the same, of the largest latent: the tiny model's reach 160 with some samplers
 SOLVERS = [sampler for sampler in SAMPLERS if not sampler.schedule]
 SUFFIXED = [sampler for sampler in SAMPLERS if sampler.schedule]
 
@@ -92,6 +93,11 @@ def latents_of(guest: Guest) -> Tensor:
     return slot_of(guest).sampling.latents[0]
 
 
+def same(latents: Tensor, alone: Tensor) -> bool:
+    """But for what float32 rounds off in another order: processors differ in that."""
+    return bool((latents - alone).abs().max() <= max(LATENTS, ROUNDING * float(alone.abs().max())))
+
+
 @pytest.mark.parametrize("apart", [0, 1, 2], ids=["together", "late joiners", "very late joiners"])
 def test_every_solver_in_mixed_company(apart: int, studio: Studio, pipeline: Any, drawings: list[Drawing]) -> None:
     guests = [seat(studio, drawing) for drawing in drawings]
@@ -100,7 +106,7 @@ def test_every_solver_in_mixed_company(apart: int, studio: Studio, pipeline: Any
     assert calls < sum(slot_of(guest).sampling.calls for guest in guests) / 2
     for guest in guests:
         alone = reference(pipeline, studio, guest.drawing, "latent")
-        assert (latents_of(guest) - alone).abs().max() <= LATENTS, guest.drawing.sampler
+        assert same(latents_of(guest), alone), guest.drawing.sampler
 
 
 def test_pictures_decoded_together_are_those_decoded_alone(
@@ -120,7 +126,7 @@ def test_without_guidance_too(studio: Studio, pipeline: Any, checkpoint: Checkpo
     draw_staggered(studio, guests, 1)
     for guest in guests:
         alone = reference(pipeline, studio, guest.drawing, "latent")
-        assert (latents_of(guest) - alone).abs().max() <= LATENTS
+        assert same(latents_of(guest), alone)
 
 
 def test_only_what_one_call_cannot_mix_separates_groups(studio: Studio, checkpoint: Checkpoint) -> None:
@@ -145,4 +151,4 @@ def test_a_guest_that_leaves_half_way_changes_nothing_for_the_others(
         list(group.advance(studio))
     assert slot_of(leaver).sampling.done == 1
     for guest in stayed:
-        assert (latents_of(guest) - reference(pipeline, studio, guest.drawing, "latent")).abs().max() <= LATENTS
+        assert same(latents_of(guest), reference(pipeline, studio, guest.drawing, "latent"))

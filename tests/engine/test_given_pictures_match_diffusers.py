@@ -21,7 +21,7 @@ from generation.engine.studio import Studio
 from generation.samplers import SAMPLERS, Sampler
 from tests import tiny
 from tests.engine.asking import a_drawing
-from tests.engine.test_company import LATENTS, draw_staggered, seat
+from tests.engine.test_company import LATENTS, draw_staggered, same, seat
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
@@ -128,7 +128,7 @@ def wishes(at: int, way: str, photo: Pixels, mask: Pixels) -> dict[str, Any]:
 def check(kind: Kind, folder: Path, guests: list[Guest]) -> None:
     for guest in guests:
         drawn = slot_of(guest).sampling.latents[0]
-        assert (drawn - alone(kind, folder, guest.drawing)).abs().max() <= LATENTS, guest.drawing
+        assert same(drawn, alone(kind, folder, guest.drawing)), guest.drawing
 
 
 @pytest.mark.parametrize("way", WAYS)
