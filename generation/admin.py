@@ -16,7 +16,7 @@ from generation.models import Flow, Generation, Image, Model, ModelAccess, Pool,
 from moderation.staff import is_moderator
 from tenants import staff_navigation, staff_words
 from tenants.staff_navigation import Entry, anybody
-from tenants.staff_site import LookedAt, Table
+from tenants.staff_site import LookedAt, NewestOnes, Table
 
 NAMES = (
     (Generation, _("generation"), _("generations")),
@@ -46,8 +46,8 @@ class ModelAdmin(Table[Model]):
         "tenant",
     )  # fmt: skip
     list_select_related = ("pool", "tenant", "fallback")
-    list_filter = ("enabled", "restricted", "pool")
-    search_fields = ("name", "title")
+    list_filter = ("enabled", "restricted", ("pool", NewestOnes))
+    search_fields = ("name", "title", "pool__name")
     readonly_fields = ("digest", "created_at", "license_accepted_at", "license_accepted_by", "breaker")
     actions = ("close_breakers",)
     change_list_template = "admin/generation/model_list.html"
@@ -93,8 +93,8 @@ class ModelAdmin(Table[Model]):
 class GenerationAdmin(LookedAt[Generation]):
     list_display = ("id", "tenant", "model", "status", "attempts", "credits", "created_at", "finished_at")
     list_select_related = ("tenant", "model")
-    list_filter = ("status", "model")
-    search_fields = ("id", "request_id", "tenant__name")
+    list_filter = ("status", ("model", NewestOnes))
+    search_fields = ("id", "request_id", "tenant__name", "model__name")
     exclude = ("prompt_sealed", "negative_prompt_sealed")
     ordering = ("-id",)
 
@@ -111,7 +111,8 @@ class ImageAdmin(LookedAt[Image]):
 class FlowAdmin(LookedAt[Flow]):
     list_display = ("tenant", "pool", "queued", "running", "cap", "weight", "vtime")
     list_select_related = ("tenant", "pool")
-    list_filter = ("pool",)
+    list_filter = (("pool", NewestOnes),)
+    search_fields = ("tenant__name", "pool__name")
 
 
 @admin.register(Pool)

@@ -12,6 +12,7 @@ from easel.database import platform_role
 from generation import availability, rounds_seen
 from generation.models import Model
 from tenants.models import AuditRecord
+from tenants.staff_site import NewestOnes
 from tests.cast import Customer
 from tests.counting import queries
 from tests.generation.conftest import Workshop, make_production, make_workshop
@@ -143,6 +144,19 @@ def test_lists_and_own_pages_are_cheap_to_make_and_light_to_load(staff: Client) 
         if len(statements) > STATEMENTS or heavy > KILOBYTES:
             wrong.append(f"{path}: {len(statements)} statements, {heavy} kB")
     assert wrong == []
+
+
+def test_filters_offer_the_newest_and_the_search_finds_the_others(ada: Customer) -> None:
+    shops = [make_workshop("nowhere") for _ in range(NewestOnes.MOST + 1)]
+    shops[0].submit(ada)
+    with at_the_staff_port():
+        client = let_in(staff_person())
+        offered = client.get("/admin/generation/generation/").content.decode()
+        found = client.get("/admin/generation/generation/", {"q": shops[0].model.name}).content.decode()
+    assert shops[-1].model.name in offered
+    assert f"model__id__exact={shops[0].model.id}" not in offered
+    assert offered.count("model__id__exact=") == NewestOnes.MOST
+    assert str(ada.tenant.name) in found
 
 
 def test_nobody_is_shown_the_way_to_what_they_may_not_open(ada: Customer) -> None:
