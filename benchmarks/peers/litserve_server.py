@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 import litserve
+import litserve.server
 
 from benchmarks.peers.drawing import BATCH, WAIT, Painter
 
@@ -29,6 +30,7 @@ class Drawing(litserve.LitAPI):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
+    litserve.server._MCP_AVAILABLE = False  # a part of it that finds the product's packages, of another version
     api = Drawing(max_batch_size=BATCH, batch_timeout=WAIT, api_path="/draw")
     litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=False).run(
         host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning"
