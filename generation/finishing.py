@@ -164,9 +164,8 @@ class Finishing:
             return False
         if assignment.mendable is not None:
             log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
-            away = isinstance(
-                assignment.mendable, StorageUnavailable
-            )  # for longer than our patience: not the job's fault
+            # A store that stays away for longer than our patience is not the job's fault.
+            away = isinstance(assignment.mendable, StorageUnavailable)
             return self._source.give_back(job, counted=not (away or self._closing.is_set()))
         if assignment.canceled and assignment.stopped:
             return self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
