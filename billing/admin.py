@@ -21,7 +21,8 @@ from tenants.models import AuditRecord, User
 from tenants.staff_forms import ActionForm, NumberInput, Select, TextInput
 from tenants.staff_site import LookedAt, Table
 
-NAMES = (
+staff_navigation.add_tables(
+    "money",
     (PlanRequest, _("plan request"), _("plan requests")),
     (Plan, _("plan"), _("plans")),
     (PlanVersion, _("version of a plan"), _("versions of plans")),
@@ -33,10 +34,7 @@ NAMES = (
     (Usage, _("usage of a day"), _("usage by day")),
     (Alert, _("alert"), _("alerts")),
 )
-for table, one, many in NAMES:
-    staff_words.call(table, one, many)
 staff_words.call(AuditRecord, _("audit record"), _("audit records"))
-staff_navigation.add_tables("money", *(table for table, _one, _many in NAMES))
 staff_navigation.add(
     staff_navigation.Entry(
         "now", 90, "admin:tenants_auditrecord_changelist", _("Audit log"), staff_navigation.may_view(AuditRecord)

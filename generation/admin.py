@@ -18,18 +18,16 @@ from tenants import staff_navigation, staff_words
 from tenants.staff_navigation import Entry, anybody
 from tenants.staff_site import LookedAt, NewestOnes, Table
 
-NAMES = (
+staff_navigation.add_tables(
+    "work",
     (Generation, _("generation"), _("generations")),
     (Image, _("image"), _("images")),
-    (Flow, _("flow of a tenant"), _("flows of tenants")),
     (Pool, _("pool"), _("pools")),
     (Model, _("model"), _("models")),
     (ModelAccess, _("access to a model"), _("access to models")),
     (RouteOverride, _("route of a tenant"), _("routes of tenants")),
 )
-for table, one, many in NAMES:
-    staff_words.call(table, one, many)
-staff_navigation.add_tables("work", *(table for table, _one, _many in NAMES if table is not Flow))
+staff_words.call(Flow, _("flow of a tenant"), _("flows of tenants"))
 staff_navigation.add(
     Entry("now", 10, "staff-status", _("Status"), anybody),
     Entry("now", 20, "staff-status", _("Breakers"), anybody, anchor="#breakers"),

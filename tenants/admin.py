@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tenants import audit, key_changes, membership, staff_door, staff_navigation, staff_words
+from tenants import audit, key_changes, membership, staff_door, staff_navigation
 from tenants.models import (
     APIKey,
     DataPolicy,
@@ -30,8 +30,8 @@ __all__ = ["RoleAdmin"]  # and the other tables of sign-in register themselves
 
 POWERS: Final = ("is_staff", "is_superuser", "groups")
 
-
-NAMES: Final = (
+staff_navigation.add_tables(
+    "tenants",
     (User, _("person"), _("people")),
     (Tenant, _("tenant"), _("tenants")),
     (Member, _("member"), _("members")),
@@ -41,9 +41,6 @@ NAMES: Final = (
     (WebhookEndpoint, _("webhook"), _("webhooks")),
     (WebhookDelivery, _("webhook delivery"), _("webhook deliveries")),
 )
-for table, one, many in NAMES:
-    staff_words.call(table, one, many)
-staff_navigation.add_tables("tenants", *(table for table, _one, _many in NAMES))
 
 
 @admin.register(User)

@@ -12,17 +12,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from tenants import audit, staff_navigation, staff_words
+from tenants import audit, staff_navigation
 from tenants.staff_records import OnRecord
 from tenants.staff_site import LookedAt
 
 for theirs in (Group, EmailAddress, Authenticator, UserSession):
     admin.site.unregister(theirs)
 
-staff_words.call(Group, _("role of staff"), _("roles of staff"))
-staff_words.call(EmailAddress, _("e-mail address"), _("e-mail addresses"))
-staff_words.call(Authenticator, _("second factor"), _("second factors"))
-staff_words.call(UserSession, _("session"), _("sessions"))
+staff_navigation.add_tables(
+    "sign-in",
+    (Group, _("role of staff"), _("roles of staff")),
+    (EmailAddress, _("e-mail address"), _("e-mail addresses")),
+    (Authenticator, _("second factor"), _("second factors")),
+    (UserSession, _("session"), _("sessions")),
+)
 
 
 @admin.register(Group)
@@ -66,6 +69,3 @@ class SessionAdmin(LookedAt[Any]):
     list_select_related = ("user",)
     search_fields = ("user__email", "ip")
     exclude = ("session_key", "data")
-
-
-staff_navigation.add_tables("sign-in", Group, EmailAddress, Authenticator, UserSession)

@@ -3,7 +3,7 @@ they stand; who may not open a page is not shown it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import Model
 from django.http import HttpRequest
@@ -12,7 +12,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from tenants import staff_words
 from tenants.models import User
+
+if TYPE_CHECKING:
+    from tenants.staff_words import Text
 
 SECTIONS: Final[dict[str, Promise]] = {
     "now": _("Now"),
@@ -32,7 +36,7 @@ class Entry:
     section: str
     order: int
     route: str
-    label: Promise
+    label: "Text"
     may: May
     anchor: str = ""
 
@@ -55,12 +59,13 @@ def add(*entries: Entry) -> None:
         _entries.append(entry)
 
 
-def add_tables(section: str, *models: type[Model]) -> None:
-    """The lists of these models, in this order, for whoever may look at their rows."""
-    for order, model in enumerate(models, start=100):
+def add_tables(section: str, *named: "tuple[type[Model], Text, Text]") -> None:
+    """Tables, each with what one of its rows is called and what many are: they get these names, and their lists stand
+    here, in this order, for whoever may look at their rows."""
+    for order, (model, one, many) in enumerate(named, start=100):
+        staff_words.call(model, one, many)
         name = f"{model._meta.app_label}_{model._meta.model_name}"
-        label = model._meta.verbose_name_plural
-        add(Entry(section, order, f"admin:{name}_changelist", label, may_view(model)))  # type: ignore[arg-type]
+        add(Entry(section, order, f"admin:{name}_changelist", many, may_view(model)))
 
 
 def may_view(model: type[Model]) -> May:
