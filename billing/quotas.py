@@ -76,13 +76,9 @@ def limited(tenant_id: UUID, key_id: UUID) -> bool:
     return bool(found)
 
 
-def count(tenant_id: UUID, key_id: UUID, *, price: int, limits: Limits) -> None:
-    """Count one more generation that would hold `price` credits. Raises quota_exceeded or spend_cap_reached."""
-    counting(tenant_id, key_id, price=price, limits=limits).ask()
-
-
 def counting(tenant_id: UUID, key_id: UUID, *, price: int, limits: Limits, taken: bool = False) -> Question[None]:
-    """The same, to be asked with others; with `taken` together with the ledger's taking of the price."""
+    """Counts one more generation that would hold `price` credits; with `taken`, the ledger takes them in the same round
+    trip. Its answer raises quota_exceeded or spend_cap_reached."""
     now = datetime.now(UTC)
 
     def read(found: list[tuple[Any, ...]]) -> None:

@@ -57,7 +57,7 @@ def test_a_quota_that_is_used_up_is_an_event_of_its_own(ada: Customer) -> None:
         webhooks.create(ada.tenant, url="https://example.org/hook", kinds=["quota.low"])
     with platform_role():
         Allowance.objects.create(tenant=ada.tenant, generations_per_day=1)
-        quotas.count(ada.id, ada.key.id, price=1, limits=plans.limits_of(ada.id))
+        quotas.counting(ada.id, ada.key.id, price=1, limits=plans.limits_of(ada.id)).ask()
         alerts.raise_for(ada.id, now=datetime.now(UTC))
         assert [(kind, payload["subject"], payload["percent"]) for kind, payload in told(ada)] == [
             ("quota.low", "day", percent) for percent in (50, 80, 100)
