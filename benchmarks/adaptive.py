@@ -53,9 +53,13 @@ def measure(stack: Stack | None = None) -> Table:
 
 
 def prompts() -> list[str]:
-    concepts = json.loads((STARTER.parent / "vocabulary.json").read_text(encoding="utf-8"))["concepts"]
-    names = sorted({concept["name"] for concept in concepts})
-    return [f"a {name}" for name in random.Random(11).sample(names, PROMPTS)]
+    return [f"a {name}" for name in concepts(PROMPTS, seed=11)]
+
+
+def concepts(count: int, *, seed: int) -> list[str]:
+    """Some of what the starter model can draw."""
+    known = json.loads((STARTER.parent / "vocabulary.json").read_text(encoding="utf-8"))["concepts"]
+    return random.Random(seed).sample(sorted({concept["name"] for concept in known}), count)
 
 
 def _row(target: float, drawn: dict[float | None, list[Drawn]], seconds: dict[float | None, float]) -> list[str]:

@@ -1,6 +1,8 @@
 """The engine beside serving frameworks: LitServe and Ray Serve, both batching by equal parameters, under one load.
 
-`python -m benchmarks.engine_peers [equal] [mixed] [poisson]` prints the table and draws docs/figures.
+`python -m benchmarks.engine_peers [equal] [mixed] [poisson]` prints the table and draws docs/figures. BENCH_IMAGES says
+how many requests, BENCH_SHARES the shares of the best peer's capacity, BENCH_BEST that capacity where it is known, and
+BENCH_WITHOUT a peer to leave out.
 """
 
 import contextlib
@@ -28,9 +30,9 @@ from generation.engine.protocol import Admission, Checkpoint, Drawing, Drawn
 
 THREADS = int(os.environ.get("EASEL_TORCH_THREADS", "0")) or os.cpu_count() or 1
 IMAGES = int(os.environ.get("BENCH_IMAGES", "48"))
-WITHOUT = os.environ.get("BENCH_WITHOUT", "")  # a peer that is left out this time
-PEERS = {"LitServe": "litserve_server.py", "Ray Serve": "ray_server.py"}
-PEERS.pop(WITHOUT, None)
+WITHOUT = os.environ.get("BENCH_WITHOUT", "")
+SERVERS = {"LitServe": "litserve_server.py", "Ray Serve": "ray_server.py"}
+PEERS = {name: script for name, script in SERVERS.items() if name != WITHOUT}
 ENGINE = "the loop"
 WAYS = (*PEERS, ENGINE)
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,7 +99,7 @@ def told(figures: Figures) -> Table:
             plot.bars(name, title, told_of, unit="images/s" if name == "engine-rate" else "s")
     return Table(
         "Engine: beside serving frameworks",
-        f"{IMAGES} requests of the starter model, {THREADS} torch threads each; LitServe and Ray Serve draw by plain "
+        f"{IMAGES} requests of the starter model, {THREADS} torch threads each; peers ({', '.join(PEERS)}) draw by plain "
         "diffusers in dynamic batches of up to 16, grouped by equal parameters. Equal: 20 steps of DPM++ 2M. Mixed: 8 "
         "to 50 steps, four samplers, three guidance values, two sizes. All at once, and as they come (Poisson) at a "
         "share of what the best peer carries when all come at once. Short jobs have at most 12 steps. The generator's "

@@ -5,9 +5,7 @@ What this can show on the starter model is adherence to a style, not what a chec
 """
 
 import itertools
-import json
 import math
-import random
 import statistics
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,12 +16,12 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.adaptive import STARTER, concepts
 from benchmarks.table import Table
 from easel.embedded.stack import Stack
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Admission, Checkpoint, Drawing, Drawn
 
-STARTER: Final = Path(__file__).resolve().parents[1] / "starter" / "weights"
 CHECKPOINT: Final = Checkpoint(name="starter", source=str(STARTER), native_size=256)
 HELD_OUT: Final = Path(__file__).resolve().parents[1] / "generation" / "routing_data" / "held_out.tsv"
 EACH: Final = 8  # prompts of a category and language
@@ -88,9 +86,7 @@ class Judge:
     def __init__(self, engine: LoopEngine) -> None:
         from generation.registry import STARTER_STYLES
 
-        concepts = json.loads((STARTER.parent / "vocabulary.json").read_text(encoding="utf-8"))["concepts"]
-        names = sorted({concept["name"] for concept in concepts})
-        chosen = random.Random(5).sample(names, FITTED + TRIED)
+        chosen = concepts(FITTED + TRIED, seed=5)
         self._styles = [each.style for each in STARTER_STYLES]
         pictures = {
             each.style: drawn(engine, [f"{each.prompt_prefix} {name}" for name in chosen]) for each in STARTER_STYLES
