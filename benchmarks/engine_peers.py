@@ -101,9 +101,10 @@ def told(figures: Figures) -> Table:
         "Engine: beside serving frameworks",
         f"{IMAGES} requests of the starter model, {THREADS} torch threads each; peers ({', '.join(PEERS)}) draw by "
         "plain diffusers in dynamic batches of up to 16, grouped by equal parameters. Equal: 20 steps of DPM++ 2M. "
-        "Mixed: 8 to 50 steps, four samplers, three guidance values, two sizes. All at once, and as they come (Poisson) "
-        "at a share of what the best peer carries when all come at once. Short jobs have at most 12 steps. The generator's "
-        "processor time is told apart for the peers; in the loop's own process it is within the images a CPU second."
+        "Mixed: 8 to 50 steps, four samplers, three guidance values, two sizes. All at once, and as they come "
+        "(Poisson) at a share of what the best peer carries when all come at once. Short jobs have at most 12 "
+        "steps. The generator's processor time is told apart for the peers; in the loop's own process it is within "
+        "the images a CPU second."
         "\n\n![Images a second](figures/engine-rate.svg)\n\n![p95 of short jobs](figures/engine-short.svg)",
         ["load", "way", "images/s", "p50", "p95", "p95 of short jobs", "images a CPU second", "generator CPU"],
         [_row(load, way, outcome) for load, ways in figures.items() for way, outcome in ways.items()],
