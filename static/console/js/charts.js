@@ -66,6 +66,7 @@ const plots = new Map();
 const drawAll = () => places.forEach((place) => plots.set(place, draw(place)));
 drawAll();
 
-addEventListener("resize", () => places.forEach((place) => plots.get(place)?.setSize({ width: place.clientWidth, height: 240 })));
+const watched = new ResizeObserver((changes) => changes.forEach(({ target }) => plots.get(target)?.setSize({ width: target.clientWidth, height: 240 })));
+places.forEach((place) => watched.observe(place));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 new MutationObserver(drawAll).observe(document.documentElement, { attributeFilter: ["data-theme"] });
