@@ -23,6 +23,7 @@ from tenants.models import (
 )
 from tenants.sign_in_admin import RoleAdmin
 from tenants.staff_forms import PersonForms
+from tenants.staff_reach import has_every_power, within_reach
 from tenants.staff_records import OnRecord
 from tenants.staff_site import LookedAt
 
@@ -60,12 +61,11 @@ class PersonAdmin(OnRecord[User], PersonForms, UserAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Only who has every power hands powers out."""
         fields = super().get_readonly_fields(request, obj)
-        return fields if request.user.is_superuser else (*fields, *POWERS)
+        return fields if has_every_power(request.user) else (*fields, *POWERS)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Whoever could set a superuser's password would be one."""
         may = super().has_change_permission(request, obj)
-        return may and (obj is None or request.user.is_superuser or not (obj.is_superuser or obj.is_staff))
+        return may and (obj is None or within_reach(obj, actor=request.user))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """`manage.py erase_person` erases people: it leaves no workspace without an owner, and gives a receipt."""

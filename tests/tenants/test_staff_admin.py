@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.models import Permission
+from allauth.account.models import EmailAddress
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from tenants.models import APIKey, AuditRecord, Member, User
@@ -101,3 +102,60 @@ def test_a_superuser_forgets_somebodys_second_factors(root: Client) -> None:
     browser = let_in(colleague)
     root.post("/admin/tenants/user/", {"action": "forget_second_factors", "_selected_action": [str(colleague.pk)]})
     assert browser.get("/admin/")["Location"].startswith("/second-factor")
+
+
+@pytest.fixture
+def registrar() -> User:
+    """Staff that may do anything with roles and addresses, and is no superuser."""
+    user = staff_person(superuser=False)
+    user.user_permissions.add(*Permission.objects.filter(content_type__model__in=("group", "emailaddress")))
+    return user
+
+
+def test_roles_are_a_superusers_to_change_and_others_to_look_at(registrar: User, root: Client) -> None:
+    browser = let_in(registrar)
+    role = Group.objects.create(name=f"helpers-{registrar.pk.hex}")
+    registrar.groups.add(role)
+    page, everything = f"/admin/auth/group/{role.pk}/", [str(each.pk) for each in Permission.objects.all()]
+    chosen = {"action": "delete_selected", "post": "yes", "_selected_action": [str(role.pk)]}
+    fields = {"name": f"renamed-{registrar.pk.hex}", "permissions": everything}
+    assert browser.post(f"{page}change/", fields).status_code == 403
+    assert browser.post("/admin/auth/group/add/", {**fields, "name": "x"}).status_code == 403
+    assert browser.post(f"{page}delete/", {"post": "yes"}).status_code == 403
+    browser.post("/admin/auth/group/", chosen)
+    role.refresh_from_db()
+    assert (role.name.startswith("helpers"), role.permissions.count()) == (True, 0)
+    assert browser.get(f"{page}change/").status_code == 200
+    root.post(f"{page}change/", {**fields, "permissions": everything[:2]})
+    role.refresh_from_db()
+    assert (role.name, role.permissions.count()) == (fields["name"], 2)
+
+
+def test_who_may_edit_addresses_takes_over_nobody_of_the_staff(registrar: User) -> None:
+    browser, boss, colleague, customer = let_in(registrar), staff_person(), staff_person(superuser=False), person()
+    for target in (boss, colleague, registrar):
+        address = EmailAddress.objects.create(user=target, email=target.email, primary=True, verified=False)
+        page, before = f"/admin/account/emailaddress/{address.pk}/", target.email
+        change = {"email": f"taken-{address.pk}@example.com", "primary": "on", "verified": "on"}
+        assert browser.post(f"{page}change/", change).status_code == 403
+        assert browser.post(f"{page}delete/", {"post": "yes"}).status_code == 403
+        for action in ("make_verified", "delete_selected"):
+            chosen = {"action": action, "post": "yes", "_selected_action": [str(address.pk)]}
+            browser.post("/admin/account/emailaddress/", chosen)
+        address.refresh_from_db()
+        assert (address.email, address.verified) == (before, False)
+    fields = {"user": str(boss.pk), "email": "second@example.com", "verified": "on"}
+    assert browser.post("/admin/account/emailaddress/add/", fields).status_code == 403
+    theirs = EmailAddress.objects.get(user=customer)
+    EmailAddress.objects.filter(pk=theirs.pk).update(verified=False)
+    browser.post("/admin/account/emailaddress/", {"action": "make_verified", "_selected_action": [str(theirs.pk)]})
+    theirs.refresh_from_db()
+    assert theirs.verified
+
+
+def test_a_superuser_mends_the_address_of_a_colleague(root: Client) -> None:
+    colleague = staff_person()
+    address = EmailAddress.objects.create(user=colleague, email=colleague.email, primary=True, verified=False)
+    root.post("/admin/account/emailaddress/", {"action": "make_verified", "_selected_action": [str(address.pk)]})
+    address.refresh_from_db()
+    assert address.verified
