@@ -215,6 +215,32 @@ def test_an_open_circuit_sends_nothing_and_fails_at_once_where_that_is_wanted(ki
     assert len(world.seen) == 3  # with the token that was given before, three of four failed
 
 
+def test_a_call_without_a_token_closes_a_circuit_that_fails_fast_once_it_has_cooled_down(
+    kind: str, world: World
+) -> None:
+    """Asking for the token is the one attempt that the circuit lets through."""
+    circuit = breaker(world, fail_fast=True)
+    for _ in range(4):
+        circuit.failed()
+    with pytest.raises(CircuitOpen):
+        play(kind, world, lambda easel: easel.submit("a"), breaker=circuit)
+    assert world.token_requests == 0
+    world.moment += 5
+    world.answers(accepted())
+    assert play(kind, world, lambda easel: easel.submit("a"), breaker=circuit).status == "queued"
+    assert not circuit.is_open
+    assert world.slept == []
+
+
+def test_a_token_that_expires_while_the_circuit_is_open_is_not_used(kind: str, world: World) -> None:
+    circuit = CircuitBreaker(clock=world.clock, volume=2, cool_down=90)  # one of two, with the token
+    world.tokens = [token("short", seconds=120)]  # is used for 60
+    world.answers(RESET, accepted())
+    options = {"breaker": circuit, "retry": RetryPolicy(patience=1000)}
+    play(kind, world, lambda easel: easel.submit("a"), **options)
+    assert [request.headers["authorization"] for request in world.seen] == ["Bearer short", "Bearer token-2"]
+
+
 def test_a_patient_call_waits_for_the_circuit_and_closes_it(kind: str, world: World) -> None:
     circuit = breaker(world)
     world.answers(*[RESET] * 4, accepted())

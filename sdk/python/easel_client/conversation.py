@@ -89,9 +89,9 @@ class _Conversation:
     def run(self) -> Steps[Reply]:
         number = 0
         while True:
-            yield from self._circuit()
+            token = yield from self._admitted()
             number += 1
-            attempt = yield from self._prepared()
+            attempt = self._prepared(token)
             outcome = yield Send(attempt.request, stream=self._call.stream)
             self._note(outcome, attempt.token)
             if isinstance(outcome, Reply) and outcome.status < 400:
@@ -101,17 +101,21 @@ class _Conversation:
                 continue
             yield Sleep(self._pause(error, outcome, number))
 
-    def _circuit(self) -> Steps[None]:
-        """Returns as soon as something may be sent."""
-        breaker = self._session.breaker
-        while (seconds := breaker.ask()) > 0:
-            if breaker.fail_fast or self._session.clock() + seconds > self._deadline:
+    def _admitted(self) -> Steps[Token | None]:
+        """Returns as soon as something may be sent, with the token for it. The token comes first: asking for one is a
+        call of its own, which an open circuit must let through where it has let nothing else through."""
+        session, breaker = self._session, self._session.breaker
+        while True:
+            token = (yield from session.tokens.take(self._fetch_token)) if self._call.signed_in else None
+            seconds = breaker.ask()
+            if seconds <= 0:
+                return token
+            if breaker.fail_fast or session.clock() + seconds > self._deadline:
                 raise errors.CircuitOpen(seconds)
             yield Sleep(seconds)
 
-    def _prepared(self) -> Steps[_Attempt]:
+    def _prepared(self, token: Token | None) -> _Attempt:
         call, session = self._call, self._session
-        token = (yield from session.tokens.take(self._fetch_token)) if call.signed_in else None
         headers = {
             "User-Agent": f"easel-client/{__version__}",
             "Accept": call.accept,
