@@ -3,7 +3,7 @@ both clients: what one does, the other must do, too."""
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -53,11 +53,29 @@ class World:
         made = answer(request) if callable(answer) else answer
         if isinstance(made, Exception):
             raise made
+        if isinstance(made.stream, Lasting):
+            return made
         return httpx.Response(made.status_code, headers=made.headers, content=made.content)  # each is read once
 
     @property
     def sent(self) -> list[str]:
         return [f"{request.method} {request.url.raw_path.decode()}" for request in self.seen]
+
+
+class Lasting(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A stream that goes on for a while: the seconds before each chunk, and the chunk."""
+
+    def __init__(self, world: World, *chunks: tuple[float, bytes]) -> None:
+        self._world, self._chunks = world, chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        for seconds, chunk in self._chunks:
+            self._world.moment += seconds
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
 
 
 def play(kind: str, world: World, act: Act, **options: Any) -> Any:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook as Signer
 
-from easel_client import InvalidSignature, Webhook, errors
+from easel_client import InvalidSignature, RetryPolicy, Webhook, errors
 from easel_client.sse import Event, EventParser
-from tests.sdk.scripted import World, play, problem
+from tests.sdk.scripted import Lasting, World, play, problem
 
 STREAM = (
     b"retry: 2000\n\n: how things stand\n\n"
@@ -43,8 +43,9 @@ def test_a_stream_that_is_none_of_easels_is_named_as_such() -> None:
         list(EventParser().feed(b"data: hello\n\n"))
 
 
-def streamed(content: bytes) -> httpx.Response:
-    return httpx.Response(200, content=content, headers={"Content-Type": "text/event-stream"})
+def streamed(content: bytes | Lasting) -> httpx.Response:
+    said = {"stream": content} if isinstance(content, Lasting) else {"content": content}
+    return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, **said)  # type: ignore[arg-type]
 
 
 def test_a_broken_stream_goes_on_after_its_last_event(kind: str) -> None:
@@ -60,6 +61,32 @@ def test_a_broken_stream_goes_on_after_its_last_event(kind: str) -> None:
 def test_a_stream_that_never_says_anything_is_given_up(kind: str) -> None:
     world = World()
     world.answers(*[streamed(b": ping\n\n")] * 8)
+    with pytest.raises(errors.ConnectionFailed, match="8 times without an event"):
+        play(kind, world, lambda easel: easel.stream("g"))
+
+
+@pytest.mark.parametrize("attempts", [1, 8])
+def test_an_idle_stream_that_ends_with_its_token_goes_on(kind: str, attempts: int) -> None:
+    world = World()
+    end = b'event: end\ndata: {"reason": "expired"}\n\n'
+    world.answers(*[streamed(b"retry: 2000\n\n: ping\n\n" + end)] * 20, streamed(STREAM))
+    events: list[Event] = play(kind, world, lambda easel: easel.stream("g"), retry=RetryPolicy(attempts=attempts))
+    assert events[-1].kind == "done"
+    assert world.slept == [0.5] * 20  # not all clients at once, where a server stops
+
+
+def test_an_idle_stream_that_is_cut_now_and_then_goes_on(kind: str) -> None:
+    world = World()
+    pings = [(0.0, b"retry: 2000\n\n"), (15.0, b": ping\n\n"), (15.0, b": ping\n\n")]
+    world.answers(*[streamed(Lasting(world, *pings)) for _ in range(20)], streamed(STREAM))
+    events: list[Event] = play(kind, world, lambda easel: easel.stream("g"))
+    assert events[-1].kind == "done"
+
+
+def test_a_stream_that_hangs_until_it_is_cut_is_given_up(kind: str) -> None:
+    world = World()
+    hanging = [(0.0, b"retry: 2000\n\n"), (45.0, b"")]
+    world.answers(*[streamed(Lasting(world, *hanging)) for _ in range(8)])
     with pytest.raises(errors.ConnectionFailed, match="8 times without an event"):
         play(kind, world, lambda easel: easel.stream("g"))
 

@@ -19,6 +19,7 @@ from easel_client.sse import EventParser
 HOLD_SECONDS = 25  # how long Easel is asked to hold an answer: proxies cut what is silent for longer
 POLL_SECONDS = (0.5, 2.0)  # where it does not hold answers: from, to
 PAGE = 100
+ALIVE_SECONDS = 10.0  # a stream that is heard of for longer was a good one: Easel says something every 15
 
 Json = Mapping[str, Any]
 
@@ -104,24 +105,28 @@ class Operations:
         if self._session.sealer is not None:
             raise errors.NotSealed("Event streams cannot be sealed. Use wait().")
         path = "/v1/events" if generation_id is None else f"/v1/generations/{generation_id}/events"
-        retry, last_id, silent_breaks = self._session.retry, "", 0
+        retry, clock = self._session.retry, self._session.clock
+        last_id, silent_breaks = "", 0
         while True:
             call = Call("GET", path, accept=EVENTS, stream=True, last_event_id=last_id)
             yield from converse(self._session, call)
-            parser = EventParser()
+            parser, opened, ended = EventParser(), clock(), False
             while isinstance(chunk := (yield ReadMore()), bytes):
+                if clock() - opened > ALIVE_SECONDS:
+                    silent_breaks = 0
                 for event in parser.feed(chunk):
                     if event.kind == "end":
-                        continue  # the stream stops here; another one goes on
+                        ended = True  # in order, as with its token; another stream goes on
+                        continue
                     last_id, silent_breaks = event.id or last_id, 0
                     yield Emit(event)
                     if event.kind == "done" and generation_id is not None:
                         return
-            silent_breaks += 1
+            silent_breaks = 0 if ended else silent_breaks + 1
             if silent_breaks >= retry.attempts:
                 broken = errors.ConnectionFailed(f"{path}: the stream broke {silent_breaks} times without an event.")
                 raise broken from (chunk.error if isinstance(chunk, Broken) else None)
-            yield Sleep(retry.pause(silent_breaks, asked=None, chance=self._session.chance))
+            yield Sleep(retry.pause(max(1, silent_breaks), asked=None, chance=self._session.chance))
 
     def ticket(self, generation_id: str) -> Steps[Any]:
         return self._ask("POST", f"/v1/generations/{generation_id}/tickets")
