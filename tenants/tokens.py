@@ -30,6 +30,7 @@ LONGEST: Final = 4096  # characters of a token
 AUDIENCE: Final = "urn:easel:api"
 _GIVEN_BACK: Final = "The access token was revoked."
 _INVALID: Final = "The token's signature, key or claims are not valid."
+_NOT_A_TIME: Final = "The claim {} is a number: seconds since 1970."
 _KID = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
@@ -149,12 +150,15 @@ def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Prin
     except TokenBackendError as error:
         raise TokenRefused("token_invalid", _INVALID) from error
     client, scope = claims.get("client_id"), claims.get("scope")
+    issued_at = claims.get("iat", 0)
     if not isinstance(client, str) or not isinstance(scope, str) or "exp" not in claims:
         raise TokenRefused("token_invalid", "The token lacks client_id, scope or exp.")
+    if not isinstance(issued_at, int | float):
+        raise TokenRefused("token_invalid", _NOT_A_TIME.format("iat"))
     key = usable(_found(client))
     _agree(key, key_hint)
     _check_not_given_back(key, token)
-    if key.tokens_not_before is not None and claims.get("iat", 0) <= int(key.tokens_not_before.timestamp()):
+    if key.tokens_not_before is not None and issued_at <= int(key.tokens_not_before.timestamp()):
         raise TokenRefused("token_invalid", _GIVEN_BACK)
     return Principal(key.tenant_id, key, frozenset(scope.split()) & key.scopes)
 
@@ -179,7 +183,7 @@ def signed_claims(token: str, key: KeyRecord, *, audiences: frozenset[str]) -> d
                 secret,
                 algorithms=["HS256"],
                 leeway=LEEWAY,
-                options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
+                options={"require": ["exp"], "verify_aud": False, "verify_jti": False, "verify_sub": False},
             )
         except jwt.InvalidSignatureError:
             continue
@@ -210,13 +214,14 @@ def _check_not_given_back(key: KeyRecord, token: str) -> None:
 
 def _check_self_signed(claims: dict[str, Any], audiences: frozenset[str]) -> None:
     """What our issuing makes sure of for our own tokens, and PyJWT leaves open."""
-    if not isinstance(claims["exp"], int | float):
-        raise TokenRefused("token_invalid", "The claim exp is a number: seconds since 1970.")
+    for name in ("exp", "iat", "nbf"):
+        if not isinstance(claims.get(name, 0), int | float):
+            raise TokenRefused("token_invalid", _NOT_A_TIME.format(name))
     if claims["exp"] > datetime.now(UTC).timestamp() + LIFETIME.total_seconds() + LEEWAY:
         raise TokenRefused("token_invalid", "A self-signed token expires at most one hour ahead.")
-    if not isinstance(claims.get("jti"), str | None):
-        raise TokenRefused("token_invalid", "The claim jti is a text.")
-    if not isinstance(claims.get("scope"), str | None):
+    if "jti" in claims and not (isinstance(claims["jti"], str) and claims["jti"]):
+        raise TokenRefused("token_invalid", "The claim jti, where there is one, is a text that is not empty.")
+    if not isinstance(claims.get("scope", ""), str):
         raise TokenRefused("token_invalid", "The claim scope is a text: scopes with spaces between them.")
     audience = claims.get("aud", AUDIENCE)
     named = audience if isinstance(audience, list) else [audience]

@@ -64,6 +64,8 @@ BAD: dict[str, dict[str, Any]] = {
     "of an unknown key": {"iss": "ek_live_00000000000000000000"},
     "about somebody else": {"sub": "ek_live_00000000000000000000"},
     "about nobody": {"sub": None},
+    "about a number": {"sub": 7},
+    "about a list": {"sub": ["ek_live_00000000000000000000"]},
     "expired": {"exp": 1},
     "without an end": {"exp": None},
     "too long": {"exp": soon(7200)},

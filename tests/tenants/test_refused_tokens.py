@@ -99,11 +99,6 @@ BAD: dict[str, Callable[[Customer], str]] = {
     "critical header unknown": lambda ada: own(ada, crit=["bound"], bound="x"),
     "payload detached": lambda ada: own(ada, b64=False, crit=["b64"]),
     "exp missing": without_exp,
-    "exp null": exp(None),
-    "exp text": exp("tomorrow"),
-    "exp digits in text": lambda ada: own(ada, {"exp": str(soon())}),
-    "exp a list": lambda ada: own(ada, {"exp": [soon()]}),
-    "exp an object": exp({"at": 1}),
     "exp huge": exp(10**300),
     "exp not a number": exp(math.nan),
     "exp Infinity": exp(math.inf),
@@ -111,10 +106,7 @@ BAD: dict[str, Callable[[Customer], str]] = {
     "exp over an hour ahead": lambda ada: own(ada, {"exp": soon(3600 + 60)}),
     "nbf in the future": lambda ada: own(ada, {"nbf": soon(300)}),
     "nbf Infinity": lambda ada: own(ada, {"nbf": math.inf}),
-    "nbf a list": lambda ada: own(ada, {"nbf": []}),
     "iat in the future": lambda ada: own(ada, {"iat": soon(300)}),
-    "jti a number": lambda ada: own(ada, {"jti": 7}),
-    "scope a list": lambda ada: own(ada, {"scope": ["generations:read"]}),
     "aud of somebody else": lambda ada: own(ada, {"aud": "urn:other"}),
     "aud an object": lambda ada: own(ada, {"aud": {tokens.AUDIENCE: 1}}),
     "aud null": lambda ada: own(ada, {"aud": None}),
@@ -141,6 +133,7 @@ BAD: dict[str, Callable[[Customer], str]] = {
     "issued, client a list": lambda ada: issued(ada, {"client_id": [ada.key.public_id]}),
     "issued, client missing": lambda ada: issued(ada, {"client_id": None}),
     "issued, scope missing": lambda ada: issued(ada, {"scope": None}),
+    "issued, iat text": lambda ada: issued(ada, {"iat": str(soon(0))}),
     "issued, scope a list": lambda ada: issued(ada, {"scope": ["generations:read"]}),
     "issued, typ missing": lambda ada: issued(ada, typ="JWT"),
     "issued, kid not in the ring": lambda ada: issued(ada, kid="32000"),
@@ -181,6 +174,24 @@ def refused(response: HttpResponse, code: str) -> None:
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD.keys())
 def test_a_bad_token_is_invalid(make: Callable[[Customer], str], ada: Customer) -> None:
     refused(bearer(make(ada)), "token_invalid")
+
+
+WRONG_TYPES: dict[str, list[object]] = {
+    "exp": [None, "tomorrow", str(soon()), [soon()], {"at": 1}],
+    "iat": [None, "today", str(soon(0)), [soon(0)], {"at": 1}],
+    "nbf": [None, "today", str(soon(0)), [], {"at": 1}],
+    "jti": [None, 7, 7.5, True, "", ["a"], {"a": 1}, "a" * tokens.LONGEST],
+    "scope": [None, 7, True, ["generations:read"], {"generations:read": 1}],
+}
+
+
+@pytest.mark.parametrize(
+    ("claim", "value"),
+    [pytest.param(name, value, id=f"{name} {type(value).__name__} {number}")
+     for name, values in WRONG_TYPES.items() for number, value in enumerate(values)],
+)  # fmt: skip
+def test_a_claim_of_the_wrong_type_is_invalid(claim: str, value: object, ada: Customer) -> None:
+    refused(bearer(own(ada, {claim: value})), "token_invalid")
 
 
 @pytest.mark.parametrize("make", [own, issued])

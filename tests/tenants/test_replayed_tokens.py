@@ -43,9 +43,16 @@ def test_a_token_that_is_refused_for_another_reason_is_not_used_up(ada: Customer
     assert bearer(token(ada, jti="order-4")).status_code == 200
 
 
-@pytest.mark.parametrize("jti", [7, None, ["a"], {"a": 1}])
+@pytest.mark.parametrize("jti", [7, None, "", ["a"], {"a": 1}])
 def test_a_jti_is_a_text(ada: Customer, jti: object) -> None:
-    assert body(bearer(token(ada, jti=jti)))["code"] == "token_invalid"
+    answered = bearer(token(ada, jti=jti))
+    assert (answered.status_code, body(answered)["code"]) == (401, "token_invalid")
+    assert "jti" in body(answered)["detail"]
+
+
+def test_a_jti_may_be_long(ada: Customer) -> None:
+    long = token(ada, jti="a" * 2000)
+    assert [bearer(long).status_code for _ in range(2)] == [200, 401]
 
 
 def test_of_many_at_once_one_gets_in(ada: Customer) -> None:
