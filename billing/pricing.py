@@ -15,7 +15,8 @@ def image_work(*, calls: int, width: int, height: int, factor: float) -> float:
 
 
 def image_credits(work: float) -> int:
-    return max(1, ceil(work))
+    # 25 x 1 x 2.2 is 55.00000000000001 in floating point; nobody pays a credit for the last digit.
+    return max(1, ceil(round(work, 9)))
 
 
 def settled_credits(quote: int, *, n: int, steps: int, stored: Iterable[int], abandoned: Iterable[int] = ()) -> int:

@@ -13,6 +13,8 @@ from billing import pricing
         (50, 1024, 1024, 4.0, 210),
         (20, 128, 128, 0.01, 1),  # every image costs at least one credit
         (39, 512, 512, 1.0, 11),  # Heun at 20 steps calls the model 39 times
+        (25, 1000, 1000, 2.2, 55),  # 55.00000000000001 in floating point
+        (25, 1001, 1000, 2.2, 56),
     ],
 )
 def test_an_image_costs_its_work_rounded_up(calls: int, width: int, height: int, factor: float, expected: int) -> None:
