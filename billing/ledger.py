@@ -163,6 +163,12 @@ def refund(
     return bool(refunded)
 
 
+def refundable(tenant_id: UUID, owner_id: UUID) -> int:
+    """What was charged and not refunded. The wallet stays locked, so that it does not change before the refund."""
+    found = together([moves.LOCK, moves.REFUNDABLE], {"tenant": tenant_id, "owner": owner_id})
+    return int(found[0][0]) if found else 0
+
+
 def take(
     tenant_id: UUID,
     amount: int,

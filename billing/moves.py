@@ -166,6 +166,10 @@ WITH asked AS (
 SELECT charge FROM hold
 """
 
+REFUNDABLE: Final = """
+SELECT charged - refunded FROM billing_hold WHERE tenant_id = %(tenant)s AND owner_id = %(owner)s
+"""
+
 # A refund is a lot of its own, so that it is live whatever became of the lots that paid.
 REFUND: Final = f"""
 WITH hold AS (

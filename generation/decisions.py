@@ -206,8 +206,11 @@ def forget_rejected(*, days: int) -> int:
 
 
 def _give_back(tenant_id: UUID, generation_id: UUID, index: int, amount: int) -> None:
+    """Support may have given it back before: then nothing, or the rest."""
     operation = f"refund:{generation_id}:{index}"
-    if ledger.refund(tenant_id, generation_id, amount, operation_id=operation, reason="rejected by moderation"):
+    amount = min(amount, ledger.refundable(tenant_id, generation_id))
+    why = "rejected by moderation"
+    if amount and ledger.refund(tenant_id, generation_id, amount, operation_id=operation, reason=why):
         changed(_REFUNDED, [amount, tenant_id, generation_id])
 
 

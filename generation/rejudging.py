@@ -30,7 +30,10 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 50
 APPEAL_DAYS: Final = 7
 
-_WAITING: Final = "SELECT id, request_id, tenant_id FROM generation_generation WHERE unscreened ORDER BY id LIMIT %s"
+_WAITING: Final = """
+SELECT id, request_id, tenant_id FROM generation_generation WHERE unscreened AND id > %s ORDER BY id LIMIT %s
+"""
+_BEFORE_ALL: Final = UUID(int=0)
 _SCREENED: Final = """
 UPDATE generation_generation SET screened = %s, category = %s WHERE tenant_id = %s AND id = %s
 """
@@ -49,15 +52,20 @@ WHERE held.kind IN ('held', 'second') AND held.status = 'open' AND g.tenant_id =
 """
 
 
+_reached = _BEFORE_ALL
+
+
 class StillDown(Exception):
     """The layer that did not answer does not answer yet."""
 
 
 @duty("judge_again", every=5.0)
 def judge_again() -> int:
-    """A process that hangs must not keep the clock from its other duties: it is asked how it is before anything else.
-    Ends at the first that cannot be judged yet, since the others cannot either."""
-    waiting = rows(_WAITING, [BATCH])
+    """A process that hangs must not keep the clock from its other duties: it is asked how it is before anything else,
+    and again where it has no answer. What cannot be judged though it is well keeps nobody waiting: each run goes on
+    behind the last one's end."""
+    global _reached  # noqa: PLW0603  where this clock's last run ended
+    waiting = rows(_WAITING, [_reached, BATCH]) or rows(_WAITING, [_BEFORE_ALL, BATCH])
     if not waiting or not client.ready():
         return 0
     judged = 0
@@ -65,12 +73,14 @@ def judge_again() -> int:
         with bound_contextvars(request_id=request_id, tenant=str(tenant_id)):
             try:
                 _judge(Generation.objects.get(id=generation_id))
+                judged += 1
             except StillDown:
-                break
+                if not client.ready():
+                    return judged
+                log.warning("rejudging.no_answer", generation=str(generation_id))
             except (StorageUnavailable, CryptoError, Problem) as error:
                 log.warning("rejudging.not_now", generation=str(generation_id), error=type(error).__name__)
-                continue
-        judged += 1
+        _reached = generation_id
     return judged
 
 

@@ -8,7 +8,9 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
+import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from prometheus_client import Counter, Histogram
 
 from easel.database import atomic, changed, rows
@@ -21,21 +23,35 @@ from tenants import audit
 
 UNDO_SECONDS: Final = 10
 DECIDED = Counter("easel_moderation_cases_decided", "Applied decisions, by kind.", ["kind", "decision"])
+FAILED = Counter("easel_moderation_decisions_failed", "Attempts to apply a decision that ended in an error.")
 AGE = Histogram(
     "easel_moderation_decision_seconds", "From opening a case to deciding it.",
     buckets=(10, 60, 300, 900, 3600, 14400, 86400, 259200),
 )  # fmt: skip
+log = structlog.get_logger(__name__)
 _chance = SystemRandom()
 
 
 def apply_due(*, seconds: float = UNDO_SECONDS, limit: int = 200) -> int:
-    """Apply what was decided longer ago than it can be undone. Each in a transaction of its own."""
+    """Apply what was decided longer ago than it can be undone. Each in a transaction of its own: one that cannot be
+    applied stays as it is, is told, and keeps no other waiting."""
     due = rows(
         "SELECT id FROM moderation_case WHERE status = 'decided' AND decided_at <= now() - make_interval(secs => %s) "
         "ORDER BY decided_at LIMIT %s",
         [seconds, limit],
     )
-    return sum(_apply(case_id) for (case_id,) in due)
+    return sum(_apply_if_possible(case_id) for (case_id,) in due)
+
+
+def _apply_if_possible(case_id: UUID) -> int:
+    try:
+        return _apply(case_id)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, for all of them
+    except Exception:
+        FAILED.inc()
+        log.exception("moderation.decision_not_applied", case=str(case_id))
+        return 0
 
 
 def _apply(case_id: UUID) -> int:

@@ -14,7 +14,8 @@ from moderation.screening.batches import Batches
 from moderation.screening.files import ModelUnusable
 from moderation.screening.images import ImageScorer, decode, perceptual_hash
 from moderation.screening.memory import Memory, digest
-from moderation.screening.texts import Embedder, Heads, TextReading
+from moderation.screening.texts import Embedder, Heads, TextReading, highest, whole
+from moderation.text.parts import Parted
 
 log = structlog.get_logger(__name__)
 
@@ -102,11 +103,12 @@ class Desk:
     def _read_texts(self, texts: Sequence[str]) -> list[TextReading]:
         assert self._embedder is not None  # noqa: S101  texts() has looked
         with SECONDS.labels("text").time():
-            embeddings = self._embedder.embed(texts)
+            parted = Parted.of(texts)
+            embeddings = self._embedder.embed(parted.flat)
             scores: list[dict[str, float]] = (
-                self._heads.scores(texts, embeddings) if self._heads else [{} for _ in texts]
+                self._heads.scores(parted.flat, embeddings) if self._heads else [{} for _ in parted.flat]
             )
-        return [TextReading(row, found) for row, found in zip(embeddings, scores, strict=True)]
+        return [TextReading(whole(embeddings[rows], parted.flat[rows]), highest(scores[rows])) for rows in parted.rows]
 
     def _read_images(self, pictures: Sequence[Image.Image]) -> list[ImageReading]:
         assert self._scorer is not None  # noqa: S101  image() has looked

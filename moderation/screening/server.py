@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 LARGEST_BODY: Final = 64 * 1024 * 1024
 MOST_TEXTS: Final = 64
-LONGEST_TEXT: Final = 8_000  # characters; a prompt has 4,000 at most
+LONGEST_TEXT: Final = 8_000  # characters; the client cuts what is longer
 IDLE_SECONDS: Final = 300
 PATIENCE: Final = 30.0  # the client has long gone by then
 

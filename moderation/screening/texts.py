@@ -93,6 +93,17 @@ class Heads:
         return np.asarray(np.stack(said) + self._runs_bias, dtype=np.float32)
 
 
+def highest(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of a text's parts: for each category the worst that any of them says."""
+    return {category: max(each[category] for each in scores) for category in scores[0]}
+
+
+def whole(embeddings: NDArray[np.float32], parts: Sequence[str]) -> NDArray[np.float32]:
+    """[n, 384], of a text's parts, to [384] of unit length: each counts by its length."""
+    mean = np.average(embeddings, axis=0, weights=[len(part) or 1 for part in parts])
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
+
+
 def together(probabilities: NDArray[np.float32], logits: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """One word from two: their weighted mean in logits. Both are [n, labels]."""
     kept = np.clip(probabilities, 1e-6, 1 - 1e-6)

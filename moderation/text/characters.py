@@ -19,6 +19,8 @@ def plain(character: str) -> str:
         return " "
     if unicodedata.category(character) in INVISIBLE:
         return ""
+    if "\uac00" <= character <= "\ud7a3":  # Korean: a syllable taken apart is no letter that anybody reads
+        return character
     out = []
     for part in unicodedata.normalize("NFKD", character).casefold():
         if unicodedata.category(part) in INVISIBLE:

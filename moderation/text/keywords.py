@@ -1,6 +1,7 @@
 """Terms that decide by themselves, found by one Aho-Corasick automaton over the reading of a prompt."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -47,8 +48,9 @@ class Keywords:
         reading = read(text)
         hits = list(self._plain.find(reading))
         if self._pinyin is not None and _LATIN.search(reading.text):
-            latin = _spelled_out(reading)
-            hits.extend(hit for hit in self._pinyin.find(latin, bounded=False) if _in_letters(reading, hit))
+            latin, mixed = _spelled_out(reading), any(map(is_chinese, reading.text))
+            found = self._pinyin.find(latin, bounded=False)
+            hits.extend(hit for hit in found if _in_letters(reading, hit, mixed=mixed))
         hidden = [(hit.start, hit.end) for hit in hits if hit.group == ALLOW]
         return [
             hit
@@ -114,17 +116,14 @@ def _pinyin(text: str) -> str:
     return "".join(pypinyin.lazy_pinyin(text))
 
 
-def _in_letters(reading: Reading, hit: Hit) -> bool:
+def _in_letters(reading: Reading, hit: Hit, *, mixed: bool) -> bool:
     """Whether part of it was written in letters, on syllables' bounds: homophones in characters mean something else,
-    and `luoti` inside a longer word is no pinyin."""
-    inside = [index for index, place in enumerate(reading.places) if hit.start <= place < hit.end]
-    first, last = inside[0], inside[-1]
-    if not any(reading.text[index] in _WORD for index in inside):
+    and `luoti` inside a longer word is no pinyin, unless the text is `mixed` with characters."""
+    first, after = bisect_left(reading.places, hit.start), bisect_left(reading.places, hit.end)
+    if not any(letter in _WORD for letter in reading.text[first:after]):
         return False
-    before = reading.text[first - 1] if first else " "
-    after = reading.text[last + 1] if last + 1 < len(reading.text) else " "
-    loose = any(is_chinese(letter) for letter in reading.text)
-    return loose or (before not in _WORD and after not in _WORD)
+    beside = {reading.text[first - 1] if first else "", reading.text[after : after + 1]}
+    return mixed or not beside & _WORD
 
 
 def groups_of(text: str) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -13,16 +13,19 @@ import pytest
 from django.test import Client, override_settings
 from PIL import Image as PILImage
 
-from billing import reconciliation
+from billing import ledger, reconciliation
 from easel import clock, metrics
+from easel.crypto import CryptoError
 from easel.database import changed, platform_role, rows
 from easel.storage import storage
+from generation import decisions
 from generation.assignment import Assignment
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Preview
 from generation.models import DoomedObject, Image, ObjectIntent
 from generation.previews import Previews
 from generation.production import Production
+from moderation import applying
 from moderation.findings import Judgment
 from moderation.models import Case, RejectedHash, TenantPolicy, Verdict
 from tenants import keys, tokens, webhooks
@@ -139,6 +142,39 @@ def test_a_generation_whose_last_image_is_rejected_is_rejected(ada: Customer, dr
     answer = told(ada, generation)
     assert (answer["status"], answer["error"]["code"], answer["credits"]) == ("rejected", "content_rejected", 0)
     assert money(ada) == (10_000, 0)
+
+
+def test_what_support_gave_back_is_not_given_back_again_and_holds_up_no_other_decision(
+    ada: Customer, drawn: Callable[..., UUID]
+) -> None:
+    generation = drawn(seed=DOUBTFUL)
+    with platform_role():
+        ledger.refund(ada.id, generation, 1, operation_id="ticket-1", reason="asked support")
+    decide(ada, approved=False)
+    assert told(ada, generation)["status"] == "rejected"
+    assert money(ada) == (10_000, 0)
+    with platform_role():
+        assert not any(reconciliation.run(tenant_id=ada.id).values())
+
+
+def test_a_decision_that_cannot_be_applied_keeps_no_other_waiting(
+    ada: Customer, drawn: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = drawn(seed=DOUBTFUL), drawn(seed=DOUBTFUL)
+    rejects = decisions.reject
+
+    def broken(tenant_id: UUID, generation_id: UUID, indexes: Sequence[int], *, category: str) -> int:
+        if generation_id == first:
+            raise CryptoError("damaged")
+        return rejects(tenant_id, generation_id, indexes, category=category)
+
+    monkeypatch.setattr(decisions, "reject", broken)
+    decide(ada, approved=False, limit=2)
+    assert [told(ada, each)["status"] for each in (first, second)] == ["in_review", "rejected"]
+    monkeypatch.undo()
+    with platform_role():
+        assert applying.apply_due(seconds=0) == 1
+    assert told(ada, first)["status"] == "rejected"
 
 
 def test_by_setting_a_rejected_image_stays_paid(ada: Customer, drawn: Callable[..., UUID]) -> None:

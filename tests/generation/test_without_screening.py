@@ -13,8 +13,10 @@ from PIL import Image as PILImage
 from easel import clock
 from easel.database import platform_role, rows
 from easel.embedded.stack import Stack
+from generation import rejudging
 from generation.models import Generation, Image, Input
 from generation.production import Production
+from moderation.findings import Judgment
 from moderation.models import Case
 from moderation.screening import client as screening
 from tenants import webhooks
@@ -192,3 +194,26 @@ def test_a_picture_to_start_from_that_nobody_could_judge_is_judged_with_the_rest
     assert row(generation).status == Generation.Status.REJECTED
     with platform_role():
         assert Input.objects.get(tenant=ada.tenant).reading is not None
+
+
+def test_what_nobody_can_judge_keeps_no_other_waiting(
+    ada: Customer, workshop: Workshop, drawing: Production, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with killed(stack):
+        odd, harmless = workshop.submit(ada, seed=BRIGHT), workshop.submit(ada, seed=BRIGHT + 1)
+        drawing.drain(workshop.pool)
+        assert [ended(each).unscreened for each in (odd, harmless)] == [True, True]
+    of_words = rejudging._of_words
+
+    def no_answer(generation: Generation) -> Judgment:
+        if generation.id == odd:
+            raise rejudging.StillDown
+        return of_words(generation)
+
+    monkeypatch.setattr(rejudging, "_of_words", no_answer)
+    for _ in range(2):
+        clock.perform("judge_again")
+    assert (row(odd).status, row(harmless).status) == ("in_review", "completed")
+    monkeypatch.undo()
+    clock.perform("judge_again")
+    assert row(odd).status == "completed"

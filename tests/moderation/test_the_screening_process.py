@@ -17,6 +17,8 @@ from PIL import Image
 from easel.embedded.stack import Stack
 from moderation.screening import client
 from moderation.screening.client import ImageRefused, ScreeningDown
+from moderation.text.keywords import flagged_by_terms
+from moderation.text.reading import readable
 from tests.moderation.pictures import png
 
 REAL = {"EASEL_SCREENING_IMAGE_SCORER": ""}
@@ -68,6 +70,33 @@ def test_texts_that_a_c_string_or_utf_8_cannot_hold_are_embedded_too() -> None:
     hidden, plain, lone = client.embed(["apple\0 pie", "apple", "half \ud83d pair"])
     assert cosine(hidden, plain) < 0.9999  # what follows a NUL is not lost
     assert len(lone) == 384
+
+
+def test_a_text_that_grew_when_its_disguises_were_undone_is_read_and_is_no_outage() -> None:
+    ornament, korean = readable("\ufdfa" * 4_000), readable("\ud55c\uad6d\uc5b4 " * 1_000)
+    assert len(ornament) > 8_000
+    assert len(client.embed([ornament, korean, *(f"{n} {ornament}" for n in range(20))])) == 22
+    assert len(client.embed(["and everybody else"])) == 1
+
+
+def test_a_question_that_is_refused_does_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LONGEST_TEXT", 20_000)
+    for _ in range(client.FAILURES + 1):
+        with pytest.raises(ScreeningDown, match="8000 characters"):
+            client.embed(["x" * 9_000])
+    assert len(client.embed(["and everybody else"])) == 1
+
+
+@pytest.mark.parametrize("before", [0, 300, 900])
+def test_what_is_harmful_is_seen_among_much_that_is_harmless(before: int) -> None:
+    """No term flags it, so the classifier's word is all there is."""
+    harmful = "blood everywhere, a man stabbing another man to death in a dark alley"
+    assert not flagged_by_terms(harmful)
+    padding = "a bowl of oranges on a kitchen table, morning light, a grey cat asleep on the chair, " * 12
+    (reading,) = client.read_texts([readable(f"{padding[:before]} {harmful}, {padding[: 1000 - before]}")])
+    assert reading.scores["violence"] >= 0.5
+    (harmless,) = client.read_texts([readable(padding)])
+    assert max(harmless.scores.values()) < 0.5
 
 
 def test_a_harmless_picture_scores_low_and_a_copy_in_another_format_has_nearly_the_same_hash() -> None:
