@@ -2,6 +2,7 @@
 docs/moderation.md, with exact (Clopper-Pearson) 95 % intervals."""
 
 import argparse
+import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from pathlib import Path
 from scipy.stats import beta
 
 from moderation.data.make import load
-from moderation.screening.texts import Heads
+from moderation.screening.texts import Heads, highest
 from moderation.text.keywords import flagged_by_terms
+from moderation.text.parts import Parted
 from moderation.text.reading import readable
 from moderation.train import CATEGORIES, embedded
 
@@ -43,19 +45,44 @@ def main() -> None:
         found = read(part, heads, cache)
         table(title, found, lambda each: f"{each.record['language']} {each.kind}")
         table(f"{title} by category", found, lambda each: f"{each.record['language']} {each.record['label']}")
+    for kind, records in padded(load("test")).items():
+        table(f"Padded: {kind}", judged(records, heads, cache), lambda each: each.record["language"])
     adversarial = read("adversarial", heads, cache)
     table("Adversarial", adversarial, lambda each: each.record["language"])
     table("By trick", adversarial, lambda each: f"{each.record['language']} {each.record['trick']}")
 
 
 def read(part: str, heads: Heads, cache: Path | None) -> list[Read]:
-    records = load(part)
-    texts = [readable(each["text"]) for each in records]
-    scores = heads.scores(texts, embedded(texts, cache).astype("float32"))
+    return judged(load(part), heads, cache)
+
+
+def judged(records: Sequence[dict[str, str]], heads: Heads, cache: Path | None) -> list[Read]:
+    parted = Parted.of(readable(each["text"]) for each in records)
+    scores = heads.scores(parted.flat, embedded(parted.flat, cache).astype("float32"))
+    worst = [highest(scores[rows]) for rows in parted.rows]
     return [
         Read(each, flagged_by_terms(each["text"]), max(found[name] for name in (*CATEGORIES, "harm")) >= 0.5)
-        for each, found in zip(records, scores, strict=True)
+        for each, found in zip(records, worst, strict=True)
     ]
+
+
+def padded(records: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """Positives that no term flags, each somewhere among eight everyday prompts; and nine of those by themselves."""
+    chance = random.Random("padded")
+    positives: list[dict[str, str]] = []
+    harmless: list[dict[str, str]] = []
+    for language, comma in (("en", ", "), ("zh", "\uff0c")):
+        here = [each for each in records if each["language"] == language]
+        everyday = [each["text"] for each in here if each["label"] == "none/daily"]
+        for each in here:
+            if each["label"].startswith("none/") or flagged_by_terms(each["text"]):
+                continue
+            around, place = chance.sample(everyday, 8), chance.randrange(9)
+            text = comma.join([*around[:place], each["text"], *around[place:]])
+            positives.append({**each, "text": text})
+            alone = comma.join(chance.sample(everyday, 9))
+            harmless.append({**each, "label": "none/daily", "text": alone})
+    return {"positives": positives, "harmless": harmless}
 
 
 def table(title: str, reads: Sequence[Read], key: Callable[[Read], str]) -> None:
