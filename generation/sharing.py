@@ -22,11 +22,22 @@ log = structlog.get_logger(__name__)
 
 Verdict = Literal["allow", "review", "block"]
 
-_TAKE_OVER: Final = """
+# What was asked for where another model drew. Equal requests may have come to their model by different ways, so each
+# goes by its own row.
+_INSTEAD_OF: Final = """CASE WHEN {row}.model_id = leader.model_id THEN {row}.fallback_from
+    ELSE coalesce(nullif({row}.fallback_from, ''), (SELECT name FROM generation_model WHERE id = {row}.model_id)) END"""
+
+# The leader may have been sent to a fallback while it waited: it is that model's drawing, place, price and name that
+# are taken over, and no fingerprint where that one lost its own.
+_TAKE_OVER: Final = f"""
 UPDATE generation_generation heir SET status = 'running', draws_with = NULL, lease_id = leader.lease_id,
-    lease_expires_at = leader.lease_expires_at, attempts = leader.attempts, started_at = leader.started_at
+    lease_expires_at = leader.lease_expires_at, attempts = leader.attempts, started_at = leader.started_at,
+    model_id = leader.model_id, pool_id = leader.pool_id, fallback_from = {_INSTEAD_OF.format(row="heir")},
+    work = leader.work, quote = least(heir.quote, leader.quote),
+    fingerprint = CASE WHEN leader.fingerprint IS NOT NULL THEN heir.fingerprint END,
+    seedless = CASE WHEN leader.seedless IS NOT NULL THEN heir.seedless END
 FROM generation_generation leader WHERE heir.tenant_id = %(tenant)s AND heir.id = %(heir)s AND leader.id = %(leader)s
-"""
+"""  # noqa: S608  no value is put in
 
 _LET_GO: Final = """
 UPDATE generation_generation SET status = 'canceled', credits = 0, finished_at = now(), lease_id = NULL,
@@ -41,23 +52,28 @@ WHERE g.tenant_id = %(tenant)s AND g.id = ANY(%(ids)s) AND g.status = 'running' 
 ORDER BY g.id FOR NO KEY UPDATE OF g
 """
 
+# Its share is of the lower price, where the leader was drawn by a fallback.
 _LOCK_FOLLOWER: Final = """
-SELECT g.key_id, g.quote, g.pool_id, pool.name, g.work FROM generation_generation g
+SELECT g.key_id, least(g.quote, leader.quote), g.pool_id, pool.name, g.work FROM generation_generation g
 JOIN generation_pool pool ON pool.id = g.pool_id
+LEFT JOIN generation_generation leader ON leader.tenant_id = g.tenant_id AND leader.id = g.draws_with
 WHERE g.tenant_id = %(tenant)s AND g.id = %(id)s AND g.status = 'queued' AND g.draws_with = %(leader)s
 FOR NO KEY UPDATE OF g
 """
 
-_END: Final = """
-UPDATE generation_generation SET status = %(status)s, draws_with = NULL, cached_from = %(leader)s, finished_at = now(),
+_END: Final = f"""
+UPDATE generation_generation g SET
+    status = %(status)s, draws_with = NULL, cached_from = %(leader)s, finished_at = now(),
     model_id = coalesce((SELECT model_id FROM generation_generation WHERE id = %(leader)s), model_id),
-    fallback_from = coalesce((SELECT fallback_from FROM generation_generation WHERE id = %(leader)s), fallback_from),
+    fallback_from = coalesce((
+        SELECT {_INSTEAD_OF.format(row="g")} FROM generation_generation leader WHERE leader.id = %(leader)s
+    ), fallback_from),
     credits = %(credits)s, error_code = %(code)s, error_detail = %(detail)s, steps_run = %(steps_run)s,
     model_version = %(version)s, warnings = %(warnings)s, receipt = %(receipt)s,
     timings = jsonb_build_object('queued_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3),
         'drawing_seconds', 0, 'total_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3))
 WHERE tenant_id = %(tenant)s AND id = %(id)s
-"""
+"""  # noqa: S608  no value is put in
 
 _LEFT: Final = """
 SELECT f.tenant_id, f.id, f.draws_with, leader.status FROM generation_generation f

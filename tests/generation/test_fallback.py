@@ -14,14 +14,16 @@ from billing.models import Hold
 from easel import clock
 from easel.database import changed, platform_role
 from generation import availability
-from generation.models import Model
+from generation.models import CachedResult, Flow, Model
 from generation.production import Production
+from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row
 from tests.generation.scripted import ScriptedEngine
-from tests.generation.test_endings import flow, money
+from tests.generation.test_endings import delivery, flow, money
 
 FAILURES = 3
+LARGE = {"seed": 3, "steps": 100, "width": 512, "height": 512}  # of a price that shows the models' factors
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +66,26 @@ def fall_ill(customer: Customer, shop: Workshop, engine: ScriptedEngine, product
         production.drain(shop.pool)
         assert ended(generation).error_code == "model_unavailable"
     settle(lambda: ask(customer, shop, fallback=False).status_code == 503)
+
+
+def shut(shop: Workshop) -> None:
+    for _ in range(FAILURES):
+        availability.report(shop.model.id, uuid4(), label="model:test", ok=False)
+
+
+def reroute(customer: Customer) -> None:
+    """The clock comes by, and all that waits has waited for long."""
+    with platform_role():
+        changed(
+            "UPDATE generation_generation SET created_at = now() - interval '1 min' WHERE tenant_id = %s", [customer.id]
+        )
+    clock.perform("reroute_waiting_jobs")
+
+
+def in_pool(customer: Customer, shop: Workshop) -> tuple[int, int]:
+    with platform_role():
+        flow = Flow.objects.get(tenant=customer.tenant, pool=shop.model.pool)
+    return flow.queued, flow.running
 
 
 def settle(happened: Any, *, seconds: float = 20) -> None:
@@ -154,16 +176,13 @@ def test_queued_jobs_of_a_model_that_fails_wait_and_then_go_to_the_fallback_if_t
 ) -> None:
     patient, loyal = shop.submit(ada, seed=3), shop.submit(ada, fallback=False)
     follower = shop.submit(ada, seed=3)
-    for _ in range(FAILURES):
-        availability.report(shop.model.id, uuid4(), label="model:test", ok=False)
+    shut(shop)
     production.drain(shop.pool)
     assert engine.asked == [], "nobody claims for a model that is left alone"
     assert flow(ada) == (2, 0)
     clock.perform("reroute_waiting_jobs")
     assert row(patient).fallback_from == "", "it has not waited long enough"
-    with platform_role():
-        changed("UPDATE generation_generation SET created_at = now() - interval '1 min' WHERE tenant_id = %s", [ada.id])
-    clock.perform("reroute_waiting_jobs")
+    reroute(ada)
     assert (row(patient).model_id, row(patient).fallback_from) == (spare.model.id, shop.model.name)
     assert row(loyal).model_id == shop.model.id
     production.drain(spare.pool)
@@ -173,3 +192,54 @@ def test_queued_jobs_of_a_model_that_fails_wait_and_then_go_to_the_fallback_if_t
     with platform_role():
         assert set(Hold.objects.filter(tenant=ada.tenant, ended_at=None).values_list("owner_id", flat=True)) == {loyal}
     money(ada)
+
+
+def test_who_takes_over_what_the_fallback_draws_pays_for_that_and_says_so(
+    ada: Customer, shop: Workshop, spare: Workshop
+) -> None:
+    source = PostgresSource()
+    leader, heir, follower = (shop.submit(ada, **LARGE) for _ in range(3))
+    full = row(heir).quote
+    with override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(shop)
+        reroute(ada)
+    (job,) = source.claim(spare.pool, limit=1)
+    assert (job.generation_id, job.quote < full) == (leader, True)
+    ada.client().post(f"/v1/generations/{leader}/cancel")
+
+    taken = row(heir)
+    assert (taken.status, taken.lease_id) == ("running", job.lease_id)
+    assert (taken.model_id, taken.pool_id, taken.fallback_from) == (
+        spare.model.id, spare.model.pool_id, shop.model.name,
+    )  # fmt: skip
+    assert (taken.work, taken.quote) == (job.work, job.quote)
+    assert (taken.fingerprint, taken.seedless) == (None, None)
+    clock.perform("recount_flows")
+    assert (in_pool(ada, shop), in_pool(ada, spare)) == ((0, 0), (0, 1))
+
+    assert source.complete(job, [delivery(job, steps_run=100)])
+    clock.perform("serve_left_followers")
+    assert (row(heir).status, row(heir).credits) == ("completed", job.quote)
+    assert in_pool(ada, spare) == (0, 0)
+    assert (row(follower).status, row(follower).fallback_from) == ("completed", shop.model.name)
+    assert row(follower).credits == -(-job.quote // 10)  # 10 percent on the suite's plan, rounded up
+    assert money(ada)[1] == 0
+    with platform_role():
+        assert not CachedResult.objects.filter(tenant=ada.tenant).exists()
+
+
+def test_each_of_equal_requests_says_for_itself_whether_a_fallback_drew_it(
+    ada: Customer, shop: Workshop, spare: Workshop
+) -> None:
+    source = PostgresSource()
+    with override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(shop)
+        sent, chosen, sent_too, chosen_too = (each.submit(ada, seed=3) for each in (shop, spare) * 2)
+    (job,) = source.claim(spare.pool, limit=1)
+    assert {row(each).draws_with for each in (chosen, sent_too, chosen_too)} == {sent}
+    ada.client().post(f"/v1/generations/{sent}/cancel")
+    assert row(chosen).fallback_from == ""
+    assert source.complete(job, [delivery(job)])
+    assert [(row(each).status, row(each).fallback_from) for each in (chosen, sent_too, chosen_too)] == [
+        ("completed", ""), ("completed", shop.model.name), ("completed", ""),
+    ]  # fmt: skip
