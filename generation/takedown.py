@@ -20,8 +20,13 @@ TAKEN_DOWN: Final = Counter("easel_images_taken_down", "Delivered images that we
 
 log = structlog.get_logger(__name__)
 
-# Whoever hands a copy over at this moment holds a lock on the row: it is waited for, so that the copy is found.
-_LOCK: Final = "SELECT object_key FROM generation_image WHERE tenant_id = %s AND id = %s FOR UPDATE"
+# Whoever hands a copy over at this moment holds a lock on the row that it copies, whichever that is. It is waited for
+# in a statement of its own, so that the one that removes sees the copy; in one order, so that no two wait in a circle.
+_LOCK: Final = """
+SELECT object_key FROM generation_image WHERE tenant_id = %(tenant)s AND object_key = (
+    SELECT object_key FROM generation_image WHERE tenant_id = %(tenant)s AND id = %(image)s
+) ORDER BY id FOR UPDATE
+"""
 _REMOVE: Final = """
 DELETE FROM generation_image WHERE tenant_id = %s AND object_key = %s RETURNING id, generation_id, index
 """
@@ -40,10 +45,10 @@ TAKEN: Final = "Image {index} was taken down after a complaint."
 def take_down(tenant_id: UUID, image_id: UUID, *, reason: str) -> int:
     """In the caller's transaction, under the platform role. How many images are gone, copies included; 0 where it was
     gone before. What was paid stays paid."""
-    locked = rows(_LOCK, [tenant_id, image_id])
+    locked = rows(_LOCK, {"tenant": tenant_id, "image": image_id})
     if not locked:
         return 0
-    ((object_key,),) = locked
+    ((object_key,), *_) = locked
     gone = rows(_REMOVE, [tenant_id, object_key])
     changed(_REVOKE, [tenant_id, [each for each, _, _ in gone]])
     changed(_DOOM, [new_id(), tenant_id, object_key])

@@ -2,18 +2,21 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from prometheus_client import REGISTRY
 
-from easel.database import changed, platform_role, rows
+from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.storage import ObjectMissing, storage
 from easel.words import ids_in, word_for
-from generation import cache, takedown
+from generation import cache, copies, takedown
 from generation.media import address
 from generation.models import DoomedObject, Generation, Image, Share
 from moderation import applying, cases, complaints
@@ -22,6 +25,7 @@ from moderation.models import Case, Complaint
 from tenants import lifecycle, webhooks
 from tenants.models import AuditRecord, WebhookEvent
 from tests.cast import Customer
+from tests.generation.conftest import until
 from tests.generation.delivered import copied, delivered
 
 MODERATOR = "grace@easel.local"
@@ -276,6 +280,34 @@ def test_taking_down_what_is_gone_does_nothing(ada: Customer, image: Image) -> N
     with platform_role():
         assert takedown.take_down(ada.id, image.id, reason="policy") == 1
         assert takedown.take_down(ada.id, image.id, reason="policy") == 0
+
+
+def test_a_copy_that_is_handed_over_while_another_is_taken_down_goes_with_it(ada: Customer, image: Image) -> None:
+    earlier, later = (delivered(ada, seed=seed).generation_id for seed in (2, 3))
+    with platform_role():
+        Image.objects.filter(generation_id__in=[earlier, later]).delete()
+        copy = copied(ada, earlier, image.object_key, b"")
+    backends: Queue[int] = Queue()
+
+    def take_down() -> int:
+        try:
+            with platform_role(), atomic():
+                backends.put(rows("SELECT pg_backend_pid()")[0][0])
+                return takedown.take_down(ada.id, copy.id, reason="policy")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as thread:
+        with platform_role(), atomic():
+            original = copies.take(ada.id, image.generation_id, standing=False)
+            assert original is not None
+            gone = thread.submit(take_down)
+            backend = backends.get(timeout=20)
+            until(lambda: rows("SELECT pg_backend_pid() = ANY(pg_blocking_pids(%s))", [backend])[0][0], seconds=20)
+            copies.give(original, tenant_id=ada.id, generation_id=later)
+        assert gone.result(timeout=20) == 3
+    with platform_role():
+        assert not Image.objects.filter(object_key=image.object_key).exists()
 
 
 def cache_entries(customer: Customer) -> int:
