@@ -80,16 +80,17 @@ def read(given: InputReference, *, tenant_id: UUID) -> InputReference:
         row = Input.objects.get(id=given.id)
         used = sealed_images.opened(row, data_key_of(tenant_id))
     try:
-        file = b"".join(sealed_images.contents(storage(), row.object_key, used))
-        reading = asdict(screen_image(judging.shown(file)))
-    except (ScreeningDown, ImageRefused) as error:
-        log.warning("inputs.unscreened", error=str(error))
-        return given
-    except (ObjectMissing, CryptoError):  # whoever draws it finds that, too, and says so
+        shown = judging.shown(b"".join(sealed_images.contents(storage(), row.object_key, used)))
+    except (ObjectMissing, CryptoError, *uploads.UNDECODABLE):  # whoever draws it finds that, too, and says so
         log.exception("inputs.unreadable", input=str(given.id))
         return given
     except StorageUnavailable as error:
         raise storage_away(error) from error
+    try:
+        reading = asdict(screen_image(shown))
+    except (ScreeningDown, ImageRefused) as error:
+        log.warning("inputs.unscreened", error=str(error))
+        return given
     with tenant_scope(tenant_id):
         changed(_LOOKED, [json.dumps(reading), tenant_id, given.id])
     return replace(given, reading=reading)

@@ -14,10 +14,10 @@ from django.conf import settings
 from structlog.contextvars import bound_contextvars
 
 from easel import tracing
-from easel.storage import Storage, StorageUnavailable
+from easel.storage import Storage
 from generation import availability, bell, judging
 from generation.assignment import Assignment
-from generation.engine.protocol import Admission, Drawing, Engine, EngineError
+from generation.engine.protocol import Admission, Drawing, Engine
 from generation.fetching import fetch
 from generation.finishing import Finishing, Judge
 from generation.jobs import Job
@@ -129,10 +129,11 @@ class Production:
         self._lookout.keep(job.generation_id, job.lease_id, assignment.cancel)
         try:
             given = self._finishing.patiently(partial(fetch, job, self._storage), assignment, doing="fetch")
-        except (EngineError, StorageUnavailable) as error:
+            drawings = list(assignment.drawings(given))
+        except Exception as error:  # noqa: BLE001  whatever it was, a job that is held must come to an ending
             self._finishing.give_up(assignment, error)
             return
-        self._waiting.extend((assignment, index, drawing) for index, drawing in assignment.drawings(given))
+        self._waiting.extend((assignment, index, drawing) for index, drawing in drawings)
 
     def _admit(self, assignment: Assignment, index: int, drawing: Drawing) -> None:
         def report(done: int, total: int) -> None:

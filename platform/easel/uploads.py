@@ -19,6 +19,12 @@ KINDS: Final = ("PNG", "JPEG", "WEBP")  # each decodes within memory that its si
 LONGEST_SIDE: Final = 8192
 _DATA_URL: Final = "data:image/"
 
+# A file that is damaged, or was made to break its decoder, ends in any of these.
+UNDECODABLE: Final = (
+    UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError, IndexError,
+    OverflowError, EOFError,
+)  # fmt: skip
+
 
 class BadUpload(Exception):
     """Not a picture we take. `code` is for programs, the text names the rule."""
@@ -83,8 +89,7 @@ def decode(data: bytes) -> Image.Image:
         raise BadUpload("not_a_picture", "Send a PNG, JPEG or WebP file.") from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels() from error
-    # A file made to break its decoder ends in any of these; MemoryError from a size that the header hid.
-    except (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError, EOFError, MemoryError) as error:
+    except (*UNDECODABLE, MemoryError) as error:  # the latter from a size that the header hid
         raise BadUpload("damaged_picture", "The picture's file is damaged or incomplete.") from error
     return upright
 

@@ -2,21 +2,27 @@
 
 import base64
 import io
+import zlib
+from contextlib import closing
 from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from django.conf import settings
 from PIL import Image as Pictures
 
 from billing.models import Hold
 from easel.database import platform_role, rows
-from easel.storage import storage
+from easel.storage import MemoryStorage, ObjectStream, storage
 from generation import inputs
 from generation.models import Generation, Image, Input
 from generation.production import Production
+from generation.source import PostgresSource
 from tests.cast import Customer
-from tests.generation.conftest import Workshop, ended
+from tests.generation.conftest import Workshop, ended, until
+from tests.generation.test_endings import flow, money
+from tests.stub_engine import StubEngine
 
 
 def a_picture(form: str = "png", size: tuple[int, int] = (64, 64), mode: str = "RGB", **options: Any) -> bytes:
@@ -169,3 +175,48 @@ def test_a_picture_that_storage_lost_fails_for_good(ada: Customer, workshop: Wor
     production.drain(workshop.pool)
     generation = ended(generation_id)
     assert (generation.status, generation.error_code, generation.credits) == ("failed", "input_missing", 0)
+
+
+@pytest.mark.parametrize("damage", ["cut", "not a picture", "empty", "said to be huge"])
+def test_a_picture_that_was_damaged_in_storage_fails_for_good(
+    ada: Customer, workshop: Workshop, production: Production, damage: str
+) -> None:
+    reference = inputs.store(a_picture(), tenant_id=ada.id)
+    object_key = f"t/{ada.id}/i/{reference.id}.png"
+    storage().put(object_key, damaged(storage().get(object_key), damage), "image/png")
+    generation_id = workshop.submit(ada, init_image=str(reference.id), n=2)
+    production.drain(workshop.pool)
+    generation = ended(generation_id)
+    assert (generation.status, generation.error_code, generation.credits) == ("failed", "input_damaged", 0)
+    assert generation.attempts == 1
+    until(lambda: production.standing()["jobs"] == 0)
+    assert money(ada) == (10_000, 0)
+    assert flow(ada) == (0, 0)
+
+
+def damaged(file: bytes, damage: str) -> bytes:
+    huge = (50_000).to_bytes(4) * 2
+    header = file[12:16] + huge + file[24:29]
+    said_to_be_huge = file[:12] + header + zlib.crc32(header).to_bytes(4) + file[33:]
+    return {
+        "cut": file[: len(file) // 2], "not a picture": b"GIF89a" * 9, "empty": b"", "said to be huge": said_to_be_huge,
+    }[damage]  # fmt: skip
+
+
+class Baffling(MemoryStorage):
+    """It fails in a way that nobody has thought of."""
+
+    def stream(self, key: str, span: tuple[int, int] | None = None) -> ObjectStream:
+        raise ZeroDivisionError(key)
+
+
+def test_a_job_that_cannot_be_taken_up_is_given_back_until_its_last_attempt(ada: Customer, workshop: Workshop) -> None:
+    reference = inputs.store(a_picture(), tenant_id=ada.id)
+    generation_id = workshop.submit(ada, init_image=str(reference.id))
+    with closing(Production(source=PostgresSource(), engine=StubEngine(), storage=Baffling())) as production:
+        production.drain(workshop.pool)
+        generation = ended(generation_id)
+        assert (generation.status, generation.error_code) == ("failed", "attempts_exhausted")
+        assert (generation.attempts, generation.credits) == (settings.MAX_ATTEMPTS, 0)
+        assert production.standing()["jobs"] == 0
+    assert (money(ada), flow(ada)) == ((10_000, 0), (0, 0))
