@@ -13,19 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from easel import outbound, uploads
+from easel import uploads
 from easel.database import changed, rows
 from easel.fields import StrictForm, StrictString
 from easel.identifiers import new_id
 from easel.problems import Problem, StrictJSONParser, invalid
 from easel.storage import ObjectMissing, storage
 from generation import inputs
+from generation.downloads import fetched
 from tenants import data_policy
 from tenants.authentication import principal_of
 from tenants.scope import tenant_scope
 
-FETCH_SECONDS: Final = 10.0
-REDIRECTS: Final = 3
 FIELD: Final = "file"
 UPLOAD_SECONDS: Final = 900
 # Never adopted: the clock removes what was uploaded within the hour, used or not. What was used is kept as an input.
@@ -84,9 +83,10 @@ def _picture(request: Request) -> tuple[bytes, str]:
         raise invalid(FIELD, "required", "Send the picture as the file of this field.")
     form = InputForm(data=sent)
     form.is_valid(raise_exception=True)
+    tenant_id = principal_of(request).tenant_id
     if "url" in form.validated_data:
-        return fetched(form.validated_data["url"], "url"), "url"
-    return _uploaded(principal_of(request).tenant_id, form.validated_data["upload"]), "upload"
+        return fetched(form.validated_data["url"], "url", tenant_id=tenant_id), "url"
+    return _uploaded(tenant_id, form.validated_data["upload"]), "upload"
 
 
 class UploadList(APIView):
@@ -127,21 +127,3 @@ def _uploaded(tenant_id: UUID, upload_id: UUID) -> bytes:
 
 def _upload_key(tenant_id: UUID, upload_id: UUID | str) -> str:
     return f"t/{tenant_id}/u/{upload_id}"
-
-
-def fetched(url: str, field: str) -> bytes:
-    """What is at an address that a customer gave in a field. Each redirect is checked as the address was: none leads
-    into our network. Raises Problem."""
-    try:
-        answer = outbound.request(
-            "GET", url, timeout=FETCH_SECONDS, max_bytes=settings.UPLOAD_MAX_BYTES, redirects=REDIRECTS
-        )
-    except outbound.RefusedAddress as error:
-        raise invalid(field, "refused_address", error.reason) from error
-    except outbound.Unreachable as error:
-        raise invalid(field, "unreachable", error.reason) from error
-    if answer.status != 200:
-        raise invalid(field, "unreachable", f"The address answered {answer.status}.")
-    if answer.truncated:
-        raise invalid(field, "too_many_bytes", f"At most {settings.UPLOAD_MAX_BYTES} bytes.")
-    return answer.body

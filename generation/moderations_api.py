@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from billing import throttling
 from easel import uploads
 from easel.fields import StrictForm, StrictString
 from easel.problems import Problem, invalid
@@ -65,7 +66,9 @@ class Moderations(APIView):
         if "image" in form.validated_data:
             judgments = [_of_image(form.validated_data["image"], effective)]
         else:
-            judgments = [prompts.judge(text, "", effective) for text in form.validated_data["input"]]
+            texts = form.validated_data["input"]
+            throttling.check(principal, times=len(texts) - 1)  # each costs what a request costs
+            judgments = [prompts.judge(text, "", effective) for text in texts]
         return Response({"object": "moderation", "results": [_result(judgment) for judgment in judgments]})
 
 

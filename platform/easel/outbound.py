@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPConnection, HTTPException
@@ -25,7 +26,9 @@ from easel import __version__
 LONGEST_URL: Final = 2048
 OPEN_PORTS: Final = {80, 443}  # and all from 1024: below live mail, name and login servers
 REDIRECTS: Final = {301, 302, 303, 307, 308}
+LOOKUP_SECONDS: Final = 5.0  # for a form's check
 _CHUNK: Final = 65_536
+_lookups: Final = ThreadPoolExecutor(8, thread_name_prefix="lookup")
 _UNSAFE: Final = frozenset(map(chr, [*range(0x21), 0x5C, 0x7F]))  # browsers and libraries disagree about a backslash
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -126,13 +129,15 @@ def request(
 ) -> Answer:
     """Call the URL. Raises RefusedAddress before anything is sent there, Unreachable when no proper answer came.
 
-    `timeout` (seconds) is for everything together but the resolver's own. `allow_private` is for addresses that the
+    `timeout` (seconds) is for everything together. `allow_private` is for addresses that the
     operator wrote, never for a customer's.
     """
     deadline = time.monotonic() + timeout
     call = _Call(method, url, dict(headers or {}), body)
     while True:
-        address = _checked(call.target, allow_private=allow_private, resolver=resolver or resolve)
+        address = _checked(
+            call.target, allow_private=allow_private, resolver=resolver or resolve, seconds=deadline - time.monotonic()
+        )
         answer = _exchange(call, address, deadline=deadline, max_bytes=max_bytes)
         onward = answer.headers.get("location")
         if answer.status not in REDIRECTS or onward is None or redirects <= 0:
@@ -144,7 +149,7 @@ def request(
 def check(url: str, *, resolver: Resolver | None = None) -> None:
     """Raise RefusedAddress if a call to this URL would be refused now, Unreachable if its host has no address. For
     forms: the call itself checks again."""
-    _checked(parse(url), allow_private=False, resolver=resolver or resolve)
+    _checked(parse(url), allow_private=False, resolver=resolver or resolve, seconds=LOOKUP_SECONDS)
 
 
 def parse(url: str) -> Target:
@@ -225,10 +230,13 @@ def _allowed() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     return [ipaddress.ip_network(word, strict=False) for word in settings.OUTBOUND_ALLOW]
 
 
-def _checked(target: Target, *, allow_private: bool, resolver: Resolver) -> str:
-    """One address of the host, after all were checked: a host with one forbidden address is forbidden."""
+def _checked(target: Target, *, allow_private: bool, resolver: Resolver, seconds: float) -> str:
+    """One address of the host, after all were checked: a host with one forbidden address is forbidden. The system's
+    resolver knows no deadline, so it is asked by a thread that is left to itself when `seconds` are over."""
     try:
-        addresses = resolver(target.host, target.port)
+        addresses = _lookups.submit(resolver, target.host, target.port).result(timeout=max(0.0, seconds))
+    except TimeoutError as error:
+        raise Unreachable(f"The address of {target.host} was not found in time.") from error
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"The host {target.host} has no address.") from error
     if not addresses:

@@ -255,6 +255,7 @@ def test_texts_and_pictures_are_moderated(ours: OpenAI) -> None:
         [1],
         [{"type": "audio"}],
         [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}],
+        [{"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}] * 2,
     ):
         with pytest.raises(openai.BadRequestError):
             ours.moderations.create(input=wrong)  # type: ignore[arg-type]

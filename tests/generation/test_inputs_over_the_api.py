@@ -1,6 +1,9 @@
 """`POST /v1/inputs`: the same picture by four ways, and what is not one named."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
+from socket import socket
+from threading import Barrier, Event
 from typing import Any
 
 import httpx
@@ -64,6 +67,30 @@ def test_a_redirect_into_our_network_is_refused(ada: Customer) -> None:
             answer = ada.client().post("/v1/inputs", {"url": f"http://127.0.0.1:{port}/"}, format="json")
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "refused_address")
         assert seen == []
+
+
+def test_one_account_fetches_one_picture_at_a_time_and_nobody_waits_for_a_turn(ada: Customer, bob: Customer) -> None:
+    asked, go_on = Barrier(2), Event()
+
+    def stalls(connection: socket, request: bytes) -> None:
+        asked.wait(20)
+        go_on.wait(20)
+        answering(body=picture())(connection, request)
+
+    def fetch(customer: Customer) -> Any:
+        return customer.client().post("/v1/inputs", {"url": f"http://127.0.0.1:{port}/a.png"}, format="json")
+
+    with (
+        receiver(stalls) as (port, _), override_settings(OUTBOUND_ALLOW=["127.0.0.1/32"]), ThreadPoolExecutor() as pool
+    ):  # fmt: skip
+        first = pool.submit(fetch, ada)
+        asked.wait(20)
+        again = fetch(ada)
+        assert (again.status_code, again.json()["code"], again["Retry-After"]) == (503, "overloaded", "2")
+        second = pool.submit(fetch, bob)
+        asked.wait(20)
+        go_on.set()
+        assert (first.result().status_code, second.result().status_code) == (201, 201)
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", picture()[:60], b"\x89PNG\r\n\x1a\n" + b"\0" * 100])

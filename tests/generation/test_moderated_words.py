@@ -261,6 +261,17 @@ def test_one_embedding_serves_moderation_and_routing(ada: Customer, workshop: Wo
     assert (asked._value.get(), remembered._value.get()) == (before[0] + 1, before[1] + 1)
 
 
+def test_each_text_that_is_judged_on_request_counts_as_a_request(ada: Customer) -> None:
+    def left(texts: list[str]) -> int:
+        answer = ada.client().post("/v1/moderations", {"input": texts}, format="json")
+        assert answer.status_code == 200, answer.content
+        return int(answer["X-RateLimit-Remaining"])
+
+    before = left(["a red apple"])
+    left([f"{n} red apples" for n in range(5)])
+    assert left(["a red apple"]) == before - 6
+
+
 def test_texts_and_pictures_are_judged_on_request_and_nothing_is_kept(ada: Customer) -> None:
     answer = ada.client().post("/v1/moderations", {"input": ["a red apple", BLOCKED]}, format="json").json()
     harmless, bad = answer["results"]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
+from threading import Event
 from typing import Any
 
 import pytest
@@ -68,6 +69,21 @@ def test_one_forbidden_address_among_good_ones_forbids_the_host() -> None:
         call("https://customer.test/", resolver=resolver)
     with pytest.raises(RefusedAddress, match="private"):
         outbound.check("https://customer.test/", resolver=resolver)
+
+
+def test_a_resolver_that_is_slow_does_not_keep_its_caller() -> None:
+    over = Event()
+
+    def slow(host: str, port: int) -> list[str]:
+        over.wait(20)
+        return ["1.1.1.1"]
+
+    try:
+        with pytest.raises(Unreachable, match="not found in time"):
+            call("https://customer.test/", resolver=slow, timeout=0.05)
+        assert not over.is_set()
+    finally:
+        over.set()
 
 
 BAD_URLS = {

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing import throttling
 from easel import uploads
 from easel.identifiers import new_id
 from easel.problems import Problem, invalid
@@ -16,7 +17,7 @@ from generation import judging
 from generation.compat.fields import Fields
 from generation.compat.openai.asking import NOT_SUPPORTED
 from generation.compat.views import WRITE, DialectView, sent
-from generation.inputs_api import fetched
+from generation.downloads import fetched
 from generation.spec import LONGEST_PROMPT
 from moderation import images, policy, prompts
 from moderation.categories import UNSCREENED
@@ -66,8 +67,19 @@ def _read(inputs: Any, principal: Principal) -> list[list[Read]]:
     if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_INPUTS:
         raise invalid("input", "invalid", f"A text, or a list of at most {MOST_INPUTS} texts or parts.")
     if all(isinstance(each, str) for each in listed):
+        throttling.check(principal, times=len(listed) - 1)  # each costs what a request costs
         return [[_text(each, principal, "input")] for each in listed]
+    if sum(_is_far(each) for each in listed) > 1:
+        raise invalid("input", "invalid", "One picture by its address at most; send others as data: URLs.")
+    throttling.check(principal, times=len(listed) - 1)
     return [[_part(each, principal, f"input.{index}") for index, each in enumerate(listed)]]
+
+
+def _is_far(part: Any) -> bool:
+    match part:
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return not url.startswith("data:")
+    return False
 
 
 def _part(part: Any, principal: Principal, field: str) -> Read:
@@ -86,7 +98,8 @@ def _text(text: str, principal: Principal, field: str) -> Read:
 
 
 def _image(url: str, principal: Principal, field: str) -> Read:
-    data = _inline(url, field) if url.startswith("data:") else fetched(url, field)
+    inline = url.startswith("data:")
+    data = _inline(url, field) if inline else fetched(url, field, tenant_id=principal.tenant_id)
     try:
         upload = uploads.read(data)
     except uploads.BadUpload as error:

@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from easel.problems import invalid
 from generation.compat.fields import Fields
+from generation.downloads import fetched
 from generation.events import ORIGIN
-from generation.inputs_api import fetched
 
 MARK: Final = "replicate"
 FORMATS: Final[Mapping[str, str]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -36,13 +37,13 @@ class Wish:
     version: str
 
 
-def read(sent: Mapping[str, Any]) -> Wish:
+def read(sent: Mapping[str, Any], *, tenant_id: UUID) -> Wish:
     """Raises Problem or ValidationError."""
     body = Fields(sent)
     given = body.take("input", {})
     if not isinstance(given, dict):
         raise invalid("input", "invalid", "An object.")
-    asked = _asked(Fields(given, where="input."))
+    asked = _asked(Fields(given, where="input."), tenant_id)
     older = body.take("webhook_completed")
     if webhook := body.take("webhook") or older:
         asked["webhook_url"] = webhook
@@ -55,9 +56,9 @@ def read(sent: Mapping[str, Any]) -> Wish:
     return Wish(asked | {"metadata": {ORIGIN: MARK}}, version)
 
 
-def _asked(fields: Fields) -> dict[str, Any]:
+def _asked(fields: Fields, tenant_id: UUID) -> dict[str, Any]:
     wanted = fields.one_of("output_format", FORMATS, f"One of {', '.join(FORMATS)}.")
-    pictures = {INPUTS[name]: _picture(fields.take(name), f"input.{name}") for name in ("image", "mask")}
+    pictures = {INPUTS[name]: _picture(fields.take(name), f"input.{name}", tenant_id) for name in ("image", "mask")}
     asked = fields.take_as(*INPUTS.items())
     fields.none_left(NO_INPUT)
     if wanted:
@@ -67,14 +68,14 @@ def _asked(fields: Fields) -> dict[str, Any]:
     return asked | {name: picture for name, picture in pictures.items() if picture is not None}
 
 
-def _picture(given: Any, field: str) -> Any:
+def _picture(given: Any, field: str, tenant_id: UUID) -> Any:
     """A file of ours by its address, another's fetched, or what it says itself (`data:`)."""
     if not isinstance(given, str):
         return given
     if (ours := _FILE.search(given)) is not None:
         return ours[1]
     if given.startswith(("http:", "https:")):
-        return base64.b64encode(fetched(given, field)).decode()
+        return base64.b64encode(fetched(given, field, tenant_id=tenant_id)).decode()
     return given
 
 

@@ -48,7 +48,7 @@ class PredictionList(DialectView):
         return Response({"previous": None, "next": following, "results": results})
 
     def post(self, request: Request) -> Response:
-        wish = asking.read(sent(request))
+        wish = asking.read(sent(request), tenant_id=principal_of(request).tenant_id)
         if not wish.version:
             raise invalid("version", "required", "Name a version, or owner/name.")
         return _made(request, wish, models.of_version(principal_of(request), wish.version).name)
@@ -59,7 +59,7 @@ class ModelPredictions(DialectView):
     names = asking.NAMES
 
     def post(self, request: Request, owner: str, name: str) -> Response:
-        wish = asking.read(sent(request))
+        wish = asking.read(sent(request), tenant_id=principal_of(request).tenant_id)
         return _made(request, wish, models.named(principal_of(request), owner, name, wish.version).name)
 
 
