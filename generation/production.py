@@ -5,6 +5,7 @@ The bell's thread claims and admits, the engine's thread draws, the finishing th
 
 import time
 from collections import deque
+from concurrent.futures import Future
 from functools import partial
 from threading import Event, Lock
 from typing import Final
@@ -17,7 +18,7 @@ from easel import tracing
 from easel.storage import Storage
 from generation import availability, bell, judging
 from generation.assignment import Assignment
-from generation.engine.protocol import Admission, Drawing, Engine
+from generation.engine.protocol import Admission, Drawing, Drawn, Engine
 from generation.fetching import fetch
 from generation.finishing import Finishing, Judge
 from generation.jobs import Job
@@ -145,7 +146,11 @@ class Production:
             preview_at=(settings.PREVIEW_PERCENT / 100,) if settings.PREVIEW_PERCENT else (),
             on_preview=partial(self._previews.take, assignment, index),
         )  # fmt: skip
-        future = self._engine.admit(admission)
+        try:
+            future = self._engine.admit(admission)
+        except Exception as error:  # noqa: BLE001  as above
+            future = Future[Drawn]()
+            future.set_exception(error)
         future.add_done_callback(partial(self._finishing.take, assignment, index))
 
     def _ended(self, assignment: Assignment) -> None:

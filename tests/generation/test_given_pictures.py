@@ -3,6 +3,7 @@
 import base64
 import io
 import zlib
+from concurrent.futures import Future
 from contextlib import closing
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from billing.models import Hold
 from easel.database import platform_role, rows
 from easel.storage import MemoryStorage, ObjectStream, storage
 from generation import inputs
+from generation.engine.protocol import Admission, Drawn
 from generation.models import Generation, Image, Input
 from generation.production import Production
 from generation.source import PostgresSource
@@ -218,5 +220,26 @@ def test_a_job_that_cannot_be_taken_up_is_given_back_until_its_last_attempt(ada:
         generation = ended(generation_id)
         assert (generation.status, generation.error_code) == ("failed", "attempts_exhausted")
         assert (generation.attempts, generation.credits) == (settings.MAX_ATTEMPTS, 0)
+        assert production.standing()["jobs"] == 0
+    assert (money(ada), flow(ada)) == ((10_000, 0), (0, 0))
+
+
+class Unwilling(StubEngine):
+    """It takes nothing, and says so in no way that it should."""
+
+    def admit(self, admission: Admission) -> "Future[Drawn]":
+        raise ZeroDivisionError
+
+
+def test_a_job_that_the_engine_does_not_take_is_given_back_until_its_last_attempt(
+    ada: Customer, workshop: Workshop
+) -> None:
+    generation_id = workshop.submit(ada, n=2)
+    with closing(Production(source=PostgresSource(), engine=Unwilling(), storage=MemoryStorage())) as production:
+        for _ in range(settings.MAX_ATTEMPTS):
+            production.drain(workshop.pool)
+            until(lambda: production.standing()["jobs"] == 0)
+        generation = ended(generation_id)
+        assert (generation.status, generation.error_code) == ("failed", "attempts_exhausted")
         assert production.standing()["jobs"] == 0
     assert (money(ada), flow(ada)) == ((10_000, 0), (0, 0))
