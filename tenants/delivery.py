@@ -1,4 +1,5 @@
-"""Sending webhooks. Due deliveries are leased for a moment, sent from a few threads, and written back.
+"""Sending webhooks. Due deliveries are leased for a moment, sent from a few threads, and written back. Whose turn it is
+is said by `delivery_turns`.
 
 A delivery is told at least once: should its process die between the receiver's answer and our writing it down, it is
 told again, under the same id. What fails is tried again for a day, ever less often. Order is not promised.
@@ -7,10 +8,13 @@ told again, under the same id. What fails is tried again for a day, ever less of
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -22,9 +26,10 @@ from structlog.contextvars import bound_contextvars
 from easel import metrics, outbound, tracing
 from easel.breaker import Breaker, BreakerOpen
 from easel.clock import duty
-from easel.database import atomic, changed, platform_role, rows
+from easel.database import atomic, changed, connection, platform_role, rows
 from easel.outbound import Answer, RefusedAddress, Unreachable
 from tenants import letters, webhooks
+from tenants.delivery_turns import Turns
 from tenants.keys import tenant_data_key
 from tenants.models import WebhookEndpoint
 from tenants.webhooks import KEEP_TRYING
@@ -32,9 +37,7 @@ from tenants.webhooks import KEEP_TRYING
 log = structlog.get_logger(__name__)
 
 THREADS: Final = 8
-OF_ONE_ADDRESS: Final = 2  # sent at the same time, so that one that stalls leaves threads to the others
 TIMEOUT_SECONDS: Final = 10.0
-LEASE_SECONDS: Final = 60
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 6 * 3600.0
 EXCERPT: Final = 300  # characters of an answer that the log keeps
@@ -43,25 +46,6 @@ GONE: Final = 410  # "stop sending me this"
 
 Send = Callable[..., Answer]
 
-_LEASE: Final = """
-WITH due AS (
-    SELECT d.id, d.leased_until, d.due_at, d.endpoint_id, d.url FROM tenants_webhookdelivery d
-    JOIN tenants_webhookendpoint e ON e.tenant_id = d.tenant_id AND e.id = d.endpoint_id
-    WHERE d.state = 'pending' AND d.due_at <= now() AND e.disabled_at IS NULL ORDER BY d.due_at LIMIT 2000
-), ranked AS (
-    SELECT id, due_at, coalesce(leased_until > now(), false) AS leased, row_number() OVER (
-        PARTITION BY endpoint_id, url ORDER BY coalesce(leased_until > now(), false) DESC, due_at) AS position FROM due
-), chosen AS (
-    SELECT d.id FROM tenants_webhookdelivery d JOIN ranked USING (id)
-    WHERE NOT leased AND position <= %(of_one)s AND (d.leased_until IS NULL OR d.leased_until <= now())
-    ORDER BY ranked.due_at LIMIT %(free)s FOR NO KEY UPDATE OF d SKIP LOCKED
-)
-UPDATE tenants_webhookdelivery d SET leased_until = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
-FROM chosen, tenants_webhookevent event
-WHERE d.id = chosen.id AND event.tenant_id = d.tenant_id AND event.id = d.event_id
-RETURNING d.id, d.tenant_id, d.endpoint_id, d.url, d.attempts, d.expires_at, event.id, event.kind, event.payload,
-    event.created_at
-"""
 _WRITE: Final = """
 UPDATE tenants_webhookdelivery SET state = %(state)s, leased_until = NULL, log = log || %(entry)s::jsonb,
     due_at = CASE WHEN %(state)s = 'pending' THEN now() + make_interval(secs => %(pause)s) ELSE due_at END,
@@ -72,6 +56,17 @@ _POSTPONE: Final = """
 UPDATE tenants_webhookdelivery SET leased_until = NULL, attempts = attempts - 1,
     due_at = now() + make_interval(secs => %(pause)s)
 WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
+"""
+# What is locked belongs to another thread that postpones it, or is just being leased.
+_POSTPONE_OTHERS: Final = """
+WITH others AS (
+    SELECT id FROM tenants_webhookdelivery
+    WHERE state = 'pending' AND tenant_id = %(tenant)s AND endpoint_id = %(endpoint)s AND url = %(url)s
+        AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE tenants_webhookdelivery d SET due_at = now() + make_interval(secs => %(retry_after)s + random() * %(spread)s)
+FROM others WHERE d.id = others.id
 """
 _HEARD: Final = "UPDATE tenants_webhookendpoint SET failing_since = NULL WHERE id = %s AND failing_since IS NOT NULL"
 _FAILED: Final = """
@@ -84,6 +79,10 @@ WHERE id = %s AND disabled_at IS NULL AND NOT is_default
 _GIVE_UP: Final = """
 UPDATE tenants_webhookdelivery SET state = 'failed', ended_at = now(), leased_until = NULL
 WHERE state = 'pending' AND (endpoint_id = %s OR expires_at < now() - interval '1 hour')
+"""
+OLDEST: Final = """
+SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM tenants_webhookdelivery
+WHERE state = 'pending'
 """
 
 
@@ -139,24 +138,34 @@ class Courier:
     def __init__(self, *, send: Send = outbound.request, pause: Callable[[int], float] | None = None) -> None:
         self._send, self._pause = send, pause or pause_after
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks")
-        self._under_way = 0
+        self._turns = Turns()
+        self._under_way: Counter[UUID] = Counter()  # by tenant
+        self._counting = Lock()
 
     def round(self) -> int:
         """Take what is due and has a free thread. Returns how many; they are sent after it has returned."""
-        free = THREADS - self._under_way
+        with self._counting:
+            under_way = self._under_way.copy()
+        free = THREADS - under_way.total()
         if free <= 0:
             return 0
-        taken = rows(_LEASE, {"of_one": OF_ONE_ADDRESS, "free": free, "lease": LEASE_SECONDS})
-        for row in taken:
-            self._under_way += 1
-            self._threads.submit(self._carry, Parcel(*row)).add_done_callback(self._back)
+        taken = [Parcel(*row) for row in self._turns.take(free, under_way=under_way)]
+        for parcel in taken:
+            self._count(parcel.tenant_id, 1)
+            self._threads.submit(self._carry, parcel).add_done_callback(partial(self._back, parcel.tenant_id))
         return len(taken)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
 
-    def _back(self, _: object) -> None:
-        self._under_way -= 1
+    def _back(self, tenant_id: UUID, _: object) -> None:
+        self._count(tenant_id, -1)
+
+    def _count(self, tenant_id: UUID, change: int) -> None:
+        with self._counting:
+            self._under_way[tenant_id] += change
+            if not self._under_way[tenant_id]:
+                del self._under_way[tenant_id]
 
     def _carry(self, parcel: Parcel) -> None:
         try:
@@ -184,9 +193,7 @@ class Courier:
             with _breaker(parcel.tenant_id, url).guard():
                 answer = self._call(parcel, endpoint, url)
         except BreakerOpen as error:
-            metrics.WEBHOOK_DELIVERIES.labels("postponed").inc()
-            pause = error.retry_after + random.uniform(0, FIRST_PAUSE)  # noqa: S311  spread, not secrecy
-            changed(_POSTPONE, {"id": parcel.id, "attempts": parcel.attempts, "pause": pause})
+            _postpone(parcel, error.retry_after)
             return
         except Refused as error:
             entry |= {"status": error.answer.status, "answer": _excerpt(error.answer), "error": _not_2xx(error.answer)}
@@ -209,6 +216,7 @@ class Courier:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": webhooks.sign(secrets, message_id=parcel.message_id, timestamp=timestamp, body=body),
         }
+        connection().close()  # not kept while a receiver stalls: the process has few, for all threads and the clock
         answer = self._send("POST", url, headers=headers, body=body, timeout=TIMEOUT_SECONDS, max_bytes=4096)
         if not 200 <= answer.status < 300:
             raise Refused(answer)
@@ -246,6 +254,15 @@ def pause_after(attempts: int) -> float:
     one outage do not come back together."""
     usual = min(LONGEST_PAUSE, FIRST_PAUSE * 3.0 ** min(attempts - 1, 10))
     return usual * random.uniform(0.75, 1.25)  # noqa: S311  spread, not secrecy
+
+
+def _postpone(parcel: Parcel, retry_after: int) -> None:
+    """It was not sent, so it is no attempt. What else is due to its address would only be refused one by one."""
+    pause = retry_after + random.uniform(0, FIRST_PAUSE)  # noqa: S311  spread, not secrecy
+    changed(_POSTPONE, {"id": parcel.id, "attempts": parcel.attempts, "pause": pause})
+    address = {"tenant": parcel.tenant_id, "endpoint": parcel.endpoint_id, "url": parcel.url}
+    others = changed(_POSTPONE_OTHERS, {**address, "retry_after": retry_after, "spread": FIRST_PAUSE})
+    metrics.WEBHOOK_DELIVERIES.labels("postponed").inc(1 + others)
 
 
 def _breaker(tenant_id: UUID, url: str) -> Breaker:
@@ -299,10 +316,7 @@ def deliver_webhooks() -> int:
 
 
 def oldest_seconds() -> float:
-    ((age,),) = rows(
-        "SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM tenants_webhookdelivery "
-        "WHERE state = 'pending'"
-    )
+    ((age,),) = rows(OLDEST)
     return float(age)
 
 

@@ -243,7 +243,10 @@ class WebhookDelivery(TenantRow):
     class Meta:
         verbose_name_plural = "webhook deliveries"
         indexes = [
-            models.Index("due_at", condition=models.Q(state="pending"), name="webhook_delivery_due"),
+            models.Index(
+                "tenant", "endpoint", "due_at", condition=models.Q(state="pending"), name="webhook_delivery_turn"
+            ),
+            models.Index("created_at", condition=models.Q(state="pending"), name="webhook_delivery_oldest"),
             models.Index("tenant", "endpoint", models.F("id").desc(), name="webhook_delivery_log"),
         ]
 
