@@ -109,7 +109,7 @@ def detail_page(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> 
 def set_tags(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpResponse:
     """The tags of one generation, written with commas between them."""
     try:
-        names = sorted({tags.tidy(each) for each in request.POST.get("tags", "").split(",") if each.strip()})
+        names = sorted({tags.tidy(each) for each in tags.listed(request.POST.get("tags", ""))})
     except tags.BadTag:
         messages.error(request, _("A tag has 1 to %(most)d visible characters.") % {"most": tags.LONGEST})
         names = []

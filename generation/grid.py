@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from easel.problems import invalid
-from generation import playground_form
+from generation import playground_form, tags
 
 AXES: Final[dict[str, Promise]] = {
     "steps": _("Steps"),
@@ -67,7 +67,7 @@ def _typed(axis: str, value: str) -> dict[str, Any]:
 
 
 def _values(form: QueryDict, field: str) -> list[str]:
-    listed = [value.strip() for value in form.get(field, "").split(",") if value.strip()]
-    if not listed:
+    values = tags.listed(form.get(field, ""))
+    if not values:
         raise invalid(field, "required", "Write some values with commas between them.")
-    return list(dict.fromkeys(listed))
+    return list(dict.fromkeys(values))

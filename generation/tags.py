@@ -1,5 +1,6 @@
 """Tags: words that customers put on generations, to find them by. A tag is short, lower case, and rests in clear."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Final
@@ -21,6 +22,7 @@ from tenants.scope import tenant_scope
 LONGEST: Final = 40  # characters
 MOST: Final = 20  # on one generation
 MOST_LISTED: Final = 500
+_COMMAS: Final = re.compile("[,\uff0c\u3001]")  # the full-width and the enumeration comma of Chinese, too
 
 _ADD: Final = """
 INSERT INTO generation_tag (id, tenant_id, generation_id, name)
@@ -41,6 +43,11 @@ def tidy(text: str) -> str:
     if not 1 <= len(name) <= LONGEST or any(unicodedata.category(sign).startswith("C") for sign in name):
         raise BadTag(f"A tag has 1 to {LONGEST} visible characters.")
     return name
+
+
+def listed(text: str) -> list[str]:
+    """The parts of what a person wrote with commas between them, without empty ones."""
+    return [part.strip() for part in _COMMAS.split(text) if part.strip()]
 
 
 def add(tenant_id: UUID, generation_ids: Sequence[UUID], name: str) -> int:

@@ -4,13 +4,16 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.http import QueryDict
 
 from easel.database import platform_role
 from generation import tags
+from generation.grid import Grid
 from generation.models import Tag
 from tenants.scope import tenant_scope
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, make_workshop
+from tests.tenants.people import let_in, person
 
 
 @pytest.fixture
@@ -28,6 +31,18 @@ def test_a_generation_has_the_tags_it_was_given_and_no_others(ada: Customer, sho
     assert put(ada, one, "Hero  Shot", "hero shot", "draft").json()["data"] == ["draft", "hero shot"]
     assert put(ada, one, "final").json()["data"] == ["final"]
     assert ada.client().get(f"/v1/generations/{one}/tags").json()["data"] == ["final"]
+
+
+# The second comma is full-width, the third one sets off the items of a Chinese list.
+@pytest.mark.parametrize("comma", [", ", "\uff0c", "\u3001"])
+def test_the_console_takes_the_commas_of_both_its_languages(ada: Customer, shop: Workshop, comma: str) -> None:
+    one, browser = shop.submit(ada), let_in(person(ada.tenant, "developer"))
+    browser.post(f"/console/gallery/{one}/tags", {"tags": f"logo{comma}\u8349\u7a3f{comma}{comma}logo"})
+    with tenant_scope(ada.id):
+        assert tags.of(ada.id, one) == ["logo", "\u8349\u7a3f"]
+    form = QueryDict(mutable=True)
+    form.update({"x_axis": "steps", "x_values": f"4{comma}8{comma}", "y_axis": "seed", "y_values": "1"})
+    assert Grid.read(form, {}).columns == ["4", "8"]
 
 
 def test_tags_are_counted_and_generations_are_found_by_them(ada: Customer, shop: Workshop) -> None:
