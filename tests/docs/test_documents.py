@@ -79,6 +79,23 @@ def test_the_configuration_lists_no_variable_that_nobody_reads() -> None:
     assert {name for name in listed if f'"{name}"' not in sources} == set()
 
 
+def test_every_duty_of_the_clock_is_in_the_operations_with_its_period() -> None:
+    from easel.clock import _duties
+
+    table = (
+        (ROOT / "docs/operations.md")
+        .read_text(encoding="utf-8")
+        .partition("## Periodic duties")[2]
+        .partition("\n## ")[0]
+    )
+    seconds = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
+    rows = re.findall(r"^\| `([\w.]+)` \| ([\d.]+) (\w+) \|", table, re.MULTILINE)
+    told = {name: float(number) * seconds[unit] for name, number, unit in rows}
+    ours = [duty for duty in _duties.values() if not duty.act.__module__.startswith("tests")]
+    assert len(rows) == len(told)
+    assert told == {duty.name: duty.every for duty in ours}
+
+
 def test_every_problem_is_in_the_api_with_its_status() -> None:
     rows = re.findall(r"^\| (\d{3}) \| `(\w+)`", (ROOT / "docs/api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {code: int(status) for status, code in rows} == {code: kind.status for code, kind in KINDS.items()}
