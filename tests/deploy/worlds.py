@@ -5,7 +5,7 @@ from typing import Final
 
 Series = Mapping[str, str]
 
-_FAILED: Final = 'easel_generation_endings_total{status="failed",reason="model"}'
+_FAILED: Final = 'easel_generation_endings_total{status="failed",reason="model_unavailable"}'
 _CLOCK: Final = 'easel_clock_last_run_timestamp_seconds{duty="ring_ready_pools"}'
 
 HEALTHY: Final[Series] = {
@@ -32,6 +32,7 @@ HEALTHY: Final[Series] = {
     "easel_moderation_oldest_case_seconds": "600x400",
     'easel_ledger_differences{check="wallets"}': "0x400",
     'easel_breaker_open{name="storage"}': "0x400",
+    'easel_screening_breaker_open{process="worker"}': "0x400",
     "easel_webhook_oldest_seconds": "2x400",
     'easel_disk_free_ratio{process="clock",instance="clock"}': "0.5x400",
 }
@@ -61,6 +62,7 @@ BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
     "EaselCasesOld": ({"easel_moderation_oldest_case_seconds": "90000x400"}, "20m"),
     "EaselLedgerDifference": ({'easel_ledger_differences{check="wallets"}': "1x400"}, "5m"),
     "EaselBreakerOpen": ({'easel_breaker_open{name="storage"}': "1x400"}, "5m"),
+    "EaselScreeningDown": ({'easel_screening_breaker_open{process="worker"}': "1x400"}, "5m"),
     "EaselWebhooksLate": ({"easel_webhook_oldest_seconds": "1000x400"}, "10m"),
     "EaselDiskNearlyFull": ({'easel_disk_free_ratio{process="clock",instance="clock"}': "0.05x400"}, "10m"),
 }
