@@ -26,9 +26,9 @@ WARM_UP: Final = 0.25  # of the time, not counted
 class Costs:
     """Seconds. Where each comes from is said in docs/scaling.md; `image` is an assumption, for lack of a GPU."""
 
-    claim: float = 1 / 102  # the pool's lock, for a claim with its ending, as eight claimers reached it together
+    claim: float = 1 / 100  # the pool's lock, for a claim with its ending, as eight claimers reached it together
     screen: float = 0.072  # of one core, an image
-    write: float = 0.0064  # of one connection, accepting and ending a job, as rows are written
+    write: float = 0.0057  # of one connection, accepting and ending a job, as rows are written
     image: float = 1.0  # of a GPU, at full slots
 
 
