@@ -3,17 +3,24 @@
 A request goes through the same form, limits and rows as a live one. It waits in a pool of its own that no worker
 answers, without a hold and without a place in the queue; the clock ends it a moment later. A word in
 `metadata.easel_test`, or as the whole prompt after `test:`, asks for any ending and any error by its name.
+
+What is free must not take what others need: few may wait, tenants take turns, a picture is a small one scaled up, and
+a run is short, for the clock has other duties.
 """
 
 import hashlib
 import io
+import time
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageOps
+from PIL import ImageDraw
 
+from billing import quotas
+from billing.plans import Limits
 from easel.clock import duty
 from easel.crypto import CryptoError
 from easel.database import atomic, changed, rows
@@ -38,17 +45,35 @@ FAILURES: Final = (
     "model_unavailable", "attempts_exhausted", "out_of_memory", "not_a_picture", "sampler_unsupported",
 )  # fmt: skip
 ENDINGS: Final = ("completed", "canceled", "rejected", "in_review", "failed", "running")
-BATCH: Final = 8
+BATCH: Final = 40
+RUN_SECONDS: Final = 0.25  # after which none is begun
+MOST_WAITING: Final = 200  # of one tenant, on a plan that lets more wait
 UNJUDGED: Final = Judgment((), 0)  # what is drawn here is nobody's picture
 RETRY_SECONDS: Final = "1"
+SMALL: Final = 96  # pixels of the longer side of what is drawn
+BANDS: Final = 8  # of which its ramp is made
 _ENCODINGS: Final[dict[str, dict[str, Any]]] = {
-    "png": {"compress_level": 1}, "webp": {"quality": 85, "method": 0}, "jpeg": {"quality": 90},
+    "png": {"compress_level": 1}, "webp": {"lossless": True, "quality": 0, "method": 0}, "jpeg": {"quality": 90},
 }  # fmt: skip
 
+# Each tenant's first before anybody's second, and by lot among these. Each half has a partial index of its own.
 _DUE: Final = """
-SELECT g.id, g.cancel_requested_at IS NOT NULL FROM generation_generation g JOIN generation_pool p ON p.id = g.pool_id
-WHERE p.name = %s AND (g.status = 'queued' OR g.status = 'running' AND g.cancel_requested_at IS NOT NULL)
-ORDER BY g.id LIMIT %s
+WITH due AS (
+    SELECT g.id, g.tenant_id, g.cancel_requested_at FROM generation_generation g
+    WHERE g.pool_id = (SELECT id FROM generation_pool WHERE name = %(pool)s)
+        AND g.status = 'queued' AND g.draws_with IS NULL
+    UNION ALL
+    SELECT g.id, g.tenant_id, g.cancel_requested_at FROM generation_generation g
+    WHERE g.pool_id = (SELECT id FROM generation_pool WHERE name = %(pool)s)
+        AND g.status = 'running' AND g.cancel_requested_at IS NOT NULL
+), ranked AS (
+    SELECT id, cancel_requested_at, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS nth FROM due
+)
+SELECT id, cancel_requested_at IS NOT NULL FROM ranked ORDER BY nth, random() LIMIT %(batch)s
+"""
+_WAITING: Final = """
+SELECT count(*) FROM generation_generation
+WHERE tenant_id = %s AND pool_id = %s AND status = 'queued' AND draws_with IS NULL
 """
 _END: Final = """
 UPDATE generation_generation SET status = %(status)s, error_code = %(code)s, error_detail = %(detail)s, credits = 0,
@@ -96,10 +121,23 @@ def enroll(row: Generation) -> None:
     row.fingerprint = row.seedless = None
 
 
+def check_waiting(row: Generation, limits: Limits) -> None:
+    """As many of a tenant's tests may wait as its plan lets generations wait, up to a bound; `row` is written already.
+    Raises Problem too_many_queued; the caller's transaction undoes the rest. Parallel requests do not see one another:
+    a few more may get in, which is no harm where nothing is paid."""
+    ((waiting,),) = rows(_WAITING, [row.tenant_id, row.pool_id])
+    quotas.check_queue(waiting, replace(limits, queued_jobs=min(limits.queued_jobs, MOST_WAITING)))
+
+
 @duty("end_rehearsals", every=0.5)
 def end_rehearsals() -> int:
     """Bring test generations to the ending that they asked for."""
-    return sum(_end(generation_id, canceled=canceled) for generation_id, canceled in rows(_DUE, [POOL, BATCH]))
+    over, count = time.monotonic() + RUN_SECONDS, 0
+    for generation_id, canceled in rows(_DUE, {"pool": POOL, "batch": BATCH}):
+        count += _end(generation_id, canceled=canceled)
+        if time.monotonic() >= over:
+            break
+    return count
 
 
 def _end(generation_id: UUID, *, canceled: bool) -> int:
@@ -185,20 +223,28 @@ def _prompt(generation: Generation) -> str:
 
 
 def draw(prompt: str, seed: int, width: int, height: int) -> PILImage.Image:
-    """Two colors and a direction that are the prompt's and the seed's, with the word TEST on them."""
+    """Two colors and a direction that are the prompt's and the seed's, with the word TEST on them. It has a palette and
+    large blocks, so that any size is soon encoded."""
     digest = hashlib.sha256(f"{seed}:{prompt}".encode()).digest()
-    ramp = PILImage.linear_gradient("L").rotate(90 * (digest[6] % 4)).resize((width, height))
-    picture = ImageOps.colorize(ramp, _color(digest[0:3]), _color(digest[3:6]))
-    ImageDraw.Draw(picture).text((width / 2, height / 2), f"TEST {seed}", fill="white", anchor="mm")
-    return picture
+    scale = min(1.0, SMALL / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    ramp = PILImage.linear_gradient("L").rotate(90 * (digest[6] % 4)).resize(size)
+    picture = ramp.point([level * BANDS // 256 for level in range(256)])
+    picture.putpalette(_palette(digest[0:3], digest[3:6]))
+    pen = ImageDraw.Draw(picture)
+    pen.fontmode = "1"  # no half tones, which the palette does not have
+    pen.text((size[0] / 2, size[1] / 2), f"TEST\n{seed}", fill=BANDS, anchor="mm", align="center")
+    return picture.resize((width, height), PILImage.Resampling.NEAREST)
 
 
 def encode(picture: PILImage.Image, format_: str) -> bytes:
     file = io.BytesIO()
-    picture.save(file, format_, **_ENCODINGS[format_])
+    (picture if format_ == "png" else picture.convert("RGB")).save(file, format_, **_ENCODINGS[format_])
     return file.getvalue()
 
 
-def _color(channels: bytes) -> tuple[int, int, int]:
-    red, green, blue = channels
-    return red, green, blue
+def _palette(first: bytes, last: bytes) -> bytes:
+    """From one color to the other, and white."""
+    steps = [band / (BANDS - 1) for band in range(BANDS)]
+    ramp = [round(start + (end - start) * step) for step in steps for start, end in zip(first, last, strict=True)]
+    return bytes(ramp) + b"\xff\xff\xff"

@@ -309,7 +309,7 @@ def _price(asked: dict[str, Any], spec: GenerationSpec, choice: Choice, tenant_i
 def _rehearse(
     asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None
 ) -> Generation:
-    """The same for a test key: free, and drawn by nobody."""
+    """The same for a test key: free, and drawn by nobody. Raises Problem too_many_queued, too."""
     rehearsal.refuse(asked)
     priceless = {name: value for name, value in asked.items() if name != "quote"}
     asked = inputs.settle(priceless, tenant_id=principal.tenant_id)
@@ -322,6 +322,7 @@ def _rehearse(
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, row.id)
         insert(row)
+        rehearsal.check_waiting(row, limits)
         events.status_changed(principal.tenant_id, row.id, row.status)
     return row
 
