@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,10 @@ class SeaweedFS(Service):
             f"-filer.port={self._ports['s3-filer']}",
             f"-s3.config={self.folder / 's3.json'}",
         ]
+
+    def environment(self) -> Mapping[str, str]:
+        """Go's heap grows by a half, not by as much again, before it is swept: one machine is shared by all."""
+        return {**super().environment(), "GOGC": "50"}
 
     def prepare(self) -> None:
         self._var.data(self.name).mkdir(mode=0o700, parents=True, exist_ok=True)
