@@ -25,7 +25,7 @@ ON CONFLICT (tenant_id, subject, key_id, period, percent) DO NOTHING RETURNING i
 """
 # What the plan gave this period, and what of it is spent. Lots of other sources do not count: they are no month's.
 _CREDITS: Final = """
-SELECT coalesce(sum(amount), 0), coalesce(sum(charged), 0) FROM billing_lot
+SELECT coalesce(sum(amount - removed), 0), coalesce(sum(charged), 0) FROM billing_lot
 WHERE tenant_id = %s AND source = 'plan' AND expires_at = %s
 """
 

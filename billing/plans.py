@@ -82,6 +82,10 @@ def subscription_of(tenant_id: UUID) -> Subscription:
 # Asked by every submission: put together once, here, instead of each time by the model layer.
 _NAMES: Final = {field.name for field in fields(Limits)}
 _GIVEN: Final = [field for field in PlanVersion._meta.local_concrete_fields if field.name in _NAMES]
+_GIVEN_THIS_MONTH: Final = """
+SELECT coalesce(sum(amount - removed), 0)::bigint FROM billing_lot
+WHERE tenant_id = %s AND source = 'plan' AND expires_at = %s
+"""
 _LIMITS: Final = f"""
 SELECT {", ".join(f"version.{field.column}" for field in _GIVEN)}
 FROM billing_planversion version JOIN billing_subscription subscription ON subscription.version_id = version.id
@@ -205,14 +209,18 @@ def _grant_month(subscription: Subscription, *, at: datetime) -> None:
 
 
 def _prorate(before: Subscription, after: Subscription, *, at: datetime) -> None:
+    """The part of the month that is left, of the difference. However often a plan is changed back and forth, a month
+    never gives more than the plan's month."""
     left = Fraction((after.period_end - at) // TICK, (after.period_end - after.period_start) // TICK)
     difference = (after.version.monthly_credits - before.version.monthly_credits) * left
     reason = f"{before.version.plan.name} to {after.version.plan.name}, {float(left):.0%} of the month left"
     operation_id = f"proration:{after.id}"
-    if difference >= 1:
+    ((given,),) = rows(_GIVEN_THIS_MONTH, [after.tenant_id, after.period_end])
+    more = min(math.floor(difference), after.version.monthly_credits - given)
+    if more >= 1:
         ledger.grant(
             after.tenant_id,
-            math.floor(difference),
+            more,
             operation_id=operation_id,
             source=Lot.Source.PLAN,
             expires_at=after.period_end,

@@ -36,6 +36,7 @@ OWN: Final = {
     "quality_score": "float",  # from 0 to 1
     "model": "keyword",
     "generation": "keyword",
+    "case": "keyword",
     "image": "keyword",
     "images": "long",
     "index": "integer",

@@ -4,8 +4,8 @@ from uuid import UUID
 import pytest
 from django.conf import settings
 
-from billing import ledger, opening, plans
-from billing.models import Plan, Subscription
+from billing import alerts, ledger, opening, plans
+from billing.models import Alert, Plan, Subscription
 from easel.database import platform_role, rows
 from easel.identifiers import new_id
 from tenants import demo
@@ -126,6 +126,29 @@ def test_going_up_and_down_again_earns_nothing(on_free: UUID) -> None:
         plans.change(on_free, plans.newest("business"), at=moment)
         plans.change(on_free, plans.newest("free"), at=moment)
     assert available(on_free, moment) <= FREE
+
+
+def test_no_way_up_and_down_brings_more_than_the_largest_plans_month(on_free: UUID) -> None:
+    business = plans.newest("business")
+    for day in range(1, 6):
+        moment = START + timedelta(days=day)
+        plans.change(on_free, business, at=moment)
+        if spent := available(on_free, moment):
+            ledger.hold(on_free, new_id(), spent, at=moment)
+        plans.change(on_free, plans.newest("free"), at=moment)
+    ((given,),) = rows("SELECT sum(amount - removed) FROM billing_lot WHERE tenant_id = %s", [on_free])
+    assert given <= business.monthly_credits
+
+
+def test_a_month_that_a_downgrade_made_smaller_is_used_up_when_what_is_left_of_it_is(on_free: UUID) -> None:
+    plans.change(on_free, plans.newest("pro"), at=START)
+    plans.change(on_free, plans.newest("free"), at=START)
+    job = new_id()
+    ledger.hold(on_free, job, FREE, at=START)
+    ledger.settle(on_free, job, charge=FREE, images=1, at=START)
+    alerts.raise_for(on_free, now=START + timedelta(hours=1))
+    told = Alert.objects.filter(tenant_id=on_free).values_list("percent", "allowed")
+    assert set(told) == {(percent, FREE) for percent in alerts.THRESHOLDS}
 
 
 def test_a_downgrade_leaves_bought_credits_alone(on_free: UUID) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from easel.embedded.credentials import Credentials
 from easel.embedded.leash import recorded
 from easel.embedded.ports import Ports
 from easel.embedded.stack import Stack
@@ -93,6 +94,37 @@ def test_a_folder_with_other_things_in_it(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("file", ["config/routes.rb", "config/settings.json", "app/models/user.rb"])
+def test_a_folder_of_another_program(tmp_path: Path, file: str) -> None:
+    """Many have a folder `config`."""
+    theirs = tmp_path / file
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    with pytest.raises(Trouble, match="not Easel's"):
+        Var(tmp_path).make()
+    assert easel("reset", tmp_path, YES="1").returncode == 0
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_first_start_that_was_interrupted_is_begun_anew(tmp_path: Path) -> None:
+    Var(tmp_path).make()
+    (tmp_path / "run" / "lock").touch()
+    (tmp_path / "config" / ".credentials.json.new").touch()
+    Var(tmp_path).make()
+
+
+@pytest.mark.parametrize(
+    ("bound", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"),
+        ("192.0.2.7", "192.0.2.7"),
+    ],
+)  # fmt: skip
+def test_what_is_bound_to_one_address_is_reached_there(tmp_path: Path, bound: str, reached: str) -> None:
+    with Stack(tmp_path, host=bound, port=18_000) as stack:
+        assert stack.base_url == f"http://{reached}:18000"
+
+
 def test_too_little_space(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match=r"disk is nearly full.*EASEL_VAR="):
         Var(tmp_path).check_space(least=10**18)
@@ -140,6 +172,7 @@ def test_down_when_nothing_runs(tmp_path: Path) -> None:
 
 def test_reset_does_not_delete_without_being_told_twice(tmp_path: Path) -> None:
     Var(tmp_path / "var").make()
+    Credentials.of(tmp_path / "var/config/credentials.json")
     (tmp_path / "var/first.png").write_bytes(b"a picture")
     assert "YES=1" in one_line(easel("reset", tmp_path / "var"))
     assert (tmp_path / "var/first.png").exists()

@@ -51,6 +51,7 @@ class Stack:
         self._ports = Ports(self.var.config / "ports.json")
         self._ports.choose(*INTERNAL_PORTS, *(("web", "staff") if port is None else ()))
         self._tell_prometheus()
+        self._host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         self.port = port if port is not None else self._ports["web"]
         self.staff_port = port + 1 if port is not None else self._ports["staff"]
         self.postgres = Postgres(self.var, self.credentials, self._ports["postgres"], durable=durable)
@@ -86,7 +87,7 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def staff_url(self) -> str:

@@ -51,12 +51,22 @@ class Var:
         return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
     def exists(self) -> bool:
-        return self.config.is_dir()
+        """Whether Easel ran here: other programs have a folder `config`, too."""
+        return (self.config / "credentials.json").is_file()
+
+    def is_foreign(self) -> bool:
+        """Whether it holds anything that is not ours. A first start that was interrupted leaves our folders, and none
+        of them has settings before the credentials are there."""
+        if not self.root.is_dir() or self.exists():
+            return False
+        others = [each for each in self.root.iterdir() if each.name not in FOLDERS]
+        settings = list(self.config.iterdir()) if self.config.is_dir() else []
+        return bool(others) or any(not each.name.startswith(".credentials") for each in settings)
 
     def make(self) -> None:
         """Creates the folders, for this user's eyes only, or says in one line why that is impossible."""
         try:
-            if self.root.is_dir() and any(self.root.iterdir()) and not self.exists():
+            if self.is_foreign():
                 raise Trouble(
                     f"EASEL_VAR={self.root} holds files that are not Easel's.",
                     "Name a new or an empty folder.",
