@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from easel.breaker import Breaker, BreakerOpen, Rules, standing
+from easel.breaker import Breaker, BreakerOpen, Rules, open_here, standing
 from easel.valkey import CacheAway
 from generation.models import Model
 
@@ -65,14 +65,16 @@ class Shut:
 
 
 def shut() -> Shut:
-    """What a worker passes over. Without the shared state nothing is."""
+    """What a worker passes over. Without the shared state it is what this process has counted itself: a job that
+    `may_draw` refuses would otherwise be claimed and given back again and again."""
     try:
-        waiting = [each for each in standing() if each.name.startswith(PREFIX) and not each.state.due]
+        known = {each.name: each.state for each in standing()}
     except CacheAway:
-        return Shut()
+        known = open_here()
+    waiting = {name: state for name, state in known.items() if name.startswith(PREFIX) and not state.due}
     return Shut(
-        frozenset(UUID(each.name.removeprefix(PREFIX)) for each in waiting),
-        frozenset(UUID(each.state.probe) for each in waiting if each.state.probe),
+        frozenset(UUID(name.removeprefix(PREFIX)) for name in waiting),
+        frozenset(UUID(state.probe) for state in waiting.values() if state.probe),
     )
 
 

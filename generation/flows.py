@@ -61,6 +61,11 @@ UPDATE generation_flow SET queued = queued - 1, waiting_work = greatest(0, waiti
 WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
 """
 
+_REPLANNED: Final = """
+UPDATE generation_flow SET waiting_work = greatest(0, waiting_work + %(change)s)
+WHERE tenant_id = %(tenant)s AND pool_id = %(pool)s
+"""
+
 _GIVEN_BACK: Final = f"""
 UPDATE generation_flow SET running = running - 1, queued = queued + 1,
     waiting_work = waiting_work - %(correction)s, {_CORRECTED}
@@ -110,6 +115,11 @@ def ended(tenant_id: UUID, pool_id: UUID, pool: str, *, estimated: float, actual
 def withdrawn(tenant_id: UUID, pool_id: UUID, *, work: float) -> None:
     """A waiting job ended without having been claimed. It had paid nothing."""
     changed(_WITHDRAWN, {"tenant": tenant_id, "pool": pool_id, "work": work})
+
+
+def replanned(tenant_id: UUID, pool_id: UUID, *, change: float) -> None:
+    """A waiting job is to take that much more work, or less."""
+    changed(_REPLANNED, {"tenant": tenant_id, "pool": pool_id, "change": change})
 
 
 def given_back(tenant_id: UUID, pool_id: UUID, pool: str, *, work: float) -> None:

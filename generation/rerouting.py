@@ -8,18 +8,20 @@ from django.conf import settings
 
 from easel import metrics
 from easel.database import atomic, changed, rows
-from generation import availability, flows, inflight
+from generation import availability, flows, inflight, routing
 from generation.models import Generation, Model
+from generation.routing import Choice
 from generation.spec import GenerationSpec, InputReference
 
 BATCH: Final = 200
 
-_WAITING: Final = """
-SELECT id FROM generation_generation
+_OVERDUE: Final = """
+FROM generation_generation
 WHERE model_id = %(model)s AND status = 'queued' AND draws_with IS NULL AND fallback AND NOT id = ANY(%(probes)s)
     AND created_at < now() - make_interval(secs => %(seconds)s)
-ORDER BY id LIMIT %(batch)s
 """
+_TENANTS: Final = f"SELECT DISTINCT tenant_id {_OVERDUE}"
+_WAITING: Final = f"SELECT id {_OVERDUE} AND tenant_id = ANY(%(tenants)s) ORDER BY id LIMIT %(batch)s"
 
 # What another model drew answers no later request for this one: the row loses its fingerprints.
 _MOVE: Final = """
@@ -38,8 +40,16 @@ def reroute_waiting() -> int:
         if other is None or not other.enabled or other.retired_at is not None or availability.is_open(other):
             continue
         waiting = {"model": model.id, "seconds": settings.REROUTE_SECONDS, "batch": BATCH, "probes": list(shut.probes)}
+        # Asked before the batch is read: jobs of those who may not use it would fill the batch for good.
+        tenants = [tenant_id for (tenant_id,) in rows(_TENANTS, waiting) if _may_use(tenant_id, model, other)]
+        waiting["tenants"] = tenants
         moved += sum(_move(generation_id, model, other) for (generation_id,) in rows(_WAITING, waiting))
     return moved
+
+
+def _may_use(tenant_id: UUID, model: Model, other: Model) -> bool:
+    """The rule that a submission's fallback is found by."""
+    return any(choice.model == other for choice in routing.fallbacks_of(Choice(model), tenant_id))
 
 
 def _move(generation_id: UUID, model: Model, other: Model) -> bool:
@@ -61,6 +71,8 @@ def _move(generation_id: UUID, model: Model, other: Model) -> bool:
         if other.pool_id != model.pool_id:
             flows.withdrawn(row.tenant_id, model.pool_id, work=row.work)
             inflight.Heir(row.tenant_id, other.pool_id, other.pool.name, moved["work"]).enqueue()
+        else:
+            flows.replanned(row.tenant_id, other.pool_id, change=moved["work"] - row.work)
     metrics.FALLBACKS.labels("waited").inc()
     return True
 

@@ -71,7 +71,8 @@ def usable(tenant_id: UUID) -> QuerySet[Model]:
     """What the current tenant may ask for now, to be listed. `pick` asks the same of one."""
     given = ModelAccess.objects.filter(tenant_id=tenant_id, model=OuterRef("pk"))
     mine = Q(restricted=False) | Q(tenant=tenant_id) | Exists(given)
-    return _drawing().filter(mine).exclude(tenant=None, name=BACKUP_NAME)
+    # The clock sees the models of all tenants.
+    return _drawing().filter(Q(tenant=None) | Q(tenant=tenant_id)).filter(mine).exclude(tenant=None, name=BACKUP_NAME)
 
 
 def fallbacks_of(choice: Choice, tenant_id: UUID) -> Iterator[Choice]:

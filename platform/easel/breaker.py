@@ -18,17 +18,18 @@ from uuid import uuid4
 import structlog
 
 from easel import metrics
-from easel.breaker_state import STANDING, LocalState, Rules, SharedState, State, Verdict
+from easel.breaker_state import STANDING, LocalState, LocalStates, Rules, SharedState, State, Verdict
 from easel.clock import duty
 from easel.valkey import CacheAway, Patience, client
 
 Answer = TypeVar("Answer")
 
-__all__ = ["Breaker", "BreakerOpen", "Permit", "Rules", "Standing", "State", "standing"]
+__all__ = ["Breaker", "BreakerOpen", "Permit", "Rules", "Standing", "State", "open_here", "standing"]
 
 log = structlog.get_logger(__name__)
 _patience = Patience()
 _labels: set[str] = set()
+_here = LocalStates(most=4096)  # breakers are made anew for each call, what they counted is kept
 
 
 class BreakerOpen(Exception):
@@ -64,7 +65,7 @@ class Breaker:
     ) -> None:
         self.name, self.label = name, label or name.partition(":")[0]
         self._rules, self._counts = rules, counts
-        self._shared, self._local = SharedState(name, self.label, rules), LocalState(rules)
+        self._shared, self._local = SharedState(name, self.label, rules), _here.of(name, rules)
 
     @contextmanager
     def guard(self) -> Iterator[Permit]:
@@ -149,6 +150,11 @@ def standing() -> list[Standing]:
         else:  # the cache dropped its state when it needed the room
             _patience.call(client().hdel, STANDING, name)
     return open_
+
+
+def open_here() -> dict[str, State]:
+    """The breakers, by name, that this process has opened for itself alone: for while the cache is away."""
+    return _here.open()
 
 
 @duty("count_open_breakers", every=5.0)

@@ -5,6 +5,7 @@ the probe; times are the server's, so that processes' clocks need not agree.
 """
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -215,6 +216,30 @@ class LocalState:
         times = self._times + 1
         self.reset()
         self._until, self._times = time.monotonic() + seconds, times
+
+
+class LocalStates:
+    """The states that one process keeps, by name and rules: whoever asks for the same gets the same one. Of more than
+    `most`, those that were asked for longest ago are forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, Lock()
+        self._states: OrderedDict[tuple[str, Rules], LocalState] = OrderedDict()
+
+    def of(self, name: str, rules: Rules) -> LocalState:
+        with self._lock:
+            state = self._states.setdefault((name, rules), LocalState(rules))
+            self._states.move_to_end((name, rules))
+            if len(self._states) > self._most:
+                self._states.popitem(last=False)
+            return state
+
+    def open(self) -> dict[str, State]:
+        """Those that are not closed, by their names."""
+        with self._lock:
+            known = list(self._states.items())
+        looks = ((name, state.look()) for (name, _), state in known)
+        return {name: look for name, look in looks if look.open}
 
 
 @cache

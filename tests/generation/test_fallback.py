@@ -1,7 +1,7 @@
 """A model that fails is left alone; its fallback draws within one request, disclosed, unless the caller says no."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,10 +11,13 @@ from django.test import override_settings
 from prometheus_client import REGISTRY
 
 from billing.models import Hold
+from easel import breaker as breakers
 from easel import clock
 from easel.database import changed, platform_role
-from generation import availability
-from generation.models import CachedResult, Flow, Model
+from easel.embedded.stack import Stack
+from easel.valkey import Patience, client
+from generation import availability, rerouting
+from generation.models import CachedResult, Flow, Model, ModelAccess
 from generation.production import Production
 from generation.source import PostgresSource
 from tests.cast import Customer
@@ -55,6 +58,29 @@ def shop(tiny_folder: Path, spare: Workshop) -> Workshop:
     return make_workshop(str(tiny_folder), fallback=spare.model)
 
 
+@pytest.fixture
+def neighbor(tiny_folder: Path, shop: Workshop) -> Workshop:
+    """Its cheaper model is drawn by the shop's workers too."""
+    neighbor = make_workshop(str(tiny_folder), factor=0.5)
+    change(neighbor, pool=shop.model.pool)
+    return neighbor
+
+
+@pytest.fixture
+def without_cache(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Takes the cache away when it is called; it is back when the test has ended."""
+    monkeypatch.setattr(breakers, "_patience", Patience())
+    yield lambda: stack.halt("cache")
+    stack.start("cache")
+    client().close()
+
+
+def change(shop: Workshop, **fields: Any) -> None:
+    with platform_role():
+        Model.objects.filter(id=shop.model.id).update(**fields)
+        shop.model.refresh_from_db()
+
+
 def ask(customer: Customer, shop: Workshop, **fields: Any) -> Any:
     return customer.client().post("/v1/generations", shop.body(**fields), format="json")
 
@@ -86,6 +112,11 @@ def in_pool(customer: Customer, shop: Workshop) -> tuple[int, int]:
     with platform_role():
         flow = Flow.objects.get(tenant=customer.tenant, pool=shop.model.pool)
     return flow.queued, flow.running
+
+
+def waiting_work(customer: Customer, shop: Workshop) -> float:
+    with platform_role():
+        return Flow.objects.get(tenant=customer.tenant, pool=shop.model.pool).waiting_work
 
 
 def settle(happened: Any, *, seconds: float = 20) -> None:
@@ -192,6 +223,68 @@ def test_queued_jobs_of_a_model_that_fails_wait_and_then_go_to_the_fallback_if_t
     with platform_role():
         assert set(Hold.objects.filter(tenant=ada.tenant, ended_at=None).values_list("owner_id", flat=True)) == {loyal}
     money(ada)
+
+
+def test_a_restricted_fallback_takes_the_waiting_jobs_of_those_alone_who_may_use_it(
+    ada: Customer, bob: Customer, shop: Workshop, spare: Workshop
+) -> None:
+    change(spare, restricted=True)
+    without, entitled = shop.submit(ada), shop.submit(bob)
+    with platform_role():
+        ModelAccess.objects.create(tenant=bob.tenant, model=spare.model)
+    with override_settings(BREAKER_OPEN_SECONDS=60), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rerouting, "BATCH", 1)
+        shut(shop)
+        for customer in (ada, bob):
+            reroute(customer)
+    assert (row(without).model_id, row(without).fallback_from) == (shop.model.id, "")
+    assert (row(entitled).model_id, row(entitled).fallback_from) == (spare.model.id, shop.model.name)
+
+
+def test_another_tenants_model_takes_no_waiting_jobs(
+    ada: Customer, bob: Customer, shop: Workshop, spare: Workshop
+) -> None:
+    change(spare, tenant=bob.tenant)
+    foreign, own = shop.submit(ada), shop.submit(bob)
+    with override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(shop)
+        for customer in (ada, bob):
+            reroute(customer)
+    assert row(foreign).model_id == shop.model.id
+    assert row(own).model_id == spare.model.id
+
+
+def test_a_fallback_of_the_same_pool_corrects_the_work_that_waits(
+    ada: Customer, shop: Workshop, neighbor: Workshop
+) -> None:
+    change(shop, fallback=neighbor.model)
+    generation = shop.submit(ada, **LARGE)
+    before = waiting_work(ada, shop)
+    with override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(shop)
+        reroute(ada)
+    assert waiting_work(ada, shop) == pytest.approx(row(generation).work)
+    assert row(generation).work < before
+    assert in_pool(ada, shop) == (1, 0)
+    (job,) = PostgresSource().claim(shop.pool, limit=1)
+    assert (job.generation_id, job.model_name) == (generation, neighbor.model.name)
+    assert waiting_work(ada, shop) == pytest.approx(0)
+
+
+def test_without_the_cache_a_worker_draws_others_and_leaves_the_model_alone_that_failed_here(
+    ada: Customer, shop: Workshop, neighbor: Workshop, engine: ScriptedEngine, production: Production,
+    without_cache: Callable[[], None],
+) -> None:  # fmt: skip
+    left, other = shop.submit(ada), neighbor.submit(ada)
+    claims = REGISTRY.get_sample_value("easel_claims_total", {"outcome": "work"}) or 0.0
+    without_cache()
+    with override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(shop)
+        production.drain(shop.pool)
+    assert ended(other).status == "completed"
+    assert engine.asked == [neighbor.model.name]
+    assert row(left).status == "queued"
+    assert REGISTRY.get_sample_value("easel_claims_total", {"outcome": "work"}) == claims + 1, "not claimed in vain"
 
 
 def test_who_takes_over_what_the_fallback_draws_pays_for_that_and_says_so(

@@ -13,6 +13,7 @@ from redis import Redis
 
 from easel import breaker as breakers
 from easel.breaker import Breaker, BreakerOpen, Rules
+from easel.breaker_state import LocalStates
 from easel.embedded.stack import Stack
 from easel.valkey import Patience, client
 
@@ -158,6 +159,24 @@ def test_without_valkey_it_counts_for_this_process_alone_and_says_so(breaker: Br
     time.sleep(0.35)
     succeed(breaker)
     assert not breaker.state().open
+
+
+def test_without_valkey_breakers_of_one_name_count_together(breaker: Breaker, alone: None) -> None:
+    for _ in range(3):
+        fail(Breaker(breaker.name, rules=QUICK))
+    refused(Breaker(breaker.name, rules=QUICK))
+    assert breakers.open_here()[breaker.name].open
+    Breaker(breaker.name, rules=QUICK).reset()
+    assert breaker.name not in breakers.open_here()
+
+
+def test_what_one_process_counts_is_bounded() -> None:
+    states = LocalStates(most=2)
+    first, second = states.of("first", QUICK), states.of("second", QUICK)
+    assert states.of("first", QUICK) is first
+    states.of("third", QUICK)
+    assert states.of("first", QUICK) is first
+    assert states.of("second", QUICK) is not second
 
 
 def test_four_processes_open_one_breaker_send_one_probe_at_a_time_and_close_it() -> None:
