@@ -4,6 +4,7 @@ What it submits goes through `submission.submit`, like a program's request, unde
 """
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -101,7 +102,7 @@ def draw_grid(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         principal = principal_for(visitor)
         asked = [[playground_form.validated(cell) for cell in row] for row in table.requests()]
         throttling.check(principal, times=sum(map(len, asked)))
-        made = [[_accepted(each, principal) for each in row] for row in asked]
+        made = _all_accepted(asked, principal)
     except (Problem, ValidationError) as error:
         return _refused(request, as_problem(error))
     with tenant_scope(visitor.tenant_id):
@@ -186,6 +187,21 @@ def _submitting(request: HttpRequest, visitor: Visitor, fields: Callable[[], dic
 
 def _accepted(data: dict[str, Any], principal: Principal) -> UUID:
     return submit(data, principal=principal, request_id=current_request_id()).generation.id
+
+
+def _all_accepted(asked: list[list[dict[str, Any]]], principal: Principal) -> list[list[UUID]]:
+    """Row by row. Where one is refused, those before it are canceled: their grid is not shown, and would be paid anew
+    with the next one, which has another seed."""
+    made: list[UUID] = []
+    try:
+        for row in asked:
+            for each in row:
+                made.append(_accepted(each, principal))
+    except Exception:
+        cancel.cancel_many(principal.tenant_id, cancel.Filter(ids=made))
+        raise
+    rest = iter(made)
+    return [list(islice(rest, len(row))) for row in asked]
 
 
 def _again(

@@ -79,8 +79,7 @@ def rotate(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpRespon
     hours = request.POST.get("hours", "0")
     if hours not in map(str, OVERLAP_HOURS):
         raise Http404
-    if set(key.scopes) - key_powers.grantable(visitor.role, key.scopes):
-        raise Problem("role_not_allowed", _("This key may do more than your role. Ask an admin."))
+    _check_reach(visitor, key)
     try:
         secret = key_changes.rotate(key, overlap=timedelta(hours=int(hours)), actor=current_actor())
     except key_changes.ConsolesKey:
@@ -93,12 +92,23 @@ def rotate(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpRespon
 
 @console_page({"POST": "keys.manage"})
 def revoke(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpResponse:
+    key = _load(visitor, public_id)
+    _check_reach(visitor, key)
     try:
-        key_changes.revoke(_load(visitor, public_id), actor=current_actor())
+        key_changes.revoke(key, actor=current_actor())
     except key_changes.ConsolesKey:
         return _not_the_consoles(request)
     messages.success(request, _("The key opens nothing any more."))
     return redirect("keys-page")
+
+
+def _check_reach(visitor: Visitor, key: APIKey) -> None:
+    if _is_beyond(visitor, key):
+        raise Problem("role_not_allowed", _("This key may do more than your role. Ask an admin."))
+
+
+def _is_beyond(visitor: Visitor, key: APIKey) -> bool:
+    return bool(set(key.scopes) - key_powers.grantable(visitor.role, key.scopes))
 
 
 def _not_the_consoles(request: HttpRequest) -> HttpResponse:
@@ -117,7 +127,15 @@ def _load(visitor: Visitor, public_id: str) -> APIKey:
 def _page(request: HttpRequest, visitor: Visitor, form: NewKeyForm, shown: dict[str, object]) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
         listed = list(APIKey.objects.order_by("revoked_at", "-id"))
-    context = {"visitor": visitor, "form": form, "keys": listed, "overlaps": OVERLAP_HOURS, **shown}
+    beyond = {key.id for key in listed if _is_beyond(visitor, key)}
+    context = {
+        "visitor": visitor,
+        "form": form,
+        "keys": listed,
+        "beyond": beyond,
+        "overlaps": OVERLAP_HOURS,
+        **shown,
+    }
     page = render(request, "console/keys.html", context)
     page["Cache-Control"] = "no-store"
     return page

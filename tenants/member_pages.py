@@ -57,9 +57,12 @@ def invite(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 @console_page({"POST": "members.manage"})
 def revoke_invitation(request: HttpRequest, visitor: Visitor, invitation_id: UUID) -> HttpResponse:
-    if not membership.revoke_invitation(visitor.tenant_id, invitation_id, actor=current_actor()):
-        raise Http404
-    return redirect("members")
+    def act() -> None:
+        actor = current_actor()
+        if not membership.revoke_invitation(visitor.tenant_id, invitation_id, by_role=visitor.role, actor=actor):
+            raise Http404
+
+    return _done(request, act, _("The invitation is withdrawn."))
 
 
 @console_page({"POST": "members.manage"})

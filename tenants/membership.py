@@ -38,7 +38,9 @@ def invite(tenant_id: UUID, *, email: str, role: str, by: User, by_role: str, ac
             raise MembershipRefused("already_member", "This person is a member already.")
         if Member.objects.count() + _open().count() >= MOST_MEMBERS:
             raise MembershipRefused("too_many", f"A workspace has at most {MOST_MEMBERS} members and invitations.")
-        _open().filter(email__iexact=email).update(revoked_at=datetime.now(UTC))
+        replaced = _open().filter(email__iexact=email)
+        _check_touches(by_role, *replaced.select_for_update().values_list("role", flat=True))
+        replaced.update(revoked_at=datetime.now(UTC))
         invitation: Invitation = Invitation.objects.create(
             tenant_id=tenant_id,
             email=email,
@@ -66,11 +68,13 @@ def open_invitation(word: str) -> Invitation | None:
     return found
 
 
-def revoke_invitation(tenant_id: UUID, invitation_id: UUID, *, actor: Actor) -> bool:
+def revoke_invitation(tenant_id: UUID, invitation_id: UUID, *, by_role: str, actor: Actor) -> bool:
+    """False where there is no such open invitation."""
     with tenant_scope(tenant_id):
         invitation = _open().filter(id=invitation_id).first()
         if invitation is None:
             return False
+        _check_touches(by_role, invitation.role)
         Invitation.objects.filter(id=invitation_id).update(revoked_at=datetime.now(UTC))
         _record("member.invitation_revoked", tenant_id, actor, invitation.email)
     return True

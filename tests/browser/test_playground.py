@@ -6,7 +6,9 @@ from uuid import UUID
 
 from playwright.sync_api import Page, expect
 
+from easel.database import platform_role
 from generation import events
+from generation.models import Generation
 from tests.browser.conftest import Opens
 from tests.browser.easel import Easel
 
@@ -47,6 +49,27 @@ def test_a_run_shows_place_progress_and_previews_until_its_picture_is_there(ease
     expect(run.locator("img[data-image]")).to_have_count(2)
     expect(run).to_contain_text("Completed")
     expect(run).to_contain_text("2 credits")
+
+
+def test_drawing_twice_at_once_makes_one_run(easel: Easel, open_page: Opens) -> None:
+    """Ctrl-Enter asks the form itself, whether or not its button is disabled."""
+    page, tenant_id = opened(easel, open_page)
+    with easel.painter.resting():
+        page.fill("#prompt", "a red apple")
+        page.evaluate(
+            """() => {
+            const twice = {key: "Enter", ctrlKey: true, bubbles: true, cancelable: true};
+            for (let time = 0; time < 2; time++) {
+                document.getElementById("prompt").dispatchEvent(new KeyboardEvent("keydown", twice));
+            }
+        }"""
+        )
+        expect(page.locator(".run")).to_have_count(1)
+        page.wait_for_timeout(500)  # a second one would be on its way by now
+        with platform_role():
+            assert Generation.objects.filter(tenant_id=tenant_id).count() == 1
+        page.locator("#prompt").press("Control+Enter")
+        expect(page.locator(".run")).to_have_count(2)
 
 
 def test_cancel_ends_what_waits_and_costs_nothing(easel: Easel, open_page: Opens) -> None:

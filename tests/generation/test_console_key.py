@@ -1,11 +1,15 @@
 """What people draw in the console counts under one key of their workspace, and obeys what keys obey."""
 
+import re
+
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 
 from billing import throttling
 from billing.models import NOBODY, Allowance
 from easel.database import platform_role
+from easel.identifiers import new_id
 from generation.models import Generation
 from tenants import key_changes
 from tenants.audit import Actor
@@ -119,3 +123,41 @@ def test_a_grid_draws_every_pair_from_one_seed(ada: Customer) -> None:
     assert len({each.seed for each in made}) == 1
     too_many = browser.post("/console/playground/grid", form | grid | {"x_values": ",".join(map(str, range(1, 9)))})
     assert too_many.status_code == 400
+
+
+def test_of_a_grid_that_is_refused_halfway_nothing_is_drawn_or_paid(ada: Customer) -> None:
+    workshop, browser = make_workshop("nowhere"), signed_in(person(ada.tenant))
+    first = drawn(browser, workshop)
+    assert first.key is not None
+    cap = {"spend_cap": 3 * first.quote}
+    limited = ada.client().patch(f"/v1/allowances/{first.key.public_id}", cap, format="json")
+    assert limited.status_code == 200, limited.content
+    form = {"prompt": "a red apple", "model": workshop.model.name, "width": "64", "height": "64", "steps": "2"}
+    grid = {"x_axis": "seed", "x_values": "1, 2", "y_axis": "cfg_scale", "y_values": "4, 7"}
+    refused = browser.post("/console/playground/grid", form | grid)
+    assert (refused.status_code, b"The spend cap is reached" in refused.content) == (402, True)
+    with platform_role():
+        cells = list(Generation.objects.filter(model=workshop.model).exclude(id=first.id))
+        assert Generation.objects.get(id=first.id).status == "queued", "what is not the grid's is left alone"
+    assert [(each.status, each.credits) for each in cells] == [("canceled", 0)] * 2
+    assert drawn(browser, workshop).status == "queued", "and what they held of the cap is free again"
+
+
+def test_a_form_that_is_sent_twice_at_once_is_sent_once(ada: Customer) -> None:
+    """htmx drops the second; and no element inside a form takes its form's rule for its own requests."""
+    page = signed_in(person(ada.tenant)).get("/console/playground").content.decode()
+    for name in ("playground", "grid-form"):
+        (tag,) = re.findall(rf'<form [^>]*id="{name}"[^>]*>', page)
+        assert 'hx-sync="this:drop"' in tag
+        assert 'hx-disinherit="hx-sync"' in tag
+    (quote,) = re.findall(r'<div id="quote"[^>]*>', page)
+    assert 'hx-sync="this:replace"' in quote
+
+
+def test_a_picture_is_varied_and_enlarged_once_however_fast_one_clicks() -> None:
+    visitor = {"permissions": {"pictures.make"}}
+    slot = {"image": {"id": new_id(), "seed": 7}, "url": "/"}
+    bar = render_to_string("console/playground/slot_actions.html", {"visitor": visitor, "slot": slot})
+    asking = re.findall(r"<button [^>]*hx-post=[^>]*>", bar)
+    assert len(asking) == 2
+    assert all('hx-sync="this:drop"' in each for each in asking)

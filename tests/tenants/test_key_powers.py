@@ -119,6 +119,26 @@ def test_a_developer_gives_no_key_what_only_admins_and_owners_may_do(scope: str,
         assert (rotated.status_code == 200) is done
 
 
+@pytest.mark.parametrize("scope", key_powers.PERSONAL)
+def test_a_developer_ends_no_key_that_may_do_more_than_they(scope: str, ada: Customer) -> None:
+    strong = sibling(ada, [scope])
+    path = f"/console/keys/{strong.public_id}/revoke"
+    for role, done in (("developer", False), ("owner", True)):
+        browser = signed_in(person(ada.tenant, role))
+        page = browser.get("/console/keys").content.decode()
+        assert strong.public_id in page
+        assert (path in page) is done
+        revoked = browser.post(path)
+        assert revoked.status_code == (302 if done else 403)
+        with platform_role():
+            assert (APIKey.objects.get(id=strong.id).revoked_at is not None) is done
+    weak = sibling(ada, ["generations:read"])
+    browser = signed_in(person(ada.tenant, "developer"))
+    path = f"/console/keys/{weak.public_id}/revoke"
+    assert path in browser.get("/console/keys").content.decode()
+    assert browser.post(path).status_code == 302
+
+
 def test_every_scope_of_which_a_role_knows_a_permission_is_a_scope() -> None:
     assert key_powers.PERSONAL.keys() <= keys.SCOPES.keys()
     assert key_powers.grantable("owner", keys.SCOPES) == keys.SCOPES.keys()

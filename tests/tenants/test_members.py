@@ -135,6 +135,33 @@ def test_only_owners_touch_owners(ada: Customer) -> None:
     assert mail.outbox == []
 
 
+def test_only_owners_withdraw_or_replace_an_owners_invitation(ada: Customer) -> None:
+    owner, admin = signed_in(person(ada.tenant)), signed_in(person(ada.tenant, "admin"))
+    guest = person()
+    invite(owner, guest.email, "owner")
+    link = link_in_mail(guest.email)
+    with platform_role():
+        invitation = Invitation.objects.get(tenant=ada.tenant)
+    withdrawal = f"/console/members/invitations/{invitation.id}/revoke"
+    assert admin.post(withdrawal).status_code == 302
+    invite(admin, guest.email.upper(), "viewer")
+    assert said(admin).count("Only an owner") == 2
+    assert len(mail.outbox) == 1
+    assert signed_in(guest).get(link).status_code == 200, "it is still open"
+    invite(owner, guest.email, "viewer")
+    with platform_role():
+        replacing = Invitation.objects.get(tenant=ada.tenant, revoked_at=None)
+    assert replacing.role == "viewer"
+    admin.post(f"/console/members/invitations/{replacing.id}/revoke")
+    assert "The invitation is withdrawn." in said(admin)
+    invite(owner, guest.email, "owner")
+    with platform_role():
+        latest = Invitation.objects.get(tenant=ada.tenant, revoked_at=None)
+    owner.post(f"/console/members/invitations/{latest.id}/revoke")
+    with platform_role():
+        assert not Invitation.objects.filter(tenant=ada.tenant, revoked_at=None).exists()
+
+
 @pytest.mark.parametrize("way", ["leave", "remove", "role"])
 def test_the_last_owner_stays(way: str, ada: Customer) -> None:
     owner = person(ada.tenant)
