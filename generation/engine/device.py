@@ -35,11 +35,21 @@ def prepare_thread(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
+# What runs out beside torch's own allocator on a GPU is a plain RuntimeError or torch.AcceleratorError, and on the
+# processor everything is: only the text tells them apart.
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    # On the processor torch raises a plain RuntimeError, which only its text tells apart.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+        isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
     )
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether this process's context on the device is gone, so that no later call can succeed: only a new process
+    gets another. `torch.AcceleratorError` is a RuntimeError, and so is what older calls raise instead."""
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error) and not is_out_of_memory(error)
 
 
 def free_memory() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Condition, Event
 
+from generation.engine.device import is_device_lost
 from generation.engine.guest import Guest
 
 Errand = Callable[[], None]
@@ -100,8 +101,10 @@ class Door:
             errand, future = sent
             try:
                 errand()
-            except Exception as error:  # noqa: BLE001  whoever sent it is told
-                future.set_exception(error)
+            except Exception as error:
+                future.set_exception(error)  # whoever sent it is told
+                if is_device_lost(error):
+                    raise
             else:
                 future.set_result(None)
 

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from generation.engine.device import is_out_of_memory
+from generation.engine.device import is_device_lost, is_out_of_memory
 from generation.engine.protocol import Drawing, DrawingStopped, EngineError
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ def together(
     call: Callable[[list[Guest]], Sequence[Result]], guests: list[Guest], make_room: Callable[[int], None]
 ) -> list[Result | Exception]:
     """One result a guest, by one call for all. Where that fails, each half is tried by itself, down to the guest
-    that cannot be served even alone: its result is the exception.
+    that cannot be served even alone: its result is the exception. Only a lost device is raised: it is no guest's
+    fault, and smaller calls fail as well.
 
     Out of memory, `make_room(guests)` is told first how many did not fit; one alone gets a second chance after it."""
     outcome = _attempt(call, guests)
@@ -38,9 +39,11 @@ def together(
 def _attempt(call: Callable[[list[Guest]], Sequence[Result]], guests: list[Guest]) -> Sequence[Result] | Exception:
     try:
         return call(guests)
-    except Exception as error:  # noqa: BLE001  returned; whoever is left alone with it is told
+    except Exception as error:
         let_go_of_tensors(error)
-        return error
+        if is_device_lost(error):
+            raise
+        return error  # whoever is left alone with it is told
 
 
 def let_go_of_tensors(error: BaseException | None) -> None:

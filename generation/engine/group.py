@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easel import metrics
-from generation.engine.device import free_memory, is_out_of_memory
+from generation.engine.device import free_memory, is_device_lost, is_out_of_memory
 from generation.engine.failures import together
 from generation.engine.guest import GroupKey, Guest, Slot
 from generation.engine.preview import Sketch
@@ -100,7 +100,9 @@ def _step_alone(guest: Guest, prediction: Tensor) -> Exception | None:
         if slot_of(guest).watch.good_enough(sampling):
             sampling.stop_here()
         guest.after_step(sampling.done, sampling.calls)
-    except Exception as error:  # noqa: BLE001  handed on; the others' steps go on
+    except Exception as error:
+        if is_device_lost(error):  # a GPU reports what went wrong in a model call at a later call, such as this
+            raise
         # A model call shrinks until it fits; a step cannot be made twice, but another attempt at it all can succeed.
         return EngineError("out_of_memory", str(error), permanent=False) if is_out_of_memory(error) else error
     return None

@@ -18,7 +18,7 @@ import huggingface_hub.errors as hub
 import transformers
 
 from generation import checkpoint as folders
-from generation.engine.device import Device, is_out_of_memory
+from generation.engine.device import Device, is_device_lost, is_out_of_memory
 from generation.engine.protocol import Checkpoint, ModelUnavailable
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def _pipeline(checkpoint: Checkpoint, folder: Path, device: Device) -> Any:
                 folder, dtype=device.dtype, use_safetensors=True, local_files_only=True, **unwanted
             ).to(device.name)
     except Exception as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_device_lost(error):
             raise
         # Many libraries read these files and each has errors of its own; all of them mean: not loadable.
         raise ModelUnavailable(

@@ -6,8 +6,11 @@ some finished latents are decoded. An image comes and goes at any step, and neve
 """
 
 import logging
+import os
+import signal
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from pathlib import Path
@@ -17,7 +20,7 @@ import torch
 
 from easel import metrics
 from generation.engine.allowance import Allowance
-from generation.engine.device import choose_device, prepare_thread
+from generation.engine.device import choose_device, is_device_lost, prepare_thread
 from generation.engine.door import Door
 from generation.engine.failures import together
 from generation.engine.gauges import DeviceWatch, probe_of
@@ -36,10 +39,16 @@ PREVIEW_SHARE = 0.02  # of the device's time, while all places are taken
 DECODED_PIXELS = 512 * 512  # in one turn: decoding more at a time would keep the others waiting
 
 
+def end_process() -> None:
+    """Asks this process to stop, as its supervisor would, which then starts it anew."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class LoopEngine:
     """`most_slots` bounds what warm-up may measure; 0 leaves it to the device. `notes` is the file that keeps what was
     measured, `memory` how many bytes the models held may take together (0: any), `preview_share` the part of its time
-    that may go into previews while all places are taken."""
+    that may go into previews while all places are taken. `device_lost` is called once if the device fails for good,
+    in the engine's thread, when everybody has been sent away."""
 
     def __init__(
         self,
@@ -53,6 +62,7 @@ class LoopEngine:
         dtype: str = "auto",
         compiler: str = "",
         preview_share: float = PREVIEW_SHARE,
+        device_lost: Callable[[], None] = end_process,
     ) -> None:
         chosen = choose_device(device, dtype=dtype, compiler=compiler)
         most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
@@ -63,6 +73,7 @@ class LoopEngine:
         self._sketches: deque[Sketch] = deque()
         self._courtesy = Allowance(preview_share)
         self._most_finished = most
+        self._device_lost = device_lost
         self._watch = DeviceWatch(chosen.name, probe_of(chosen.name))
         self._thread = Thread(target=self._run, args=(threads,), name="engine", daemon=True)
         self._thread.start()
@@ -100,10 +111,21 @@ class LoopEngine:
             try:
                 self._turn()
             except Exception as error:
+                if is_device_lost(error):
+                    self._leave_with_device(error)
+                    return
                 log.exception("The engine stumbled; all that was being drawn is given up.")
                 self._send_everybody_away(error)
         self._send_everybody_away(DrawingStopped())
         self._studio.clear()
+
+    def _leave_with_device(self, error: Exception) -> None:
+        """An engine that went on would fail every image within milliseconds, and take the next before others can.
+        Nobody's attempt counts. Nothing is cleared: the device answers no more, its memory goes with the process."""
+        log.critical("The device is lost; this process draws nothing more and ends.", exc_info=error)
+        self._door.close()
+        self._send_everybody_away(DrawingStopped())
+        self._device_lost()
 
     def _turn(self) -> None:
         self._door.run_errands()
@@ -131,6 +153,9 @@ class LoopEngine:
             error = dismissal or self._prepare(guest)
             if error is None:
                 self._group(guest).guests.append(guest)
+            elif is_device_lost(error):
+                self._leave(guest, DrawingStopped())
+                raise error
             else:
                 self._leave(guest, error)
 
@@ -224,10 +249,15 @@ class LoopEngine:
         self._groups = deque(group for group in self._groups if group.guests)
 
     def _prepare(self, guest: Guest) -> Exception | None:
-        """`make_room` for one leaves all memory to its model; the others' are loaded again at their next turn."""
-        self._studio.models.prefer(self._models_in_use())
+        """`make_room` for one leaves all memory to its model; the others' are loaded again at their next turn.
+
+        Whatever goes wrong is returned: a guest that is no newcomer any more and in no group yet would be missed."""
         checkpoint = guest.drawing.checkpoint
-        (outcome,) = together(self._studio.prepare, [guest], lambda _: self._studio.models.keep_only(checkpoint))
+        try:
+            self._studio.models.prefer(self._models_in_use())
+            (outcome,) = together(self._studio.prepare, [guest], lambda _: self._studio.models.keep_only(checkpoint))
+        except Exception as error:  # noqa: BLE001  as above
+            return error
         return outcome if isinstance(outcome, Exception) else None
 
     def _has_room_for_model_of(self, guest: Guest) -> bool:
