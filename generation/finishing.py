@@ -25,7 +25,7 @@ from easel import metrics, tracing
 from easel.storage import Storage, StorageUnavailable
 from generation import judging, marking, parcels, pictures
 from generation.assignment import Assignment
-from generation.engine.protocol import DrawingStopped, Drawn
+from generation.engine.protocol import DeviceLost, DrawingStopped, Drawn
 from generation.jobs import Delivery, Job
 from generation.judging import Fate
 from generation.source import WorkSource
@@ -164,9 +164,10 @@ class Finishing:
             return False
         if assignment.mendable is not None:
             log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
-            # A store that stays away for longer than our patience is not the job's fault.
+            # A store that stays away for longer than our patience is not the job's fault. A device may be.
             away = isinstance(assignment.mendable, StorageUnavailable)
-            return self._source.give_back(job, counted=not (away or self._closing.is_set()))
+            lost = isinstance(assignment.mendable, DeviceLost)
+            return self._source.give_back(job, counted=lost or not (away or self._closing.is_set()))
         if assignment.canceled and assignment.stopped:
             return self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
         if assignment.stopped:

@@ -28,7 +28,7 @@ from generation.engine.group import Farewell, Group, develop, glance
 from generation.engine.guest import GroupKey, Guest
 from generation.engine.herald import Herald
 from generation.engine.preview import Sketch
-from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Drawn
+from generation.engine.protocol import Admission, Checkpoint, DeviceLost, DrawingStopped, Drawn
 from generation.engine.studio import Studio
 from generation.engine.versions import versions
 
@@ -121,10 +121,10 @@ class LoopEngine:
 
     def _leave_with_device(self, error: Exception) -> None:
         """An engine that went on would fail every image within milliseconds, and take the next before others can.
-        Nobody's attempt counts. Nothing is cleared: the device answers no more, its memory goes with the process."""
+        Nothing is cleared: the device answers no more, its memory goes with the process."""
         log.critical("The device is lost; this process draws nothing more and ends.", exc_info=error)
         self._door.close()
-        self._send_everybody_away(DrawingStopped())
+        self._send_everybody_away(DeviceLost())
         self._device_lost()
 
     def _turn(self) -> None:
@@ -154,7 +154,7 @@ class LoopEngine:
             if error is None:
                 self._group(guest).guests.append(guest)
             elif is_device_lost(error):
-                self._leave(guest, DrawingStopped())
+                self._leave(guest, DeviceLost())
                 raise error
             else:
                 self._leave(guest, error)

@@ -94,6 +94,14 @@ class ModelUnavailable(EngineError):
         super().__init__("model_unavailable", detail, permanent=permanent)
 
 
+class DeviceLost(EngineError):
+    """The device failed for good while it was being drawn. It counts as an attempt: what breaks a device by itself must
+    not end one worker after another."""
+
+    def __init__(self) -> None:
+        super().__init__("device_lost", "The device was lost while it was being drawn.", permanent=False)
+
+
 class DrawingStopped(EngineError):
     """Somebody set the stop event: the drawing left its slot within one step."""
 

@@ -13,7 +13,7 @@ import torch
 from generation.engine import loading, residency, studio
 from generation.engine.device import is_device_lost, is_out_of_memory
 from generation.engine.loop import LoopEngine
-from generation.engine.protocol import Checkpoint, DrawingStopped, EngineError, ModelUnavailable
+from generation.engine.protocol import Checkpoint, DeviceLost, DrawingStopped, EngineError, ModelUnavailable
 from tests.engine.asking import a_drawing, admit, draw
 from tests.engine.faults import ModelCall, model_calls
 
@@ -92,7 +92,7 @@ def test_everybody_inside_is_stopped_after_one_call_and_the_process_ends_once(
         held.set()
         errors = [future.exception(timeout=30) for future in futures]
     engine.close()
-    assert [type(error) for error in errors] == [DrawingStopped] * SLOTS
+    assert [type(error) for error in errors] == [DeviceLost] * SLOTS
     assert len(sizes) == 1  # not repeated in halves
     assert endings == ["engine"]
     assert [record.levelname for record in caplog.records if "device is lost" in record.message] == ["CRITICAL"]
@@ -142,7 +142,7 @@ def test_wherever_it_is_noticed_nobody_fails_and_nobody_is_forgotten(
     BREAKING[at](engine, monkeypatch)
     futures = [admit(engine, a_drawing(checkpoint, seed=seed)) for seed in range(SLOTS)]
     held.set()
-    assert [type(future.exception(timeout=30)) for future in futures] == [DrawingStopped] * SLOTS
+    assert [type(future.exception(timeout=30)) for future in futures] == [DeviceLost] * SLOTS
     engine._thread.join(timeout=30)
     assert endings == ["engine"]
     assert engine._door._inside == 0
@@ -167,7 +167,7 @@ def test_what_it_held_is_not_cleared_since_that_would_fail_as_well(
     with model_calls(engine, checkpoint, before=lose_device):
         future = admit(engine, a_drawing(checkpoint))
         held.set()
-        assert isinstance(future.exception(timeout=30), DrawingStopped)
+        assert isinstance(future.exception(timeout=30), DeviceLost)
         engine.close()
     assert not crashes
 
@@ -181,7 +181,7 @@ def test_the_process_is_ended_as_its_supervisor_would_end_it(checkpoint: Checkpo
         with model_calls(engine, checkpoint, before=lose_device):
             future = admit(engine, a_drawing(checkpoint))
             assert asked.wait(30)
-            assert isinstance(future.exception(timeout=30), DrawingStopped)
+            assert isinstance(future.exception(timeout=30), DeviceLost)
     finally:
         engine.close()
         signal.signal(signal.SIGTERM, before)
