@@ -156,8 +156,10 @@ class Production:
     def _ended(self, assignment: Assignment) -> None:
         self._leases.drop(assignment.job.lease_id)
         self._lookout.drop(assignment.job.generation_id, assignment.job.lease_id)
-        self._held.discard(assignment)
-        self._report(assignment)
+        try:
+            self._report(assignment)
+        finally:
+            self._held.discard(assignment)
 
     @staticmethod
     def _report(assignment: Assignment) -> None:

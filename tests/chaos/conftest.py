@@ -40,6 +40,14 @@ class Client:
         except (URLError, OSError):
             return 0, {}
 
+    def read(self, path: str) -> dict[str, Any]:
+        for _ in range(8):  # after an outage each pooled connection is found dead once
+            status, answer = self.call("GET", path)
+            if status != 503:
+                break
+        assert status == 200, (status, answer)
+        return answer
+
     def ask(self, **fields: Any) -> tuple[int, dict[str, Any]]:
         body = {"prompt": "a cat", "model": self.model, "steps": 5, "width": 64, "height": 64}
         return self.call("POST", "/v1/generations", body | fields)

@@ -67,7 +67,7 @@ def test_while_the_store_is_away_what_was_drawn_waits_for_it(client: Client) -> 
 def test_pictures_cannot_be_fetched_while_the_store_is_away(client: Client) -> None:
     generation = client.asked()
     completed(generation)
-    url = client.call("GET", f"/v1/generations/{generation}")[1]["images"][0]["url"]
+    url = client.read(f"/v1/generations/{generation}")["images"][0]["url"]
     client.town.proxies["s3"].cut()
     path = url.partition("/media/")[2]
     assert client.call("GET", f"/media/{path}")[0] == 503

@@ -70,7 +70,7 @@ def test_a_slow_line_is_slow_until_it_is_healed(proxy: FaultProxy) -> None:
         proxy.slow(0.2)
         begun = time.monotonic()
         said_back(line, b"x")
-        assert time.monotonic() - begun >= 0.4  # there and back
+        assert time.monotonic() - begun > 0.39  # there and back; a timer may be a tick early
         proxy.heal()
         assert said_back(line, b"y") == b"y"
 

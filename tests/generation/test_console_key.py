@@ -149,7 +149,7 @@ def test_a_form_that_is_sent_twice_at_once_is_sent_once(ada: Customer) -> None:
     for name in ("playground", "grid-form"):
         (tag,) = re.findall(rf'<form [^>]*id="{name}"[^>]*>', page)
         assert 'hx-sync="this:drop"' in tag
-        assert 'hx-disinherit="hx-sync"' in tag
+        assert 'hx-disinherit="hx-sync hx-disabled-elt"' in tag
     (quote,) = re.findall(r'<div id="quote"[^>]*>', page)
     assert 'hx-sync="this:replace"' in quote
 

@@ -86,6 +86,7 @@ def ask(customer: Customer, shop: Workshop, **fields: Any) -> Any:
 
 
 def fall_ill(customer: Customer, shop: Workshop, engine: ScriptedEngine, production: Production) -> None:
+    settle(lambda: production.standing()["jobs"] == 0)  # what was drawn well has been told to the breaker
     engine.ill.add(shop.model.name)
     for _ in range(FAILURES):
         generation = shop.submit(customer)

@@ -177,7 +177,7 @@ def test_a_bad_token_is_invalid(make: Callable[[Customer], str], ada: Customer) 
 
 
 WRONG_TYPES: dict[str, list[object]] = {
-    "exp": [None, "tomorrow", str(soon()), [soon()], {"at": 1}],
+    "exp": [None, "tomorrow", str(2**40), [soon()], {"at": 1}],  # never over, however long the suite takes
     "iat": [None, "today", str(soon(0)), [soon(0)], {"at": 1}],
     "nbf": [None, "today", str(soon(0)), [], {"at": 1}],
     "jti": [None, 7, 7.5, True, "", ["a"], {"a": 1}, "a" * tokens.LONGEST],

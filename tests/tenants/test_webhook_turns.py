@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 from django.db.models.functions import Now
 
 from easel.database import changed, platform_role, rows
@@ -93,6 +94,8 @@ def many(customer: Customer, count: int, *, url: str = "") -> None:
     with platform_role():
         like = WebhookDelivery.objects.filter(tenant=customer.tenant).latest("id")
         changed(_MANY, {"count": count, "like": like.id, "url": url})
+    with connections["owner"].cursor() as cursor:  # what Postgres does by itself soon after such a load
+        cursor.execute("ANALYZE tenants_webhookdelivery")
 
 
 def until(courier: Courier, happened: Callable[[], bool], *, rounds: int) -> bool:
