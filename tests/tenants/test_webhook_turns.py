@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 from django.db.models.functions import Now
 
-from easel.database import changed, platform_role, rows
+from easel.database import changed, platform_role, together
 from easel.outbound import Answer
 from tenants import delivery, delivery_turns, webhooks
 from tenants.delivery import Courier
@@ -231,5 +231,5 @@ def rows_read(sql: str, parameters: dict[str, Any] | None = None) -> float:
         passed = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
         return float(passed * plan["Actual Loops"] + sum(of(each) for each in plan.get("Plans", [])))
 
-    ((found,),) = rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters or {})
+    ((found,),) = together([delivery_turns.IN_ORDER, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"], parameters or {})
     return of(found[0]["Plan"])
