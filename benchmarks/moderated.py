@@ -16,7 +16,7 @@ from uuid import uuid4
 from benchmarks.table import Table, milliseconds
 from easel.embedded.stack import Stack
 
-PROMPTS, IMAGES, STEPS = 200, 48, 20
+PROMPTS, IMAGES, STEPS = 200, 192, 20
 PREVIEW_AT = 0.45
 TICK: float = 1 / os.sysconf("SC_CLK_TCK")
 
