@@ -23,11 +23,6 @@ INSERT INTO billing_alert (id, tenant_id, subject, key_id, period, percent, used
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (tenant_id, subject, key_id, period, percent) DO NOTHING RETURNING id
 """
-# What the plan gave this period, and what of it is spent. Lots of other sources do not count: they are no month's.
-_CREDITS: Final = """
-SELECT coalesce(sum(amount - removed), 0), coalesce(sum(charged), 0) FROM billing_lot
-WHERE tenant_id = %s AND source = 'plan' AND expires_at = %s
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +81,9 @@ def _levels(tenant_id: UUID, now: datetime) -> Iterator[Level]:
         subscription = plans.subscription_of(tenant_id)
     except plans.NoPlan:
         return
-    ((given, charged),) = rows(_CREDITS, [tenant_id, subscription.period_end])
+    given, spent = plans.month_of(tenant_id, subscription.period_end)
     start = subscription.period_start.date()
-    yield Level(subject=Alert.Subject.CREDITS, period=start, used=int(charged), allowed=int(given))
+    yield Level(subject=Alert.Subject.CREDITS, period=start, used=spent, allowed=given)
     limits = plans.Limits.of(subscription.version)
     allowances = {allowance.key_id: allowance for allowance in Allowance.objects.filter(tenant_id=tenant_id)}
     month = now.date().replace(day=1)

@@ -82,8 +82,9 @@ def subscription_of(tenant_id: UUID) -> Subscription:
 # Asked by every submission: put together once, here, instead of each time by the model layer.
 _NAMES: Final = {field.name for field in fields(Limits)}
 _GIVEN: Final = [field for field in PlanVersion._meta.local_concrete_fields if field.name in _NAMES]
-_GIVEN_THIS_MONTH: Final = """
-SELECT coalesce(sum(amount - removed), 0)::bigint FROM billing_lot
+# Lots of other sources are no month's.
+_MONTH: Final = """
+SELECT coalesce(sum(amount - removed), 0)::bigint, coalesce(sum(charged), 0)::bigint FROM billing_lot
 WHERE tenant_id = %s AND source = 'plan' AND expires_at = %s
 """
 _LIMITS: Final = f"""
@@ -194,6 +195,13 @@ def _renew(subscription: Subscription) -> Subscription:
     return subscription
 
 
+def month_of(tenant_id: UUID, end: datetime) -> tuple[int, int]:
+    """Credits: what the plan gave for the month that ends then, less what a change took back, and what of it is spent.
+    Needs the tenant's scope or the platform role."""
+    ((given, spent),) = rows(_MONTH, [tenant_id, end])
+    return given, spent
+
+
 def _grant_month(subscription: Subscription, *, at: datetime) -> None:
     credits_ = subscription.version.monthly_credits
     if credits_:
@@ -215,7 +223,7 @@ def _prorate(before: Subscription, after: Subscription, *, at: datetime) -> None
     difference = (after.version.monthly_credits - before.version.monthly_credits) * left
     reason = f"{before.version.plan.name} to {after.version.plan.name}, {float(left):.0%} of the month left"
     operation_id = f"proration:{after.id}"
-    ((given,),) = rows(_GIVEN_THIS_MONTH, [after.tenant_id, after.period_end])
+    given, _ = month_of(after.tenant_id, after.period_end)
     more = min(math.floor(difference), after.version.monthly_credits - given)
     if more >= 1:
         ledger.grant(
