@@ -68,10 +68,10 @@ def choosing(name: str, tenant_id: UUID, guessed: Guess | None = None) -> Questi
 
 
 def usable(tenant_id: UUID) -> QuerySet[Model]:
-    """What the current tenant may ask for now, to be listed. `pick` asks the same of one."""
+    """What this tenant may ask for now, to be listed, whoever asks: the clock sees the models of all tenants. `pick`
+    asks the same of one."""
     given = ModelAccess.objects.filter(tenant_id=tenant_id, model=OuterRef("pk"))
     mine = Q(restricted=False) | Q(tenant=tenant_id) | Exists(given)
-    # The clock sees the models of all tenants.
     return _drawing().filter(Q(tenant=None) | Q(tenant=tenant_id)).filter(mine).exclude(tenant=None, name=BACKUP_NAME)
 
 

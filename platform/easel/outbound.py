@@ -28,7 +28,8 @@ OPEN_PORTS: Final = {80, 443}  # and all from 1024: below live mail, name and lo
 REDIRECTS: Final = {301, 302, 303, 307, 308}
 LOOKUP_SECONDS: Final = 5.0  # for a form's check
 _CHUNK: Final = 65_536
-_lookups: Final = ThreadPoolExecutor(8, thread_name_prefix="lookup")
+# One that is left to itself goes on for as long as the resolver tries: more than all callers leave behind in that time.
+_lookups: Final = ThreadPoolExecutor(64, thread_name_prefix="lookup")
 _UNSAFE: Final = frozenset(map(chr, [*range(0x21), 0x5C, 0x7F]))  # browsers and libraries disagree about a backslash
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -129,8 +130,8 @@ def request(
 ) -> Answer:
     """Call the URL. Raises RefusedAddress before anything is sent there, Unreachable when no proper answer came.
 
-    `timeout` (seconds) is for everything together. `allow_private` is for addresses that the
-    operator wrote, never for a customer's.
+    `timeout` (seconds) is for everything together. `allow_private` is for addresses that the operator wrote, never for
+    a customer's.
     """
     deadline = time.monotonic() + timeout
     call = _Call(method, url, dict(headers or {}), body)

@@ -66,12 +66,11 @@ def _read(inputs: Any, principal: Principal) -> list[list[Read]]:
     listed = [inputs] if isinstance(inputs, str) else inputs
     if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_INPUTS:
         raise invalid("input", "invalid", f"A text, or a list of at most {MOST_INPUTS} texts or parts.")
-    if all(isinstance(each, str) for each in listed):
-        throttling.check(principal, times=len(listed) - 1)  # each costs what a request costs
-        return [[_text(each, principal, "input")] for each in listed]
     if sum(_is_far(each) for each in listed) > 1:
         raise invalid("input", "invalid", "One picture by its address at most; send others as data: URLs.")
-    throttling.check(principal, times=len(listed) - 1)
+    throttling.check(principal, times=len(listed) - 1)  # each costs what a request costs
+    if all(isinstance(each, str) for each in listed):
+        return [[_text(each, principal, "input")] for each in listed]
     return [[_part(each, principal, f"input.{index}") for index, each in enumerate(listed)]]
 
 
