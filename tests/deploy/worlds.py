@@ -33,6 +33,7 @@ HEALTHY: Final[Series] = {
     'easel_ledger_differences{check="wallets"}': "0x400",
     'easel_breaker_open{name="storage"}': "0x400",
     'easel_screening_breaker_open{process="worker"}': "0x400",
+    'easel_screening_calls_total{kind="text",outcome="failed"}': "0x400",
     "easel_webhook_oldest_seconds": "2x400",
     'easel_disk_free_ratio{process="clock",instance="clock"}': "0.5x400",
 }
@@ -62,13 +63,20 @@ BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
     "EaselCasesOld": ({"easel_moderation_oldest_case_seconds": "90000x400"}, "20m"),
     "EaselLedgerDifference": ({'easel_ledger_differences{check="wallets"}': "1x400"}, "5m"),
     "EaselBreakerOpen": ({'easel_breaker_open{name="storage"}': "1x400"}, "5m"),
-    "EaselScreeningDown": ({'easel_screening_breaker_open{process="worker"}': "1x400"}, "5m"),
+    "EaselScreeningDown": (
+        {
+            'easel_screening_breaker_open{process="worker"}': "1x400",
+            'easel_screening_calls_total{kind="text",outcome="failed"}': "0+1x400",
+        },
+        "5m",
+    ),
     "EaselWebhooksLate": ({"easel_webhook_oldest_seconds": "1000x400"}, "10m"),
     "EaselDiskNearlyFull": ({'easel_disk_free_ratio{process="clock",instance="clock"}': "0.05x400"}, "10m"),
 }
 
 # Unusual, but nobody's trouble.
 HARMLESS: Final[Mapping[str, Series]] = {
+    "a process that has asked nothing since an outage": {'easel_screening_breaker_open{process="worker"}': "1x400"},
     "few pictures and one complaint": {
         "easel_complaints_total": "0+0.05x400",
         "easel_images_delivered_total": "0+0.1x400",
