@@ -41,10 +41,7 @@ class Client:
             return 0, {}
 
     def read(self, path: str) -> dict[str, Any]:
-        for _ in range(8):  # after an outage each pooled connection is found dead once
-            status, answer = self.call("GET", path)
-            if status != 503:
-                break
+        status, answer = _again(lambda: self.call("GET", path))
         assert status == 200, (status, answer)
         return answer
 
@@ -53,13 +50,19 @@ class Client:
         return self.call("POST", "/v1/generations", body | fields)
 
     def asked(self, **fields: Any) -> UUID:
-        status, answer = self.ask(**fields)
-        for _ in range(8):  # after an outage each pooled connection is found dead once
-            if status != 503:
-                break
-            status, answer = self.ask(**fields)
+        status, answer = _again(lambda: self.ask(**fields))
         assert status == 202, (status, answer)
         return UUID(answer["id"])
+
+
+def _again(act: Callable[[], tuple[int, dict[str, Any]]]) -> tuple[int, dict[str, Any]]:
+    """After an outage each pooled connection is found dead once."""
+    status, answer = act()
+    for _ in range(8):
+        if status != 503:
+            break
+        status, answer = act()
+    return status, answer
 
 
 def state(generation: UUID) -> Generation:
