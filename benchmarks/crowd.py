@@ -20,6 +20,7 @@ STEPS: Final = 2
 PATIENCE: Final = aiohttp.ClientTimeout(total=60)
 SIGN_IN_SECONDS: Final = 1200  # tokens are good for an hour
 HELD_SECONDS: Final = 60
+UNFINISHED_SECONDS: Final = 120  # then the visitor leaves, and that is an error
 MOST_AT_ONCE: Final = 400  # visits; more are not begun, and counted as turned away
 
 
@@ -110,8 +111,8 @@ class Crowd:
         try:
             made = await self._ask(session, seen, "POST", "/v1/generations", headers, body)
             path = f"/v1/generations/{made['id']}"
-            ended = made
-            while ended["status"] in {"queued", "running"}:
+            ended, patience = made, time.monotonic() + UNFINISHED_SECONDS
+            while ended["status"] in {"queued", "running"} and time.monotonic() < patience:
                 ended = await self._ask(session, seen, "GET", path, {**headers, "Prefer": "wait=20"})
             if ended["status"] == "in_review":
                 seen.held += 1

@@ -47,8 +47,8 @@ UPDATE generation_pool pool SET served_work = served.work, measured_at = now(),
 FROM served WHERE served.id = pool.id AND (served.waiting > 0 OR served.work <> pool.served_work)
 """
 
-# One snapshot: every transaction changes rows and flow together, so that what differs here is wrong. A follower of
-# another generation (`draws_with`) never was in its flow.
+# One snapshot: every transaction changes rows and flow together, so that what differs here is wrong. So is a ready flow
+# below the floor, where no claim looks (`turns`). Who follows another generation (`draws_with`) never was in its flow.
 _DRIFT: Final = """
 SELECT flow.tenant_id, flow.pool_id, pool.name FROM generation_flow flow
 JOIN generation_pool pool ON pool.id = flow.pool_id
@@ -58,7 +58,11 @@ LEFT JOIN (
     FROM generation_generation WHERE status IN ('queued', 'running') AND draws_with IS NULL
     GROUP BY tenant_id, pool_id
 ) counted ON counted.tenant_id = flow.tenant_id AND counted.pool_id = flow.pool_id
+LEFT JOIN LATERAL (
+    SELECT floor FROM generation_pooltime time WHERE time.pool_id = flow.pool_id ORDER BY time.id DESC LIMIT 1
+) now ON true
 WHERE flow.queued <> coalesce(counted.queued, 0) OR flow.running <> coalesce(counted.running, 0)
+    OR (flow.ready AND flow.vtime < now.floor)
 """
 
 _RECOUNT: Final = """
@@ -96,7 +100,8 @@ def measure_queue() -> int:
 
 @duty("recount_flows", every=60.0)
 def recount_flows() -> int:
-    """Flows count what waits and runs. Where one is wrong it is mended, and the metric says that something is."""
+    """Flows count what waits and runs, and are where claims look for them. Where one is wrong it is mended, and the
+    metric says that something is."""
     wrong = rows(_DRIFT)
     metrics.FLOW_DRIFT.set(len(wrong))
     for tenant_id, pool_id, pool in wrong:

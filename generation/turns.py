@@ -10,9 +10,13 @@ the dead versions of rows from being removed:
   lowest one begins. So the search begins at a *floor*, below which nothing that is ready can be any more.
 
 The floor is exact. Whoever makes a flow ready gives it at least the V it reads, after its transaction has got its id
-(`flows`). A claim notes a mark: V, and the next transaction id. Once every transaction that was older than the mark
-has ended, all that is still to come is at or above the mark's V, and what has come is visible; so the floor rises to
-that V, or to the lowest flow there is.
+(`flows`). A claim notes a mark: the V that it finds under the lock, and its own transaction's id, which it got with
+the lock. Whoever has read a lower V did so before that V was committed, so before this lock was taken, and its id is
+lower. Once every transaction that is older than the mark has ended, all that is still to come is at or above the
+mark's V, and what has come is visible; so the floor rises to that V, or to the lowest flow there is. (A snapshot's
+`xmax` is no such id: it is one past the highest that has ended, and transactions above it may have read long ago.)
+
+What a claim takes beyond its first job changes V for itself alone until it commits. It notes no mark of that V.
 """
 
 from collections.abc import Collection
@@ -30,7 +34,7 @@ _LOCK: Final = (
 
 _LOWEST: Final = """
 SELECT pool.id, flow.tenant_id, flow.vtime, coalesce(now.vtime, 0), now.floor, now.mark_vtime, now.mark_xid,
-    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_xact_id()::text::bigint
 FROM generation_pool pool
 LEFT JOIN LATERAL (
     SELECT vtime, floor, mark_vtime, mark_xid FROM generation_pooltime
@@ -72,15 +76,15 @@ class Turn:
     mark_xid: int
 
 
-def lock(pool: str, passed: Collection[UUID] = ()) -> Turn | None:
-    """Lock the pool until the transaction ends and find whose turn it is, leaving out the tenants in `passed`. None:
-    nothing is ready. Raises UnknownPool."""
-    return _read(_LOCK + _LOWEST, pool, passed)
+def lock(pool: str) -> Turn | None:
+    """Lock the pool until the transaction ends and find whose turn it is. None: nothing is ready. Raises UnknownPool.
+    The transaction has changed nothing before: it gets its id here."""
+    return _read(_LOCK + _LOWEST, pool)
 
 
 def look_again(pool: str, passed: Collection[UUID]) -> Turn | None:
-    """The same, where the lock is held already."""
-    return _read(_LOWEST, pool, passed)
+    """The same, where the lock is held already, leaving out the tenants in `passed`."""
+    return _read(_LOWEST, pool, passed, first=False)
 
 
 def take(turn: Turn, *, work: float) -> None:
@@ -92,7 +96,7 @@ def take(turn: Turn, *, work: float) -> None:
     rows(_TAKE, parameters)
 
 
-def _read(sql: str, pool: str, passed: Collection[UUID]) -> Turn | None:
+def _read(sql: str, pool: str, passed: Collection[UUID] = (), *, first: bool = True) -> Turn | None:
     with connection().cursor() as cursor:
         cursor.execute(sql, {"pool": pool, "passed": list(passed)})
         while cursor.nextset():
@@ -100,13 +104,13 @@ def _read(sql: str, pool: str, passed: Collection[UUID]) -> Turn | None:
         found = cursor.fetchone()
     if found is None:
         raise UnknownPool(pool)
-    pool_id, tenant_id, lowest, now, floor, mark_vtime, mark_xid, oldest, newest = found
+    pool_id, tenant_id, lowest, now, floor, mark_vtime, mark_xid, oldest, own = found
     if tenant_id is None:
         return None
-    if mark_xid is None:
-        floor, mark_vtime, mark_xid = float("-inf"), now, newest
-    elif oldest >= mark_xid and not passed:
-        floor, mark_vtime, mark_xid = max(floor, min(mark_vtime, lowest)), now, newest
+    if mark_xid is None:  # the pool's first claim
+        floor, mark_vtime, mark_xid = float("-inf"), now, own
+    elif first and oldest >= mark_xid:
+        floor, mark_vtime, mark_xid = max(floor, min(mark_vtime, lowest)), now, own
     return Turn(
         pool_id=pool_id, tenant_id=tenant_id, vtime=max(now, lowest), floor=floor, mark_vtime=mark_vtime,
         mark_xid=mark_xid,
