@@ -38,9 +38,8 @@ def invite(tenant_id: UUID, *, email: str, role: str, by: User, by_role: str, ac
             raise MembershipRefused("already_member", "This person is a member already.")
         if Member.objects.count() + _open().count() >= MOST_MEMBERS:
             raise MembershipRefused("too_many", f"A workspace has at most {MOST_MEMBERS} members and invitations.")
-        replaced = _open().filter(email__iexact=email)
-        _check_touches(by_role, *replaced.select_for_update().values_list("role", flat=True))
-        replaced.update(revoked_at=datetime.now(UTC))
+        _check_touches(by_role, *_open().filter(email__iexact=email).select_for_update().values_list("role", flat=True))
+        _unanswered().filter(email__iexact=email).update(revoked_at=datetime.now(UTC))  # one that has expired, too
         invitation: Invitation = Invitation.objects.create(
             tenant_id=tenant_id,
             email=email,
@@ -133,8 +132,12 @@ def is_last_owner(member: Member) -> bool:
     return member.role == permissions.OWNER and not others.exists()
 
 
+def _unanswered() -> QuerySet[Invitation]:
+    return Invitation.objects.filter(accepted_at=None, revoked_at=None)
+
+
 def _open() -> QuerySet[Invitation]:
-    return Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=datetime.now(UTC))
+    return _unanswered().filter(expires_at__gt=datetime.now(UTC))
 
 
 def _locked(member_id: UUID) -> Member | None:

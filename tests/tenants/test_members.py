@@ -104,6 +104,9 @@ def test_a_forged_withdrawn_replaced_or_old_invitation_opens_nothing(ada: Custom
         Invitation.objects.filter(tenant=ada.tenant).update(expires_at="2020-01-01T00:00:00Z")
     assert browser.post(link_in_mail(guest.email)).status_code == 404
     assert guest.email not in roles(ada.tenant)
+    invite(owner, guest.email)
+    browser.post(link_in_mail(guest.email))
+    assert guest.email in roles(ada.tenant), "whose invitation has expired may be asked again"
 
 
 def test_a_role_is_changed_and_a_member_removed_at_once(ada: Customer) -> None:
