@@ -138,7 +138,7 @@ class APIKeyAdmin(OnRecord[APIKey]):
     )  # fmt: skip
     actions = ("revoke",)
 
-    @admin.action(description=_("Revoke: they open nothing any more"))
+    @admin.action(description=_("Revoke: they open nothing any more"), permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[APIKey]) -> None:
         for key in chosen:
             try:
@@ -147,6 +147,10 @@ class APIKeyAdmin(OnRecord[APIKey]):
                 self.message_user(request, f"{key.public_id}: {error}", messages.ERROR)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:
+        """Usage and audit log name keys; one that is revoked opens nothing."""
         return False
 
 

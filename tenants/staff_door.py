@@ -32,8 +32,10 @@ from tenants import audit
 from tenants.models import AuditRecord, User
 
 STAFF_URLS: Final = "easel.staff_urls"
-# Pages that somebody without a factor may see: how else would they come by one?
-OPEN: Final = frozenset({"staff-sign-in", "admin:logout", "staff-second-factor", "readyz", "staff-home"})
+# Pages that somebody without a factor may see: how else would they come by one? And in their own language.
+OPEN: Final = frozenset(
+    {"staff-sign-in", "admin:logout", "staff-second-factor", "readyz", "staff-home", "set_language"}
+)
 PASSED: Final = "second_factor"  # in the session: which authenticator its person was let in by
 PENDING: Final = "second_factor_secret"  # in the session: of an authenticator being set up, sealed
 TRIES: Final = {"person": 10}  # codes a minute

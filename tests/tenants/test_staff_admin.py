@@ -68,7 +68,14 @@ def test_staff_revoke_a_key_and_change_nothing_else_of_it(root: Client, ada: Cus
     page = f"/admin/tenants/apikey/{ada.key.pk}/change/"
     root.post(page, {"revoked_at_0": "", "revoked_at_1": "", "scopes": "audit:read", "mode": "test"})
     assert APIKey.objects.get(pk=ada.key.pk).mode == "live"
-    root.post("/admin/tenants/apikey/", {"action": "revoke", "_selected_action": [str(ada.key.pk)]})
+    chosen = {"_selected_action": [str(ada.key.pk)]}
+    root.post("/admin/tenants/apikey/", {"action": "delete_selected", "post": "yes", **chosen})
+    assert root.post(page.replace("change", "delete"), {"post": "yes"}).status_code == 403
+    looker = staff_person(superuser=False)
+    looker.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    let_in(looker).post("/admin/tenants/apikey/", {"action": "revoke", **chosen})
+    assert APIKey.objects.get(pk=ada.key.pk).revoked_at is None
+    root.post("/admin/tenants/apikey/", {"action": "revoke", **chosen})
     assert APIKey.objects.get(pk=ada.key.pk).revoked_at is not None
     assert "key.revoked" in actions(ada.tenant)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -61,7 +62,7 @@ def pages(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterat
 
 
 def closed_pages() -> list[str]:
-    open_to_all = {"staff-home", "readyz", "staff-sign-in", "login", "logout", "staff-second-factor"}
+    open_to_all = {"staff-home", "readyz", "staff-sign-in", "login", "logout", "staff-second-factor", "set_language"}
     return [path for path, name in pages(get_resolver("easel.staff_urls").url_patterns) if name not in open_to_all]
 
 
@@ -74,6 +75,13 @@ def test_the_password_alone_opens_no_page(moderator: User) -> None:
         answer = browser.get(path)
         assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, STEP), path
         assert browser.post(path).status_code in {302, 403}, path
+
+
+def test_the_door_itself_speaks_the_readers_language(moderator: User) -> None:
+    for browser in (Client(headers={"accept": "text/html"}), signed_in(moderator)):
+        answer = browser.post("/language", {"language": "zh-hans", "next": STEP})
+        assert (answer.status_code, answer["Location"]) == (302, STEP)
+        assert browser.cookies[settings.LANGUAGE_COOKIE_NAME].value == "zh-hans"
 
 
 def test_a_stranger_is_led_to_the_sign_in_from_every_page() -> None:
