@@ -19,6 +19,7 @@ from tenants import staff_navigation, staff_words
 from tenants.audit import Actor
 from tenants.models import AuditRecord, User
 from tenants.staff_forms import ActionForm, NumberInput, Select, TextInput
+from tenants.staff_records import OnRecord
 from tenants.staff_site import LookedAt, Table
 
 staff_navigation.add_tables(
@@ -218,7 +219,7 @@ class PlanRequestAdmin(ReadOnly):
 
 
 @admin.register(Plan)
-class PlanAdmin(Table[Plan]):
+class PlanAdmin(OnRecord[Plan]):
     list_display = (
         "name",
         "slug",
@@ -231,7 +232,7 @@ class PlanAdmin(Table[Plan]):
 
 
 @admin.register(PlanVersion)
-class PlanVersionAdmin(Table[PlanVersion]):
+class PlanVersionAdmin(OnRecord[PlanVersion]):
     """To edit a plan is to add its next version; `?plan=<id>` starts from the newest one's values."""
 
     list_display = (

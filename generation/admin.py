@@ -16,7 +16,8 @@ from generation.models import Flow, Generation, Image, Model, ModelAccess, Pool,
 from moderation.staff import is_moderator
 from tenants import staff_navigation, staff_words
 from tenants.staff_navigation import Entry, anybody
-from tenants.staff_site import LookedAt, NewestOnes, Table
+from tenants.staff_records import OnRecord
+from tenants.staff_site import LookedAt, NewestOnes
 
 staff_navigation.add_tables(
     "work",
@@ -38,7 +39,7 @@ staff_navigation.add(
 
 
 @admin.register(Model)
-class ModelAdmin(Table[Model]):
+class ModelAdmin(OnRecord[Model]):
     list_display = (
         "name", "title", "pool", "version", "enabled", "is_default", "restricted", "retired_at", "fallback", "breaker",
         "tenant",
@@ -84,7 +85,7 @@ class ModelAdmin(Table[Model]):
     @admin.action(description=_("Close the breaker: try the model again at once"), permissions=["change"])
     def close_breakers(self, request: HttpRequest, models_: models.QuerySet[Model]) -> None:
         for model in models_:
-            availability.breaker_of(model.id).reset()
+            availability.close(model)
 
 
 @admin.register(Generation)

@@ -29,14 +29,15 @@ SELECT (SELECT count(*) FROM tenants_tenant), (SELECT count(*) FROM tenants_tena
     (SELECT coalesce(sum(charged - refunded), 0)::bigint FROM billing_usage WHERE day = %(day)s),
     (SELECT coalesce(sum(images), 0)::bigint FROM billing_usage WHERE day = %(day)s),
     (SELECT count(*) FROM billing_planrequest WHERE outcome = 'open'),
-    (SELECT count(*) FROM moderation_case WHERE status = 'open'),
-    (SELECT extract(epoch FROM now() - min(created_at))::float FROM moderation_case WHERE status = 'open'),
+    (SELECT count(*) FROM moderation_case WHERE status = 'open' AND kind <> 'second'),
+    (SELECT extract(epoch FROM now() - min(created_at))::float FROM moderation_case
+        WHERE status = 'open' AND kind <> 'second'),
     (SELECT count(*) FROM tenants_webhookdelivery WHERE state = 'pending'),
     (SELECT count(*) FROM tenants_webhookendpoint WHERE failing_since IS NOT NULL AND disabled_at IS NULL),
     (SELECT pg_database_size(current_database()))
 """
 _POOLS: Final = """
-SELECT pool.name, coalesce(sum(flow.queued), 0)::bigint, coalesce(sum(flow.running), 0)::bigint,
+SELECT pool.id, pool.name, coalesce(sum(flow.queued), 0)::bigint, coalesce(sum(flow.running), 0)::bigint,
     count(flow.id) FILTER (WHERE flow.queued > 0), pool.work_per_second,
     coalesce(sum(flow.waiting_work), 0) / nullif(pool.work_per_second, 0)
 FROM generation_pool pool LEFT JOIN generation_flow flow ON flow.pool_id = pool.id GROUP BY pool.id ORDER BY pool.name
@@ -54,7 +55,7 @@ def platform() -> dict[str, Any]:
 
 
 def pools() -> list[dict[str, Any]]:
-    names = ("name", "queued", "running", "tenants", "speed", "wait")
+    names = ("id", "name", "queued", "running", "tenants", "speed", "wait")
     return [dict(zip(names, row, strict=True)) for row in rows(_POOLS)]
 
 

@@ -9,11 +9,10 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from billing.admin import actor_of
-from generation import platform_figures
-from generation.availability import PREFIX, breaker_of
+from generation import availability, platform_figures
+from generation.availability import PREFIX
 from generation.models import Model
-from tenants import audit, staff_words
+from tenants import staff_words
 
 
 @require_GET
@@ -34,7 +33,6 @@ def status_page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def close_breaker(request: HttpRequest) -> HttpResponse:
-    """Try it again at once. On record: whoever closes a breaker sends customers' work to what has just failed."""
     wanted = request.POST.get("name", "")
     if not request.user.has_perm("generation.change_model"):
         messages.error(request, _("You may not change models."))
@@ -43,8 +41,7 @@ def close_breaker(request: HttpRequest) -> HttpResponse:
     if model is None:
         messages.error(request, _("No model's breaker of that name is open."))
         return redirect("staff-status")
-    breaker_of(model.id).reset()
-    audit.record("breaker.closed", tenant_id=None, object_kind="model", object_id=model.name, actor=actor_of(request))
+    availability.close(model)
     messages.success(request, _("It is tried again at once."))
     return redirect("staff-status")
 

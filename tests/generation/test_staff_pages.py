@@ -1,5 +1,6 @@
 """Staff's status page: the main figures, workers and breakers; and every list of the admin."""
 
+import re
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 
+from billing.models import Plan
 from easel.breaker import Breaker, Rules
 from easel.database import platform_role
 from generation import availability, rounds_seen
@@ -78,6 +80,26 @@ def test_an_open_breaker_is_listed_and_closed_on_record(staff: Client, ada: Cust
         assert AuditRecord.objects.filter(action="breaker.closed", object_id=model.name).exists()
     finally:
         availability.breaker_of(model.id).reset()
+
+
+def test_the_link_of_each_pool_leads_to_its_flows(shop: Workshop, staff: Client) -> None:
+    (link,) = re.findall(rf'href="([^"]+)">{shop.pool}<', staff.get("/status/").content.decode())
+    answer = staff.get(link)
+    assert answer.status_code == 200
+    assert f">{shop.pool}<" in answer.content.decode()
+
+
+def test_what_staff_do_to_models_and_plans_is_on_record(staff: Client, ada: Customer) -> None:
+    model = make_workshop("nowhere").model
+    open_breaker(model, ada)
+    staff.post("/admin/generation/model/", {"action": "close_breakers", "_selected_action": [str(model.id)]})
+    assert not availability.is_open(model)
+    assert AuditRecord.objects.filter(action="breaker.closed", object_id=model.name).exists()
+    plan = Plan.objects.get(slug="free")
+    form = {"slug": plan.slug, "name": plan.name, "rank": str(plan.rank), "offered": "on"}
+    staff.post(f"/admin/billing/plan/{plan.pk}/change/", form)
+    record = AuditRecord.objects.filter(action="staff.plan_changed", object_id=str(plan.pk)).latest("sequence")
+    assert record.actor.startswith("staff-")
 
 
 def test_a_store_that_is_left_alone_is_listed_and_closes_by_itself(staff: Client) -> None:
