@@ -19,6 +19,7 @@ from easel.database import changed, on_commit, rows
 from easel.identifiers import new_id
 from easel.storage import ObjectMissing, storage
 from generation import appeals, cache, events, sealed_images, takedown
+from generation.contact_sheet import beside_each_other
 from generation.models import Image
 from generation.prompts import open_prompts
 from generation.refusals import AFTER, CODE
@@ -94,17 +95,14 @@ class Cases:
         return _opened(found[0]) if found else ("", "")
 
     def picture(self, case: Case) -> bytes | None:
-        pictures = Image.objects.filter(tenant_id=case.tenant_id, generation_id=case.generation_id)
+        """Of an appeal all that it would bring back."""
+        pictures = Image.objects.filter(tenant_id=case.tenant_id, generation_id=case.generation_id).order_by("index")
+        if case.kind == Case.Kind.APPEAL:
+            return beside_each_other([*filter(None, map(_file, pictures.filter(rejected_at__isnull=False)))])
         if case.image_index is not None:
             pictures = pictures.filter(index=case.image_index)
-        image = pictures.order_by("index").first()
-        if image is None:
-            return None
-        used = sealed_images.opened(image, keys.data_key_of(image.tenant_id))
-        try:
-            return b"".join(sealed_images.contents(storage(), image.object_key, used))
-        except ObjectMissing:
-            return None
+        image = pictures.first()
+        return _file(image) if image else None
 
     def decided(self, case: Case, *, approved: bool) -> None:
         match case.kind:
@@ -131,6 +129,14 @@ class Cases:
             if len(found) < min(BATCH, left):
                 return
             left, before = left - len(found), found[-1][0]
+
+
+def _file(image: Image) -> bytes | None:
+    used = sealed_images.opened(image, keys.data_key_of(image.tenant_id))
+    try:
+        return b"".join(sealed_images.contents(storage(), image.object_key, used))
+    except ObjectMissing:
+        return None
 
 
 def _decide_held(case: Case, *, approved: bool) -> None:
@@ -189,10 +195,18 @@ def reject(tenant_id: UUID, generation_id: UUID, indexes: Sequence[int], *, cate
 def grant_appeal(tenant_id: UUID, generation_id: UUID) -> None:
     """The same prompt passes from now on, and what was rejected of it and is still there is shown."""
     for row in _sealed("g.id = %(id)s", id=generation_id, limit=1):
-        key = open_data_key(row[3], row[4])
-        changed(_CLEAR, [new_id(), tenant_id, prompts.digest(_opened(row)[0], key)])
+        _clear(tenant_id, row)
         indexes = Image.objects.filter(tenant_id=tenant_id, generation_id=generation_id, rejected_at__isnull=False)
         release(tenant_id, generation_id, list(indexes.values_list("index", flat=True)), again=True)
+
+
+def _clear(tenant_id: UUID, row: tuple[Any, ...]) -> None:
+    try:
+        digest = prompts.digest(_opened(row)[0], open_data_key(row[3], row[4]))
+    except CryptoError:
+        log.exception("decisions.prompt_unreadable", generation=str(row[0]))
+        return  # nobody can send it again; its pictures are shown all the same
+    changed(_CLEAR, [new_id(), tenant_id, digest])
 
 
 def forget_rejected(*, days: int) -> int:

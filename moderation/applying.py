@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
+from moderation import cases, staff
 from moderation.categories import MINORS
 from moderation.images import signed, telling
 from moderation.models import Case
@@ -69,7 +70,12 @@ def _apply(case_id: UUID) -> int:
             tenant_id=case.tenant_id,
             object_kind="case",
             object_id=case.id,
-            details={"kind": case.kind, "decision": case.decision, "reason": case.reason, "category": case.category},
+            details={
+                "kind": case.kind,
+                "decision": case.decision,
+                "reason": case.reason,
+                **cases.told_of(case.kind, case.category),
+            },
             actor=audit.Actor(kind="staff", name=case.decided_by),
         )
     DECIDED.labels(case.kind, case.decision).inc()
@@ -80,20 +86,30 @@ def _apply(case_id: UUID) -> int:
 
 def _remember(case: Case, *, approved: bool) -> None:
     """A rejected picture's like is not reviewed twice; one that is approved on appeal no longer stands for others."""
-    if not telling(case.phash):
-        return
     if approved and case.kind != Case.Kind.COMPLAINT:
-        changed("DELETE FROM moderation_rejectedhash WHERE phash = %s", [signed(case.phash)])
-    elif not approved:
+        changed("DELETE FROM moderation_rejectedhash WHERE phash = ANY(%s)", [_hashes(case)])
+    elif not approved and telling(case.phash):
         changed(
             "INSERT INTO moderation_rejectedhash (id, phash, category) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [new_id(), signed(case.phash), case.category],
         )
 
 
+def _hashes(case: Case) -> list[int]:
+    """Of what is shown by approving it: an appeal brings all back that was rejected of its generation."""
+    known = [case.phash]
+    if case.kind == Case.Kind.APPEAL:
+        held = Case.objects.filter(tenant_id=case.tenant_id, generation_id=case.generation_id, kind=Case.Kind.HELD)
+        known += held.filter(decision="reject").values_list("phash", flat=True)
+    return [signed(phash) for phash in known if telling(phash)]
+
+
 def _sample(case: Case) -> None:
-    """Some decided cases are shown to somebody else, who does not know of the first decision."""
-    if case.category == MINORS or _chance.random() * 100 >= settings.SECOND_OPINION_PERCENT:
+    """Some decided pictures are shown to somebody else, who sees what the first moderator saw and does not know of that
+    decision. Of appeals and complaints a part is gone by now: the picture that was taken down, the words."""
+    if case.kind != Case.Kind.HELD or case.category == MINORS:
+        return
+    if _chance.random() * 100 >= settings.SECOND_OPINION_PERCENT or not staff.colleagues_of(case.decided_by):
         return
     Case.objects.create(
         tenant_id=case.tenant_id, kind=Case.Kind.SECOND, generation_id=case.generation_id, image_id=case.image_id,

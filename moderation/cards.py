@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from easel.crypto import CryptoError
 from easel.database import rows
 from moderation import cases, complaints, policy
 from moderation.categories import CATEGORIES, MINORS, UNSCREENED
@@ -17,18 +19,21 @@ from moderation.models import Case
 from moderation.prompts import hits_in
 from moderation.subjects import subjects
 
+log = structlog.get_logger(__name__)
+
 PAST: Final = 12  # decisions of the tenant's that are shown as dots
 
 _HISTORY: Final = """
 SELECT tenant_id, count(*) FILTER (WHERE decision = 'reject'), count(*) FILTER (WHERE decision = 'approve'),
     count(*) FILTER (WHERE status = 'open')
-FROM moderation_case WHERE tenant_id = ANY(%s) AND kind <> 'second' GROUP BY tenant_id
+FROM moderation_case WHERE tenant_id = ANY(%s) AND kind <> 'second' AND id <> ALL(%s) GROUP BY tenant_id
 """
 _PAST: Final = """
 SELECT asked.id, c.decision, c.category, c.decided_at FROM unnest(%s::uuid[]) AS asked(id)
 CROSS JOIN LATERAL (
     SELECT decision, category, decided_at FROM moderation_case
-    WHERE tenant_id = asked.id AND decision <> '' AND kind <> 'second' ORDER BY decided_at DESC LIMIT %s
+    WHERE tenant_id = asked.id AND decision <> '' AND kind <> 'second' AND id <> ALL(%s)
+    ORDER BY decided_at DESC LIMIT %s
 ) c
 """
 _ALIKE: Final = """
@@ -53,6 +58,7 @@ class Card:
     prompt: SafeString
     negative: str
     said: Sequence[tuple[str, str]]  # by whoever appealed or complained: about what, and the words
+    more: int  # complaints beside those
     past: Past
     alike: int  # further open cases of an equal picture
     clearable: bool
@@ -60,7 +66,7 @@ class Card:
 
 def cards(found: Sequence[Case]) -> list[Card]:
     """Needs the platform role. Four statements, and what each case's subject takes."""
-    past = _past({case.tenant_id for case in found})
+    past = _past({case.tenant_id for case in found}, unseen=[case.opinion_on for case in found if case.opinion_on])
     alike = dict(rows(_ALIKE, [[case.phash for case in found if telling(case.phash)]]))
     return [_card(case, past.get(case.tenant_id, Past()), int(alike.get(case.phash, 1)) - 1) for case in found]
 
@@ -91,27 +97,41 @@ def marked(prompt: str, terms: tuple[str, ...] = ()) -> SafeString:
 
 def _card(case: Case, past: Past, alike: int) -> Card:
     clearable = case.category != MINORS
-    prompt, negative = subjects().prompts(case) if clearable else ("", "")
+    (prompt, negative), (said, more) = (_prompts(case), _said(case)) if clearable else (("", ""), ([], 0))
     terms = policy.effective(case.tenant_id, None).terms
     return Card(
-        case=case, title=title_of(case.category), prompt=marked(prompt, terms), negative=negative,
-        said=_said(case) if clearable else [], past=past, alike=max(0, alike), clearable=clearable,
+        case=case, title=title_of(case.category), prompt=marked(prompt, terms), negative=negative, said=said, more=more,
+        past=past, alike=max(0, alike), clearable=clearable,
     )  # fmt: skip
 
 
-def _said(case: Case) -> list[tuple[str, str]]:
-    if case.kind == Case.Kind.COMPLAINT:
-        return complaints.said_of(case)
-    text = cases.text_of(case)
-    return [(_("Appeal"), text)] if text else []
+def _prompts(case: Case) -> tuple[str, str]:
+    """One that cannot be opened keeps nobody from the other cases."""
+    try:
+        return subjects().prompts(case)
+    except CryptoError:
+        log.exception("cards.prompt_unreadable", case=str(case.id))
+        return _("(this prompt cannot be read)"), ""
 
 
-def _past(tenants: Iterable[UUID]) -> dict[UUID, Past]:
+def _said(case: Case) -> tuple[list[tuple[str, str]], int]:
+    try:
+        if case.kind == Case.Kind.COMPLAINT:
+            return complaints.said_of(case)
+        text = cases.text_of(case)
+    except CryptoError:
+        log.exception("cards.words_unreadable", case=str(case.id))
+        text = _("(these words cannot be read)")
+    return ([(_("Appeal"), text)] if text else []), 0
+
+
+def _past(tenants: Iterable[UUID], *, unseen: list[UUID]) -> dict[UUID, Past]:
+    """Without the decisions `unseen`, on which a second opinion is asked."""
     asked = list(tenants)
     decisions: dict[UUID, list[tuple[str, str, Any]]] = {}
-    for tenant_id, decision, category, at in rows(_PAST, [asked, PAST]):
+    for tenant_id, decision, category, at in rows(_PAST, [asked, unseen, PAST]):
         decisions.setdefault(tenant_id, []).insert(0, (decision, title_of(category), at))
     return {
         tenant_id: Past(rejected, approved, waiting, decisions.get(tenant_id, []))
-        for tenant_id, rejected, approved, waiting in rows(_HISTORY, [asked])
+        for tenant_id, rejected, approved, waiting in rows(_HISTORY, [asked, unseen])
     }

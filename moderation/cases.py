@@ -67,12 +67,11 @@ def open_case(opening: Opening, *, case_id: UUID | None = None) -> bool:
     """In the caller's transaction. False where this appeal or this held image has its case already."""
     found = opening.finding
     category = found.category if found else ""
-    severity = CATEGORIES[category].severity if category in CATEGORIES else 2
     made = changed(
         _OPEN,
         [case_id or new_id(), opening.tenant_id, opening.kind, opening.generation_id, opening.image_id,
          opening.image_index, category, found.layer if found else "", found.score if found else 0.0,
-         (found.rule if found else "")[:120], opening.phash, severity, opening.text_sealed],
+         (found.rule if found else "")[:120], opening.phash, severity_of(category), opening.text_sealed],
     )  # fmt: skip
     if made:
         OPENED.labels(opening.kind).inc()
@@ -81,9 +80,18 @@ def open_case(opening: Opening, *, case_id: UUID | None = None) -> bool:
             tenant_id=opening.tenant_id,
             object_kind="generation",
             object_id=opening.generation_id,
-            details={"category": category},
+            details=told_of(opening.kind, category),
         )
     return bool(made)
+
+
+def severity_of(category: str) -> int:
+    return CATEGORIES[category].severity if category in CATEGORIES else 2
+
+
+def told_of(kind: str, category: str) -> dict[str, str]:
+    """What the tenant's audit log says a case is about. Of a complaint nothing: its reason is the complainant's."""
+    return {"category": category} if kind in {Case.Kind.HELD, Case.Kind.APPEAL} else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +124,9 @@ WHERE id IN (
     LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 ) RETURNING id
 """  # noqa: S608  no value is put in
-_WAITING: Final = f"SELECT count(*) FROM moderation_case WHERE status = 'open' AND {_WANTED}"  # noqa: S608
+_WAITING: Final = f"""
+SELECT count(*) FROM moderation_case WHERE status = 'open' AND not_for <> %(who)s AND {_WANTED}
+"""  # noqa: S608  no value is put in
 
 
 def claim(who: str, wanted: Wanted, *, limit: int) -> list[Case]:
@@ -127,9 +137,9 @@ def claim(who: str, wanted: Wanted, *, limit: int) -> list[Case]:
     return list(found.order_by("-escalated", "-severity", "created_at", "id"))
 
 
-def waiting(wanted: Wanted) -> int:
-    """How many open cases the filter lets through, whoever holds them."""
-    return int(rows(_WAITING, _parameters(wanted))[0][0])
+def waiting(who: str, wanted: Wanted) -> int:
+    """How many open cases that this moderator may decide the filter lets through, whoever holds them."""
+    return int(rows(_WAITING, {"who": who, **_parameters(wanted)})[0][0])
 
 
 def _parameters(wanted: Wanted) -> dict[str, Any]:
@@ -199,7 +209,7 @@ WHERE id = ANY(%(ids)s) AND status = 'decided' AND decided_by = %(who)s RETURNIN
 """
 _ESCALATE: Final = """
 UPDATE moderation_case SET escalated = true, not_for = %s, claimed_by = '', claimed_until = NULL
-WHERE id = %s AND status = 'open' AND claimed_by = %s RETURNING id, tenant_id
+WHERE id = %s AND status = 'open' AND kind <> 'second' AND claimed_by = %s RETURNING id, tenant_id
 """
 _NOTE: Final = """
 UPDATE moderation_case SET notes = notes || jsonb_build_array(jsonb_build_object('by', %s::text, 'at',
@@ -214,7 +224,7 @@ def undo(case_ids: Sequence[UUID], *, who: str) -> list[UUID]:
 
 
 def escalate(case_id: UUID, *, who: str) -> bool:
-    """For somebody else, before all others."""
+    """For somebody else, before all others. A second opinion is not: it is somebody else's already."""
     return bool(_done("escalated", _ESCALATE, [who, case_id, who], who=who))
 
 

@@ -4,23 +4,26 @@ import json
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from easel.crypto import CryptoError
 from moderation import cases, policy_pages, rules_pages, statistics
 from moderation.blurring import blurred, content_type
 from moderation.cards import cards, title_of
 from moderation.cases import REASONS, Wanted
 from moderation.categories import CATEGORIES, MINORS
 from moderation.models import Case, Verdict
-from moderation.staff import moderator_of, moderator_page
+from moderation.staff import colleagues_of, moderator_of, moderator_page
 from moderation.subjects import subjects
 from tenants import audit
 
 BATCH: Final = 10
+log = structlog.get_logger(__name__)
 
 
 @moderator_page
@@ -39,11 +42,11 @@ def queue(request: HttpRequest) -> HttpResponse:
 @require_POST
 def batch(request: HttpRequest) -> HttpResponse:
     """The next cases, claimed for whoever asks."""
-    wanted = wanted_of(request)
-    found = cases.claim(moderator_of(request).email, wanted, limit=BATCH)
+    wanted, who = wanted_of(request), moderator_of(request).email
+    found = cases.claim(who, wanted, limit=BATCH)
     context = {
         "cards": cards(found), "reasons": REASONS, "kinds": dict(kinds()), "layers": dict(layers()),
-        "waiting": cases.waiting(wanted),
+        "waiting": cases.waiting(who, wanted),
     }  # fmt: skip
     return render(request, "moderation/batch.html", context)
 
@@ -86,7 +89,12 @@ def undo(request: HttpRequest) -> HttpResponse:
 @moderator_page
 @require_POST
 def escalate(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    return _answer(cases.escalate(case_id, who=moderator_of(request).email))
+    who = moderator_of(request).email
+    if not colleagues_of(who):
+        return _answer(False, detail=_("There is no other moderator who could decide it."))
+    if Case.objects.filter(id=case_id, kind=Case.Kind.SECOND).exists():
+        return _answer(False, detail=_("A second opinion is for nobody else to decide."))
+    return _answer(cases.escalate(case_id, who=who))
 
 
 @moderator_page
@@ -108,7 +116,11 @@ def picture(request: HttpRequest, case_id: UUID) -> HttpResponse:
         raise Http404
     if clear and (case.category == MINORS or not cases.holds(case, who=moderator_of(request).email)):
         return HttpResponse(status=403)
-    data = subjects().picture(case)
+    try:
+        data = subjects().picture(case)
+    except CryptoError as error:
+        log.exception("moderation.picture_unreadable", case=str(case.id))
+        raise Http404 from error
     if data is None:
         raise Http404
     if clear:

@@ -28,8 +28,8 @@ def measure() -> int:
 
 
 @duty("moderation.complaints", every=2.0)
-def tell_complainants() -> int:
-    return complaints.resolve_decided()
+def tend_complaints() -> int:
+    return complaints.weigh_open_cases() + complaints.resolve_decided()
 
 
 @duty("moderation.complaint_hashes", every=5.0)

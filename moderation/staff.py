@@ -7,6 +7,7 @@ from typing import Final
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from tenants.models import User
@@ -36,3 +37,9 @@ def moderator_of(request: HttpRequest) -> User:
 
 def is_moderator(user: User) -> bool:
     return user.is_superuser or user.groups.filter(name=ROLE).exists()
+
+
+def colleagues_of(email: str) -> bool:
+    """Whether there is another moderator. Needs the platform role."""
+    moderators = User.objects.filter(Q(is_superuser=True) | Q(groups__name=ROLE), is_active=True, is_staff=True)
+    return moderators.exclude(email=email).exists()

@@ -11,10 +11,11 @@ class Subjects(Protocol):
     applies the decision."""
 
     def prompts(self, case: Case) -> tuple[str, str]:
-        """The prompt and the negative prompt in clear; empty once erased."""
+        """The prompt and the negative prompt in clear; empty once erased. Raises CryptoError."""
 
     def picture(self, case: Case) -> bytes | None:
-        """The image's file, None where there is none (any more)."""
+        """The image's file, None where there is none (any more); an appeal's pictures beside each other. Raises
+        CryptoError."""
 
     def decided(self, case: Case, *, approved: bool) -> None:
         """Release, refund, take down."""

@@ -87,7 +87,11 @@ function escalate() {
   desk.mark(one.dataset.id, "escalate");
   inLine(async () => {
     const answer = await send(one.dataset.escalate, {});
-    if (!answer.ok) { desk.mark(one.dataset.id, "lost"); }
+    if (answer.ok) { return; }
+    const { detail } = await answer.json();
+    if (!detail) { desk.mark(one.dataset.id, "lost"); return; }
+    desk.reopen(one.dataset.id); // it is still this moderator's, and says why
+    toast(detail, { alarm: true });
   });
   return forward();
 }

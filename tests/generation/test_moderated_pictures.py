@@ -20,6 +20,7 @@ from easel.database import changed, platform_role, rows
 from easel.storage import storage
 from generation import decisions
 from generation.assignment import Assignment
+from generation.contact_sheet import GAP
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Preview
 from generation.models import DoomedObject, Image, ObjectIntent
@@ -28,6 +29,7 @@ from generation.production import Production
 from moderation import applying
 from moderation.findings import Judgment
 from moderation.models import Case, RejectedHash, TenantPolicy, Verdict
+from moderation.subjects import subjects
 from tenants import keys, tokens, webhooks
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production, row
@@ -190,8 +192,6 @@ def test_an_appeal_shows_what_was_rejected_while_it_is_still_there(ada: Customer
     made = ada.client().post(f"/v1/generations/{generation}/appeals", {"text": "Look again."}, format="json")
     assert made.status_code == 201
     with platform_role():
-        from moderation.subjects import subjects
-
         case = Case.objects.get(generation_id=generation, kind="appeal")
         assert subjects().picture(case) is not None
         assert subjects().prompts(case) == ("a red apple", "")
@@ -199,6 +199,31 @@ def test_an_appeal_shows_what_was_rejected_while_it_is_still_there(ada: Customer
     answer = told(ada, generation)
     assert (answer["status"], len(answer["images"]), answer["error"]) == ("completed", 1, None)
     assert Client().get(answer["images"][0]["url"]).status_code == 200
+
+
+def test_an_appeal_shows_and_brings_back_all_that_was_rejected(ada: Customer, drawn: Callable[..., UUID]) -> None:
+    generation = drawn(seed=DOUBTFUL - 1, n=3)  # the first one is blocked, and stored nowhere
+    with platform_role():
+        changed("UPDATE generation_image SET released_at = NULL, rejected_at = now() WHERE generation_id = %s "
+                "AND index = 2", [generation])  # fmt: skip
+        changed("UPDATE moderation_case SET phash = 'f0f0f0f00f0f0f0f' WHERE generation_id = %s", [generation])
+    decide(ada, approved=False)
+    assert ada.client().post(f"/v1/generations/{generation}/appeals", {"text": "?"}, format="json").status_code == 201
+    with platform_role():
+        assert "f0f0f0f00f0f0f0f" in map(str, RejectedHash.objects.all())
+        picture = subjects().picture(Case.objects.get(generation_id=generation, kind="appeal"))
+        single = Image.objects.filter(generation_id=generation).first()
+    assert picture
+    assert single
+    with PILImage.open(io.BytesIO(picture)) as sheet:
+        assert sheet.size == (2 * single.width + GAP, single.height)
+        left, right = (sheet.convert("L").getpixel((x, 8)) for x in (8, single.width + GAP + 8))
+    assert (left, right) == (pytest.approx(DOUBTFUL, abs=3), pytest.approx(DOUBTFUL + 1, abs=3))
+    decide(ada, approved=True, kind="appeal")
+    assert [image["index"] for image in told(ada, generation)["images"]] == [1, 2]
+    with platform_role():
+        known = map(str, RejectedHash.objects.all())
+        assert "f0f0f0f00f0f0f0f" not in known, "what staff have shown on appeal blocks nobody else"
 
 
 def test_a_rejected_image_that_nobody_appeals_is_removed(ada: Customer, drawn: Callable[..., UUID]) -> None:

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.test import Client, override_settings
 from prometheus_client import REGISTRY
 
+from easel import clock
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.storage import ObjectMissing, storage
@@ -167,10 +168,12 @@ def test_the_words_of_a_complaint_are_sealed_and_whoever_shared_the_picture_does
         (filed,) = Complaint.objects.filter(tenant_id=ada.id)
         assert b"a secret" not in bytes(filed.text_sealed)
         case = Case.objects.select_related("tenant").get(id=filed.case_id)
-        assert complaints.said_of(case) == [("Violence", "a secret that nobody reads")]
+        assert complaints.said_of(case) == ([("Violence", "a secret that nobody reads")], 0)
+    decide(image, approved=True)
+    with platform_role():
         told = [str(vars(each)) for each in AuditRecord.objects.filter(tenant_id=ada.id)]
-    assert told
-    assert not [each for each in told if "203.0.113.9" in each or "a secret" in each]
+    assert any("moderation.decided" in each for each in told)
+    assert not [each for each in told if "203.0.113.9" in each or "a secret" in each or "violence" in each]
 
 
 def test_complaints_about_one_picture_share_a_case_and_count_once(ada: Customer, image: Image) -> None:
@@ -188,6 +191,46 @@ def test_complaints_about_one_picture_share_a_case_and_count_once(ada: Customer,
             1,
         )
     assert counted() == before + 1
+
+
+def test_a_case_is_as_severe_as_the_worst_that_was_said(ada: Customer, image: Image) -> None:
+    where = path(share(ada, image))
+    complain(where, reason="spam", text="an advertisement")
+    for reason in ("other", "hate"):
+        complain(where, reason=reason, text=f"about {reason}")
+    with override_settings(COMPLAINTS_PER_HOUR={"address": 100, "picture": 100}):
+        for number in range(complaints.SHOWN):
+            complain(where, reason="spam", text=f"again {number}")
+    clock.perform("moderation.complaints")
+    with platform_role():
+        case = Case.objects.select_related("tenant").get(image_id=image.id)
+        said, more = complaints.said_of(case)
+    assert (case.category, case.severity) == ("other", 2)
+    assert [words for _, words in said[:3]] == ["about hate", "about other", f"again {complaints.SHOWN - 1}"]
+    assert (len(said), more) == (complaints.SHOWN, 3)
+    complain(where, reason="sexual/minors")
+    clock.perform("moderation.complaints")
+    with platform_role():
+        case.refresh_from_db()
+    assert (case.category, case.severity) == ("sexual/minors", 3)
+
+
+def test_what_comes_after_a_decision_to_keep_the_picture_is_read_too(ada: Customer, image: Image) -> None:
+    where = path(share(ada, image))
+    complain(where, text="the first")
+    with platform_role():
+        (case,) = cases.claim(MODERATOR, cases.Wanted(tenant=str(ada.id)), limit=9)
+        cases.decide(case.id, who=MODERATOR, approved=True, reason="harmless")
+    late = complain(where, text="the second", reason="hate")
+    with platform_role():
+        applying.apply_due(seconds=0)
+    clock.perform("moderation.complaints")
+    assert "A person will look at it." in visit(late["Location"]).content.decode()
+    with platform_role():
+        again = Case.objects.select_related("tenant").get(image_id=image.id, status="open")
+        assert complaints.said_of(again) == ([("Hatred", "the second")], 0)
+    decide(image, approved=False)
+    assert "The picture was removed." in visit(late["Location"]).content.decode()
 
 
 def counted() -> float:
