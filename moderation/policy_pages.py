@@ -32,7 +32,7 @@ def policy(request: HttpRequest) -> HttpResponse:
             return redirect("moderation-policy")
     version, shadow, thresholds = policies.platform()
     old = _older(request.GET.get("from", ""))
-    given = request.POST if error else {}
+    given = _typed(request.POST.dict(), version) if error else {}
     shown = {**policies.defaults(), **old.categories} if old else thresholds
     context: dict[str, Any] = {
         "version": version, "shadow": given.get("shadow") == "1" if error else (old.shadow if old else shadow),
@@ -41,6 +41,19 @@ def policy(request: HttpRequest) -> HttpResponse:
         "versions": policy_editor.versions(),
     }  # fmt: skip
     return render(request, "moderation/policy.html", context, status=400 if error else 200)
+
+
+def _typed(form: dict[str, str], version: int) -> dict[str, str]:
+    """What a refused form holds. Where another version came between, of the bounds only those that its author changed:
+    what they left alone is the newest version's, and is not put back by sending the form again."""
+    seen = _older(form.get("based_on", ""))
+    if seen is None or seen.version == version:
+        return form
+    before = {**policies.defaults(), **seen.categories}
+    left_alone = {
+        f"{category}.{bound}": _said(before.get(category, BLOCK)[bound]) for category in CATEGORIES for bound in BOUNDS
+    }
+    return {name: value for name, value in form.items() if value.strip() != left_alone.get(name)}
 
 
 def _row(category: str, shown: Any, live: Any, given: Any) -> dict[str, Any]:
@@ -59,4 +72,7 @@ def _said(bound: float) -> str:
 
 
 def _older(asked: str) -> Policy | None:
-    return Policy.objects.filter(version=int(asked)).first() if asked.isdecimal() and len(asked) < 6 else None
+    if not asked.isdecimal() or len(asked) > 5:
+        return None
+    found = Policy.objects.filter(version=int(asked)).first()
+    return found or (Policy(version=1, categories=policies.defaults(), shadow=False) if int(asked) == 1 else None)

@@ -59,7 +59,10 @@ class Tryout:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`term` is what was typed."""
+
     error: str = ""
+    term: Term | None = None
     tryout: Tryout | None = None
     rule: Rule | None = None
 
@@ -112,14 +115,14 @@ def _read(form: Mapping[str, str]) -> Term:
 def _asked(form: Mapping[str, str]) -> Outcome:
     term = _read(form)
     error = term.wrong()
-    return Outcome(error, None if error else tried(term))
+    return Outcome(error, term, None if error else tried(term))
 
 
 def _added(form: Mapping[str, str], *, who: str) -> Outcome:
     """Switched off, and with its try-out on record: to switch it on is a step of its own."""
     term = _read(form)
     if error := term.wrong():
-        return Outcome(error)
+        return Outcome(error, term)
     tryout = tried(term)
     try:
         with atomic():
@@ -127,7 +130,7 @@ def _added(form: Mapping[str, str], *, who: str) -> Outcome:
             _note(rule, tryout)
             _record("rule_added", rule, matched=tryout.matched, looked=tryout.looked)
     except IntegrityError:
-        return Outcome(_("This rule exists already."))
+        return Outcome(_("This rule exists already."), term)
     return Outcome()
 
 
@@ -138,7 +141,7 @@ def _known(rule_id: str, wanted: str) -> Outcome:
     if wanted == "retry":
         tryout = tried(Term(rule.kind, rule.category, rule.term))
         _note(rule, tryout)
-        return Outcome(tryout=tryout, rule=rule)
+        return Outcome(term=tryout.term, tryout=tryout, rule=rule)
     if wanted == "remove":
         return _removed(rule)
     return _switched(rule, live=wanted == "on")

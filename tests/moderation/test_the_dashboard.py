@@ -1,7 +1,9 @@
 """Who may see the moderators' pages, and what they do: rules, policy, figures, pictures."""
 
 import io
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
@@ -149,6 +151,57 @@ def test_a_claim_is_kept_while_it_is_worked_on_and_lost_when_time_is_up(ada: Cus
     assert lost.status_code == 409
 
 
+@contextmanager
+def alone(client: Client) -> Iterator[None]:
+    """Nobody else is a moderator."""
+    others = list(User.objects.filter(is_staff=True, is_active=True).exclude(email=email_of(client)))
+    User.objects.filter(id__in=[each.id for each in others]).update(is_active=False)
+    try:
+        yield
+    finally:
+        User.objects.filter(id__in=[each.id for each in others]).update(is_active=True)
+
+
+def test_who_has_no_colleague_keeps_a_case_that_they_would_escalate(ada: Customer, moderator: Client) -> None:
+    (case_id,) = open_cases(ada, 1)
+    claimed(moderator, ada)
+    with alone(moderator):
+        answer = moderator.post(f"/moderation/cases/{case_id}/escalate")
+        assert (answer.status_code, "no other moderator" in answer.json()["detail"]) == (409, True)
+        assert str(case_id) in claimed(moderator, ada)
+        with override_settings(SECOND_OPINION_PERCENT=100):
+            moderator.post(f"/moderation/cases/{case_id}/decide", {"decision": "approve"})
+            applying.apply_due(seconds=0)
+    assert not Case.objects.filter(tenant_id=ada.id, kind="second").exists(), "nobody could give it"
+    colleague = signed_in()
+    (other,) = open_cases(ada, 1)
+    claimed(moderator, ada)
+    assert moderator.post(f"/moderation/cases/{other}/escalate").status_code == 200
+    assert 'data-waiting="0"' in claimed(moderator, ada), "it waits for somebody else"
+    assert str(other) in claimed(colleague, ada)
+
+
+def test_a_second_opinion_knows_nothing_of_the_first_and_stays_with_whom_it_was_asked_of(
+    ada: Customer, moderator: Client
+) -> None:
+    colleague = signed_in()
+    open_cases(ada, 1)
+    open_cases(ada, 1, kind="complaint")
+    with override_settings(SECOND_OPINION_PERCENT=100):
+        for case in cases.claim(email_of(colleague), cases.Wanted(tenant=str(ada.id)), limit=9):
+            cases.decide(case.id, who=email_of(colleague), approved=False, reason="policy")
+        applying.apply_due(seconds=0)
+    (second,) = Case.objects.filter(tenant_id=ada.id, kind="second")
+    assert Case.objects.get(id=second.opinion_on).kind == "held", "of a complaint the words are missing"
+    text = claimed(moderator, ada)
+    assert str(second.id) in text
+    assert "1 rejected, 0 approved" in text, "that of the complaint"
+    assert text.count('<li class="reject"') == 1
+    answer = moderator.post(f"/moderation/cases/{second.id}/escalate")
+    assert (answer.status_code, "nobody else" in answer.json()["detail"]) == (409, True)
+    assert str(second.id) not in claimed(colleague, ada)
+
+
 # --- Rules -------------------------------------------------------------------------------------------------------
 
 
@@ -199,8 +252,11 @@ def test_a_rule_that_was_never_tried_out_cannot_be_switched_on(moderator: Client
 )
 def test_a_wrong_form_is_told_what_is_wrong(moderator: Client, form: dict[str, str]) -> None:
     answer = moderator.post("/moderation/rules", form)
+    text = answer.content.decode()
     assert answer.status_code == 400
-    assert 'role="alert"' in answer.content.decode()
+    assert 'role="alert"' in text
+    assert ("term" in form) == (f'name="term" value="{form.get("term")}"' in text)
+    assert ("hate" in form.values()) == ('<option value="hate" selected>' in text)
 
 
 # --- Policy ------------------------------------------------------------------------------------------------------
@@ -264,6 +320,19 @@ def test_a_draft_that_cannot_be_is_refused_with_what_was_typed(
     assert policy.platform()[0] == before
 
 
+@pytest.mark.usefixtures("_as_it_was")
+def test_sending_a_refused_draft_again_keeps_what_somebody_else_published(moderator: Client) -> None:
+    mine = draft(**{"political.text_review": "0.5"})
+    assert moderator.post("/moderation/policy", draft(**{"spam.image_review": "0.7"})).status_code == 302
+    refused = moderator.post("/moderation/policy", mine)
+    assert refused.status_code == 400
+    fields = dict(re.findall(r'<input(?: type="hidden")? name="([^"]+)" value="([^"]*)"', refused.content.decode()))
+    assert moderator.post("/moderation/policy", {**fields, "note": "again"}).status_code == 302
+    _, _, thresholds = policy.platform()
+    assert thresholds["political"]["text_review"] == 0.5
+    assert thresholds["spam"]["image_review"] == 0.7
+
+
 # --- Figures -----------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +344,7 @@ def applied(customer: Customer, *, approved: bool, kind: str = "held") -> UUID:
     return case_id
 
 
+@pytest.mark.usefixtures("moderator")
 def test_the_figures_are_those_of_the_cases(ada: Customer) -> None:
     before = statistics.figures()
     with override_settings(SECOND_OPINION_PERCENT=100):
