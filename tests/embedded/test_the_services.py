@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,11 @@ import pytest
 import redis
 from botocore.config import Config
 
+from easel.embedded.credentials import Credentials
+from easel.embedded.ports import Ports
+from easel.embedded.seaweed import PARTS, SeaweedFS
 from easel.embedded.stack import Stack
+from easel.embedded.var import Var
 from tests.embedded.small_services import Ledger
 
 if TYPE_CHECKING:
@@ -54,6 +59,20 @@ def s3(stack: Stack, *, secret: str | None = None) -> "S3Client":
             retries={"total_max_attempts": 1},
         ),
     )
+
+
+def test_a_store_keeps_the_index_that_it_was_made_with(tmp_path: Path) -> None:
+    var = Var(tmp_path)
+    var.make()
+    ports = Ports(var.config / "ports.json")
+    ports.choose(*PARTS)
+    store = SeaweedFS(var, Credentials.of(var.config / "credentials.json"), ports)
+    store.prepare()
+    choice = store.folder / "filer.toml"
+    assert tomllib.loads(choice.read_text())["leveldb3"] == {"enabled": True, "dir": f"{var.data('s3')}/filerldb3"}
+    (var.data("s3") / "filerldb2").mkdir()
+    store.prepare()
+    assert not choice.exists()
 
 
 def test_every_file_with_a_secret_is_for_its_owner_only(own: Stack) -> None:

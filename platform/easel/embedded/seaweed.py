@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BUCKET = "easel"
 REGION = "us-east-1"
 PROBE = "probe/ready"
+USUAL_INDEX = "filerldb2"
 # Its gRPC ports are these plus 10000 (see ports.py).
 PARTS = ("s3", "s3-master", "s3-volume", "s3-filer", "s3-admin")
 
@@ -75,6 +76,7 @@ class SeaweedFS(Service):
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self.folder / "s3.json", json.dumps(self._identities(), indent=2))
         write_private(self.folder / "security.toml", self._tokens())
+        self._choose_index()
         self._remove_sockets()
 
     def tidy(self) -> None:
@@ -88,6 +90,15 @@ class SeaweedFS(Service):
             return self._client.get_object(Bucket=BUCKET, Key=PROBE)["Body"].read() == b"ready"
         except (BotoCoreError, ClientError):
             return False
+
+    def _choose_index(self) -> None:
+        """An index of file names for each bucket, instead of SeaweedFS's usual eight: each of those takes 16 MB of new
+        names into memory before it writes them away, which takes hours. A store that was made with those keeps them."""
+        data, choice = self._var.data(self.name), self.folder / "filer.toml"
+        if (data / USUAL_INDEX).exists():
+            choice.unlink(missing_ok=True)
+        else:
+            write_private(choice, f"[leveldb3]\nenabled = true\ndir = {json.dumps(str(data / 'filerldb3'))}\n")
 
     def _remove_sockets(self) -> None:
         """It makes them in /tmp, whatever TMPDIR says, and leaves some behind."""
