@@ -70,7 +70,14 @@ SERVICE = Dashboard(
                         " / sum by (level) (rate(easel_cache_lookups_total[15m]))"
                     },
                 ),
-                Panel("Memory", "bytes", {"{{process}} {{instance}}": 'process_resident_memory_bytes{job="easel"}'}),
+                Panel(
+                    "Memory",
+                    "bytes",
+                    {
+                        "{{process}} {{instance}}": "sum by (process, instance) "
+                        '(process_resident_memory_bytes{job="easel"})'
+                    },
+                ),
             ],
         ),
     ],

@@ -6,14 +6,19 @@ port with SO_REUSEPORT, and whichever the kernel picks answers for all of them.
 
 import os
 import threading
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from django.conf import settings
-from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, ProcessCollector, make_wsgi_app
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -51,12 +56,40 @@ class _Quiet(WSGIRequestHandler):
         """A scrape every few seconds is no news."""
 
 
+class EachProcess(Collector):
+    """CPU time and memory of every process that shares the folder: the shared files hold only what is counted in them.
+
+    Each has a series of its own, by its `pid`. A sum would fall when a process is replaced, and Prometheus would take
+    the rest of it for work that was just done.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        cpu = CounterMetricFamily("process_cpu_seconds", "User and system CPU time of a process.", labels=["pid"])
+        memory = GaugeMetricFamily("process_resident_memory_bytes", "Resident memory of a process.", labels=["pid"])
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {f"{cpu.name}_total": cpu, memory.name: memory}
+        for pid in self._pids():
+            for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect():
+                for sample in metric.samples:
+                    if sample.name in families:
+                        families[sample.name].add_metric([pid], sample.value)
+        return families.values()
+
+    def _pids(self) -> list[str]:
+        """From the files that they count in. One whose process has ended adds nothing: /proc does not know it."""
+        return sorted({path.stem.rpartition("_")[2] for path in self._folder.glob("*.db")})
+
+
 def registry() -> CollectorRegistry:
     """This process's metrics, or the sum over all that share the folder."""
-    if not os.environ.get(SHARED_FOLDER):
+    folder = os.environ.get(SHARED_FOLDER)
+    if not folder:
         return REGISTRY
     shared = CollectorRegistry()
     MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+    shared.register(EachProcess(Path(folder)))
     return shared
 
 
