@@ -76,6 +76,7 @@ BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
 
 # Unusual, but nobody's trouble.
 HARMLESS: Final[Mapping[str, Series]] = {
+    "a customer's receiver of webhooks is dead": {'easel_breaker_open{name="webhook"}': "1x400"},
     "a process that has asked nothing since an outage": {'easel_screening_breaker_open{process="worker"}': "1x400"},
     "few pictures and one complaint": {
         "easel_complaints_total": "0+0.05x400",
