@@ -1,9 +1,11 @@
 """Without containers: a unit for every kind of process, and a proxy as patient as the calls that wait behind it."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 from django.conf import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,11 +30,69 @@ def test_the_screening_process_is_given_no_keys() -> None:
     assert "EnvironmentFile=/etc/easel/screening.env" in UNITS["easel-screening.service"]
 
 
+def metrics_ports() -> dict[str, str]:
+    """Of the first worker, where a machine may have several."""
+    found = {name: re.search(r"EASEL_METRICS_PORT=(\S+)", text) for name, text in UNITS.items()}
+    return {
+        re.sub(r"easel-(\w+)@?\.service", r"\1", name): port[1].replace("%i", "0")
+        for name, port in found.items()
+        if port
+    }
+
+
+def test_every_process_of_a_machine_has_a_metrics_port_of_its_own() -> None:
+    assert len(set(metrics_ports().values())) == 4
+
+
+def test_prometheus_is_told_the_ports_of_every_process() -> None:
+    """By what is in `targets/metrics.json`; alerts ask for the process by its label."""
+    told = {
+        name: {
+            entry["labels"]["process"]: entry["targets"][0]
+            for entry in json.loads((ROOT / f"deploy/prometheus/{name}.json").read_text())
+        }
+        for name in ("systemd", "compose")
+    }
+    assert told["systemd"] == {
+        "screening": "127.0.0.1:8090",
+        **{process: f"127.0.0.1:{port}" for process, port in metrics_ports().items()},
+    }
+    services = yaml.safe_load((ROOT / "deploy/compose/compose.yml").read_text())["services"]
+    assert told["compose"] == {
+        "screening": "screening:8002",
+        **{
+            name: f"{name}:{services[name]['environment']['EASEL_METRICS_PORT']}"
+            for name in ("web", "staff", "worker", "clock")
+        },
+    }
+
+
+def test_a_worker_keeps_models_from_a_hub_where_it_may_write() -> None:
+    unit = UNITS["easel-worker@.service"]
+    (folder,) = re.findall(r"ReadWritePaths=(\S+)", unit)
+    (hub,) = re.findall(r"HF_HOME=(\S+)", unit)
+    assert hub.startswith(f"{folder}/")
+
+
 def test_calls_that_are_held_for_their_pictures_are_not_cut_off() -> None:
     locations = dict(LOCATION.findall(NGINX))
     (seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", locations["/compat/"])
     assert int(seconds) > settings.HOLD_SECONDS
     assert "proxy_buffering off;" in locations["/compat/"]
+
+
+def test_staff_are_behind_the_proxy_too_on_a_port_of_their_own() -> None:
+    """Production speaks TLS only. A form's Origin is compared with the Host, port and all."""
+    blocks = {re.findall(r"listen (\d+)", block)[0]: block for block in NGINX.split("\nserver {")[1:]}
+    assert "proxy_pass http://easel_staff;" in blocks["8443"]
+    assert "proxy_set_header Host $http_host;" in blocks["8443"]
+    assert all("easel_staff" not in block for port, block in blocks.items() if port != "8443")
+
+
+def test_no_access_log_keeps_addresses_that_let_their_holder_in() -> None:
+    servers = NGINX.split("\nserver {")[1:]
+    assert len(servers) == 3
+    assert all("access_log off;" in server for server in servers)
 
 
 def test_the_web_is_told_the_same_of_every_call() -> None:
