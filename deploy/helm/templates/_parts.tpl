@@ -27,19 +27,20 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* (dict "root" $ "process" "web" "secrets" (list "common" "app")) */}}
+{{/* (dict "root" $ "process" "web" "secrets" (list "common" "app") "own" (dict "EASEL_POOLS" "default"))
+`own` is for this kind of process alone; it stands above `environment`, which stands above what is usual. */}}
 {{- define "easel.environment" -}}
+{{- $usual := dict "EASEL_SCREENING_URL" (printf "http://%s-screening:8002" .root.Release.Name) }}
+{{- if ne .process "manage" }}
+{{- $usual = merge $usual (dict "EASEL_METRICS_PORT" .root.Values.metrics.port "EASEL_METRICS_BIND" "0.0.0.0") }}
+{{- end }}
+{{- if has .process (list "web" "staff") }}
+{{- /* two processes behind one port: their metrics are added up */}}
+{{- $usual = merge $usual (dict "PROMETHEUS_MULTIPROC_DIR" "/srv/easel/var/run") }}
+{{- end }}
+{{- $own := merge (dict "EASEL_PROCESS" .process) (.own | default dict) }}
 env:
-  - {name: EASEL_PROCESS, value: {{ .process }}}
-  {{- if ne .process "manage" }}
-  - {name: EASEL_METRICS_PORT, value: {{ .root.Values.metrics.port | quote }}}
-  - {name: EASEL_METRICS_BIND, value: "0.0.0.0"}
-  {{- end }}
-  {{- if eq .process "web" }}
-  - {name: PROMETHEUS_MULTIPROC_DIR, value: /srv/easel/var/run}
-  {{- end }}
-  - {name: EASEL_SCREENING_URL, value: "http://{{ .root.Release.Name }}-screening:8002"}
-  {{- range $name, $value := .root.Values.environment }}
+  {{- range $name, $value := merge $own .root.Values.environment $usual }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
   {{- end }}
 envFrom:
