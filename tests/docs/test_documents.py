@@ -79,6 +79,20 @@ def test_the_configuration_lists_no_variable_that_nobody_reads() -> None:
     assert {name for name in listed if f'"{name}"' not in sources} == set()
 
 
+def test_every_setting_that_docker_compose_does_not_take_from_its_file_is_said_to_be_fixed() -> None:
+    """The others "go into easel.env, too"."""
+    listed = set(re.findall(r"`(EASEL_[A-Z0-9_]+)`", first_cells("docs/configuration.md")))
+    compose = (ROOT / "deploy/compose/compose.yml").read_text(encoding="utf-8")
+    taken = set(re.findall(r"^ +(EASEL_[A-Z0-9_]+):$|\$\{(EASEL_[A-Z0-9_]+)", compose, re.MULTILINE))
+    deployment = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    section = deployment.partition("## Docker Compose")[2].partition("\n## ")[0]
+    fixed = listed - {name for pair in taken for name in pair}
+    fixed -= {name for name in fixed if name.endswith("_DATABASE_URL")}  # "the addresses of the database"
+    fixed -= {"EASEL_PROCESS", "EASEL_RABBITMQ_URL"}  # what a process is; of `make up`
+    assert len(fixed) > 10
+    assert {name for name in fixed if f"`{name}`" not in section} == set()
+
+
 def test_every_duty_of_the_clock_is_in_the_operations_with_its_period() -> None:
     from easel.clock import _duties
 
