@@ -17,7 +17,7 @@ class Options:
     def of_environment(cls) -> "Options":
         port = os.environ.get("PORT") or "8000"
         if not port.isdecimal() or not 1 <= int(port) <= 65534:
-            raise Trouble(f"PORT={port} is not a port.", "Choose a number from 1024 to 65534: PORT=8000 make up")
+            raise Trouble(f"PORT={port} is not a port.", "Choose a number from 1 to 65534: PORT=8000 make up")
         return cls(
             port=int(port),
             host=os.environ.get("BIND") or "127.0.0.1",
