@@ -79,9 +79,9 @@ site: install-dev ## The documents as a site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 install:
-	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian, Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian 12: apt install python3.11 python3.11-venv. Elsewhere install it and name it: make up PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -I platform/easel/embedded/install.py up
 
 install-dev:
-	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian, Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "easel: Easel needs Python 3.11. Debian 12: apt install python3.11 python3.11-venv. Elsewhere install it and name it: make test PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -I platform/easel/embedded/install.py dev

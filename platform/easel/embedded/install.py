@@ -58,13 +58,13 @@ def fail(message: str) -> None:
 def check_python() -> None:
     if sys.version_info[:2] != WANTED:
         fail(
-            "Easel needs Python 3.11; {} is {}.{}. Install it (Debian, Ubuntu: apt install python3.11 python3.11-venv) "
-            "or name it: PYTHON=/path/to/python3.11 make up".format(sys.executable, *sys.version_info[:2])
+            "Easel needs Python 3.11; {} is {}.{}. Install it (Debian 12: apt install python3.11 python3.11-venv) "
+            "or name it: make up PYTHON=/path/to/python3.11".format(sys.executable, *sys.version_info[:2])
         )
     try:
         import ensurepip  # noqa: F401
     except ImportError:
-        fail("Python's venv module is not complete. Debian, Ubuntu: apt install python3.11-venv")
+        fail("Python's venv module is not complete. Debian 12: apt install python3.11-venv")
 
 
 def check_space() -> None:
