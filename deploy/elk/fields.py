@@ -27,7 +27,7 @@ ECS: Final = {
     "client.ip": "ip",
 }
 
-# The four that the platform's guide asks for, and what else tells one event from another.
+# What is looked for most: the tenant, each model version's time and quality. Then what tells one event from another.
 OWN: Final = {
     "request_id": "keyword",
     "tenant": "keyword",
