@@ -7,12 +7,15 @@
 1. announce: the new key can open; the old one still seals. Processes remember a tenant's key for some seconds.
 2. promote, when every process knows the new key: it seals from now on.
 3. seal anew, when no process seals with the old key any more: row by row, a conditional UPDATE each.
-4. retire the old key, when a whole sweep found nothing under it.
+4. retire the old key, and those before it that a restore brought along, when a whole sweep found nothing under them.
+
+A value that no key opens stays as it is and is named. The older keys stay then, too: it may be our mistake.
 """
 
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +24,7 @@ from psycopg.types.json import Jsonb
 from easel.crypto import (
     KEY_BYTES,
     DataKey,
+    TamperedSeal,
     open_data_key,
     open_sealed,
     provider,
@@ -41,6 +45,18 @@ NOBODY: Final = UUID(int=0)
 Report = Callable[[str], None]
 
 ANNOUNCED, PROMOTED = KeyRotation.Stage.ANNOUNCED, KeyRotation.Stage.PROMOTED
+
+
+class RotatedElsewhere(Exception):
+    """Another run of the same rotation has come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """`unreadable` names the values that no key opened: table, column, id."""
+
+    sealed_anew: int
+    unreadable: tuple[str, ...] = ()
 
 
 def rotate_platform() -> int:
@@ -79,9 +95,8 @@ def rotate_platform() -> int:
     return count
 
 
-def rotate_tenant(tenant_id: UUID, *, settle: float = SETTLE_SECONDS, report: Report = lambda _: None) -> int:
-    """Give a tenant a new data key, or finish what was begun. Returns how many values were sealed anew. Needs the
-    platform role, outside of a transaction."""
+def rotate_tenant(tenant_id: UUID, *, settle: float = SETTLE_SECONDS, report: Report = lambda _: None) -> Rotated:
+    """Give a tenant a new data key, or finish what was begun. Needs the platform role, outside of a transaction."""
     if _stage(tenant_id, settle) is None:
         _announce(tenant_id)
         report("announced")
@@ -89,19 +104,19 @@ def rotate_tenant(tenant_id: UUID, *, settle: float = SETTLE_SECONDS, report: Re
         _promote(tenant_id)
         report("promoted")
     _wait(tenant_id, settle)
-    total = 0
-    while count := sum(_seal_anew(tenant_id, column) for column in sealed_columns()):
+    total, unreadable = 0, set[str]()
+    while count := sum(_seal_anew(tenant_id, column, unreadable) for column in sealed_columns()):
         total += count
         report(f"{total} values sealed anew")
-    _retire(tenant_id)
-    report("the old key is gone")
-    return total
+    _retire(tenant_id, keep_older=bool(unreadable))
+    report("the older keys are kept" if unreadable else "the old key is gone")
+    return Rotated(total, tuple(sorted(unreadable)))
 
 
 def _announce(tenant_id: UUID) -> None:
     with atomic():
         old = _locked_key(tenant_id)
-        _store(tenant_id, DataKey(old.material, (os.urandom(KEY_BYTES),), old.for_hmac))
+        _store(tenant_id, DataKey(old.material, (os.urandom(KEY_BYTES), *old.others), old.for_hmac))
         KeyRotation.objects.create(tenant_id=tenant_id, stage=ANNOUNCED)
         audit.record("data_key.announced", tenant_id=tenant_id)
 
@@ -114,19 +129,20 @@ def _promote(tenant_id: UUID) -> None:
             [PROMOTED, tenant_id, ANNOUNCED],
         )
         if moved:
-            (new,) = key.others
-            _store(tenant_id, DataKey(new, (key.material,), key.for_hmac))
+            new, *older = key.others  # as it was announced: the new one first
+            _store(tenant_id, DataKey(new, (key.material, *older), key.for_hmac))
 
 
-def _retire(tenant_id: UUID) -> None:
+def _retire(tenant_id: UUID, *, keep_older: bool) -> None:
     with atomic():
         key = _locked_key(tenant_id)
         if changed("DELETE FROM tenants_keyrotation WHERE tenant_id = %s AND stage = %s", [tenant_id, PROMOTED]):
-            _store(tenant_id, DataKey(key.material, (), key.for_hmac))
+            if not keep_older:
+                _store(tenant_id, DataKey(key.material, (), key.for_hmac))
             audit.record("data_key.rotated", tenant_id=tenant_id)
 
 
-def _seal_anew(tenant_id: UUID, column: SealedColumn) -> int:
+def _seal_anew(tenant_id: UUID, column: SealedColumn, unreadable: set[str]) -> int:
     """One sweep over one column. A value that somebody changes meanwhile was sealed by the new key anyway."""
     key, count, last = data_key_of(tenant_id), 0, NOBODY
     table, name = column.table, column.column
@@ -137,7 +153,11 @@ def _seal_anew(tenant_id: UUID, column: SealedColumn) -> int:
     ):
         for row_id, place, old in found:
             last, context = row_id, column.context(place)
-            if sealed_by_newest(old, key=key, context=context):
+            try:
+                if sealed_by_newest(old, key=key, context=context):
+                    continue
+            except TamperedSeal:
+                unreadable.add(f"{table}.{name} {row_id}")
                 continue
             again = seal(open_sealed(old, key=key, context=context), key=key, context=context)
             count += changed(
@@ -161,7 +181,7 @@ def _wait(tenant_id: UUID, settle: float) -> str:
     while True:
         found = _stage(tenant_id, settle)
         if found is None:
-            raise RuntimeError("Somebody else has finished this rotation meanwhile.")
+            raise RotatedElsewhere("Somebody else has finished this rotation meanwhile.")
         if found[1] <= 0:
             return found[0]
         time.sleep(found[1])

@@ -1,6 +1,7 @@
 """Keys are renewed while everything goes on, by commands that can be interrupted anywhere."""
 
 import base64
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,25 @@ from unittest.mock import patch
 import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 
-from easel.crypto import DataKey, TamperedSeal, UnknownKeyVersion, fingerprint, open_data_key, open_sealed, seal
-from easel.database import platform_role, rows
+from easel.crypto import (
+    KEY_BYTES,
+    DataKey,
+    TamperedSeal,
+    UnknownKeyVersion,
+    fingerprint,
+    open_data_key,
+    open_sealed,
+    seal,
+)
+from easel.database import changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.key_providers import new_word
 from tenants import escrow, keys, rotation
 from tenants.accounts import SecondFactorAdapter
+from tenants.management.commands import rotate_platform_key, rotate_tenant_key
 from tenants.models import KeyRotation, Tenant, User
 from tenants.platform_secrets import platform_secret
 from tests.cast import Customer, make_customer
@@ -32,7 +43,7 @@ def key_of(customer: Customer) -> DataKey:
 
 def rotate(customer: Customer, **options: Any) -> int:
     with platform_role():
-        return rotation.rotate_tenant(customer.id, **{"settle": 0, **options})
+        return rotation.rotate_tenant(customer.id, **{"settle": 0, **options}).sealed_anew
 
 
 def test_a_tenants_values_are_sealed_anew_and_nothing_is_lost(ada: Customer, draw: Draw) -> None:
@@ -79,6 +90,73 @@ def test_an_interrupted_rotation_goes_on_and_everything_works_meanwhile(
     assert key_of(ada).others == ()
     with platform_role():
         assert not KeyRotation.objects.filter(tenant_id=ada.id).exists()
+
+
+def restored(customer: Customer, *between: bytes) -> DataKey:
+    """A restore gives back every key of the tenant's past: a newer one seals, what there is was sealed by the last."""
+    old = key_of(customer)
+    ring = DataKey(os.urandom(KEY_BYTES), (*between, old.material), old.for_hmac)
+    with platform_role():
+        rotation._store(customer.id, ring)
+    keys.forget_all()
+    return ring
+
+
+def test_older_keys_that_came_with_a_restore_open_until_nothing_is_left_under_them(
+    ada: Customer, workshop: Workshop
+) -> None:
+    generation = workshop.submit(ada, prompt="before the restore")
+    ring = restored(ada)
+    with patch.object(rotation, "_seal_anew", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        rotate(ada)
+    keys.forget_all()
+    assert ada.client().get(f"/v1/generations/{generation}").json()["prompt"] == "before the restore"
+    rotate(ada)
+    keys.forget_all()
+    assert ada.client().get(f"/v1/generations/{generation}").json()["prompt"] == "before the restore"
+    assert key_of(ada).others == ()
+    assert key_of(ada).material not in {ring.material, *ring.others}
+
+
+def test_a_rotation_that_was_under_way_when_its_place_was_restored_comes_to_its_end(
+    ada: Customer, workshop: Workshop
+) -> None:
+    generation = workshop.submit(ada, prompt="before the restore")
+    restored(ada, os.urandom(KEY_BYTES))
+    with platform_role():
+        KeyRotation.objects.create(tenant_id=ada.id, stage="announced")
+    rotate(ada)
+    keys.forget_all()
+    assert ada.client().get(f"/v1/generations/{generation}").json()["prompt"] == "before the restore"
+
+
+def test_a_value_that_no_key_opens_is_named_and_keeps_the_older_keys_and_nothing_else(
+    ada: Customer, bob: Customer, workshop: Workshop
+) -> None:
+    damaged, whole = workshop.submit(ada, prompt="a red apple"), workshop.submit(ada, prompt="a green pear")
+    others = workshop.submit(bob, prompt="a plum")
+    with platform_role():
+        changed("UPDATE generation_generation SET prompt_sealed = '\\xab' WHERE id = %s", [damaged])
+    before, bobs = key_of(ada), key_of(bob)
+    told = StringIO()
+    found = [(customer.id, customer.tenant.slug) for customer in (ada, bob)]
+    with patch.object(rotate_tenant_key, "rows", return_value=found), pytest.raises(CommandError) as failed:
+        call_command("rotate_tenant_key", "--all", "--settle", "0", stdout=StringIO(), stderr=told)
+    assert str(failed.value) == f"Not done to the end, see above: {ada.tenant.slug}."
+    assert f"generation_generation.prompt_sealed {damaged}" in told.getvalue()
+    keys.forget_all()
+    after = key_of(ada)
+    assert (after.material != before.material, after.others) == (True, (before.material,))
+    assert key_of(bob).others == ()
+    assert key_of(bob).material != bobs.material
+    assert ada.client().get(f"/v1/generations/{whole}").json()["prompt"] == "a green pear"
+    assert bob.client().get(f"/v1/generations/{others}").json()["prompt"] == "a plum"
+    with platform_role():
+        assert not KeyRotation.objects.filter(tenant_id=ada.id).exists()
+
+    assert ada.client().delete(f"/v1/generations/{damaged}").status_code == 204
+    rotate(ada)
+    assert key_of(ada).others == ()
 
 
 def test_a_process_that_has_not_heard_of_the_new_key_yet_loses_nothing(ada: Customer) -> None:
@@ -143,6 +221,13 @@ def test_the_platform_key_is_replaced_without_an_interruption(ada: Customer, tmp
                 rotation.rotate_platform()
             keys.forget_all()
         assert key_of(ada) == before
+
+
+def test_the_command_ends_only_when_nothing_is_left_under_another_key() -> None:
+    said = StringIO()
+    with patch.object(rotate_platform_key, "rotate_platform", side_effect=[3, 1, 0]):
+        call_command("rotate_platform_key", stdout=said)
+    assert ": 4. Nothing is left" in said.getvalue()
 
 
 def test_an_interrupted_rotation_of_the_platform_key_goes_on(ada: Customer, bob: Customer, tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from argparse import ArgumentParser
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
+from easel.crypto import CryptoError
 from easel.database import platform_role, rows
-from tenants.rotation import SETTLE_SECONDS, rotate_tenant
+from easel.key_providers import KeyProviderUnavailable
+from tenants.rotation import SETTLE_SECONDS, RotatedElsewhere, rotate_tenant
 
 
 class Command(BaseCommand):
@@ -29,6 +33,18 @@ class Command(BaseCommand):
             )
             if not found:
                 raise CommandError(f"There is no tenant {options['tenant']!r} with a key.")
-            for tenant_id, slug in found:
-                count = rotate_tenant(tenant_id, settle=options["settle"], report=self.stdout.write)
-                self.stdout.write(f"{slug}: done, {count} values sealed anew.")
+            unfinished = [slug for tenant_id, slug in found if not self._rotate(tenant_id, slug, options["settle"])]
+        if unfinished:
+            raise CommandError(f"Not done to the end, see above: {', '.join(unfinished)}.")
+
+    def _rotate(self, tenant_id: UUID, slug: str, settle: float) -> bool:
+        """Whether only the new key is left. What goes wrong with one tenant is no reason to leave the others."""
+        try:
+            done = rotate_tenant(tenant_id, settle=settle, report=self.stdout.write)
+        except (CryptoError, KeyProviderUnavailable, DatabaseError, RotatedElsewhere) as error:
+            self.stderr.write(f"{slug}: {error}")
+            return False
+        self.stdout.write(f"{slug}: done, {done.sealed_anew} values sealed anew.")
+        for value in done.unreadable:
+            self.stderr.write(f"{slug}: no key opens {value}. It stays as it is, and the older keys stay, too.")
+        return not done.unreadable
