@@ -40,7 +40,8 @@ def erase_tenant(tenant_id: UUID, *, report: Report = lambda _: None) -> str:
     lifecycle.freeze(tenant_id)
     lifecycle.erasing(tenant_id)
     report("frozen, its work stopped")
-    _destroy_key(erasure)
+    if not _destroy_key(erasure):
+        report(f"the key escrow {escrow.path()} had no entry of it: if it is in backups, make sure that this is theirs")
     report("its key is destroyed")
     objects = _delete_objects(tenant_id)
     report(f"{objects} objects deleted")
@@ -79,14 +80,16 @@ def _begin(subject: str, subject_id: UUID) -> Erasure:
     return begun or Erasure.objects.get_or_create(subject=subject, subject_id=subject_id)[0]
 
 
-def _destroy_key(erasure: Erasure) -> None:
-    escrow.forget(erasure.subject_id)
+def _destroy_key(erasure: Erasure) -> bool:
+    """Whether the key escrow had an entry of it."""
+    had = escrow.forget(erasure.subject_id)
     with atomic():
         changed("UPDATE tenants_tenant SET data_key = ''::bytea WHERE id = %s", [erasure.subject_id])
         changed(
             "UPDATE tenants_erasure SET key_destroyed_at = coalesce(key_destroyed_at, now()) WHERE id = %s",
             [erasure.id],
         )
+    return had
 
 
 def _delete_objects(tenant_id: UUID) -> int:

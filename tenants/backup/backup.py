@@ -11,12 +11,15 @@ it is in the database and in the key escrow. So an erased tenant's objects, prom
 backup that was ever made.
 
 An interrupted backup leaves a folder `<time>.partial` that the next one removes; what it copied is not copied again.
+A folder takes one backup at a time.
 """
 
 import base64
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +36,7 @@ from easel.storage import ObjectMissing, storage
 from tenants import escrow
 from tenants.backup import closed_file, postgres
 from tenants.backup.manifest import Manifest
+from tenants.escrow import Escrow
 from tenants.keys import data_key_of
 
 PREFIX: Final = "t/"
@@ -47,36 +51,54 @@ class Copied:
     content_type: str
 
 
+class AnotherIsRunning(Exception):
+    """Another backup into the same folder has not ended yet. Nothing was done."""
+
+
 def backup(folder: Path, *, report: Report = lambda _: None) -> Path:
     """Returns the folder of this backup. Needs the platform role, outside of a transaction."""
+    postgres.dumper()  # names what is not set before anything is changed
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob("*.partial"):
-        shutil.rmtree(left)
-    added = escrow.collect()  # before the dump: what it holds must be openable
-    report(f"key escrow {escrow.path()}: {added} new keys")
-    made_at = datetime.now(UTC)
-    place = folder / f"{made_at:%Y%m%dT%H%M%SZ}.partial"
-    place.mkdir(mode=0o700)
-    key, sealed, version = new_data_key()
-    files, tenants, functions = _database(place, key)
-    report(f"database: {sum(file['size'] for file in files.values())} bytes")
-    copied = list(_objects(folder, report))
-    lines = (json.dumps([each.key, each.content_type]).encode() + b"\n" for each in copied)
-    files["objects"] = _described(closed_file.write(place / "objects", lines, key=key, name="objects"))
-    manifest = Manifest(
-        made_at=made_at.isoformat(), easel=__version__, platform_key_version=version,
-        key=base64.b64encode(sealed).decode(), tenants=tenants, functions=functions,
-        objects=len(copied), files=files,
-    )  # fmt: skip
-    manifest.write(place, key)
-    return place.rename(place.with_suffix(""))
+    with _alone(folder):
+        for left in folder.glob("*.partial"):
+            shutil.rmtree(left)
+        made_at = datetime.now(UTC)
+        place = folder / f"{made_at:%Y%m%dT%H%M%SZ}.partial"
+        place.mkdir(mode=0o700)
+        key, sealed, version = new_data_key()
+        files, tenants, functions = _database(place, key, report)
+        report(f"database: {sum(file['size'] for file in files.values())} bytes")
+        copied = list(_objects(folder, report))
+        lines = (json.dumps([each.key, each.content_type]).encode() + b"\n" for each in copied)
+        files["objects"] = _described(closed_file.write(place / "objects", lines, key=key, name="objects"))
+        manifest = Manifest(
+            made_at=made_at.isoformat(), easel=__version__, platform_key_version=version,
+            key=base64.b64encode(sealed).decode(), tenants=tenants, functions=functions,
+            objects=len(copied), files=files,
+        )  # fmt: skip
+        manifest.write(place, key)
+        return place.rename(place.with_suffix(""))
 
 
-def _database(place: Path, key: DataKey) -> tuple[dict[str, dict[str, Any]], int, list[str]]:
-    """Both files show the same moment."""
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The lock ends with its process, whichever way that ends."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AnotherIsRunning(f"Another backup into {folder} is running.") from error
+        yield
+
+
+def _database(place: Path, key: DataKey, report: Report) -> tuple[dict[str, dict[str, Any]], int, list[str]]:
+    """Both files show the same moment. What they hold must be openable: the escrow gets every data key of just before
+    (a rotation may end meanwhile) and of just after (a tenant may begin)."""
     with postgres.connect(postgres.dumper()) as connection:
+        added = escrow.collect()
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         ((snapshot,),) = connection.execute("SELECT pg_export_snapshot()").fetchall()
+        report(f"key escrow {escrow.path()}: {added + escrow.collect()} new keys")
         dump = [postgres.program("pg_dump"), "--format=custom", f"--snapshot={snapshot}", "--no-comments"]
         dump.append("--exclude-table-data=tenants_tenant")
         pieces = postgres.output(dump, postgres.dumper())
@@ -113,11 +135,11 @@ def _tenant_rows(connection: psycopg.Connection) -> Iterator[bytes]:
 
 def _objects(folder: Path, report: Report) -> Iterator[Copied]:
     """Listed after the dump: whatever the dump refers to was there by then, or has been erased since."""
-    store, keys, new = storage(), dict[UUID, DataKey | None](), 0
+    store, kept, keys, new = storage(), escrow.read(escrow.path()), dict[UUID, DataKey | None](), 0
     for object_key in store.keys(PREFIX):
         tenant_id = UUID(object_key.split("/", 2)[1])
         if tenant_id not in keys:
-            keys[tenant_id] = _living_key(tenant_id)
+            keys[tenant_id] = _key_for_copies(kept, tenant_id)
         key = keys[tenant_id]
         if key is None:
             continue
@@ -125,6 +147,7 @@ def _objects(folder: Path, report: Report) -> Iterator[Copied]:
             head = store.head(object_key)
             file = folder / "objects" / object_key
             if not file.exists():
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 closed_file.write(file, store.stream(object_key), key=key, name=object_key)
                 new += 1
         except ObjectMissing:
@@ -133,11 +156,14 @@ def _objects(folder: Path, report: Report) -> Iterator[Copied]:
     report(f"objects: {new} new")
 
 
-def _living_key(tenant_id: UUID) -> DataKey | None:
+def _key_for_copies(kept: Escrow, tenant_id: UUID) -> DataKey | None:
+    """The escrow's, and not the one of this moment: that is what opens the copy again. None: the tenant was erased, or
+    has begun since the dump."""
     try:
-        return data_key_of(tenant_id)
+        data_key_of(tenant_id)
     except KeyDestroyed:
         return None
+    return kept.data_key(tenant_id)
 
 
 def _described(written: tuple[int, str]) -> dict[str, Any]:

@@ -16,11 +16,10 @@ PIECE_BYTES: Final = 256 * 1024
 
 
 def write(file: Path, pieces: Iterable[bytes], *, key: DataKey, name: str) -> tuple[int, str]:
-    """Whole or not at all. Returns the size in bytes and the SHA-256 of what was written."""
+    """Whole or not at all; its folder is there. Returns the size in bytes and the SHA-256 of what was written."""
     used = SealedFile.new()
     opener = seal(used.packed, key=key, context=_context(name))
     digest, size = hashlib.sha256(), 0
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
         for piece in (len(opener).to_bytes(2, "big"), opener):

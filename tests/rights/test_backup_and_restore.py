@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -28,7 +29,9 @@ from tenants.backup import backup as backups
 from tenants.backup import closed_file
 from tenants.backup.manifest import Manifest
 from tenants.backup.restore import restore
-from tests.cast import Customer
+from tenants.models import KeyRotation
+from tenants.rotation import rotate_tenant
+from tests.cast import Customer, make_customer
 from tests.generation.conftest import Workshop
 from tests.rights.conftest import Draw, wish
 
@@ -213,6 +216,63 @@ def test_an_interrupted_backup_is_no_backup_and_the_next_one_clears_it_away(
     assert list(vault.folder.glob("*.partial"))
     vault.backup()
     assert not list(vault.folder.glob("*.partial"))
+
+
+def test_a_second_backup_of_the_same_moment_is_refused_and_leaves_the_first_alone(
+    ada: Customer, draw: Draw, vault: Vault
+) -> None:
+    draw(ada)
+    real, refused = backups._objects, []
+
+    def meanwhile(*given: Any) -> Iterator[backups.Copied]:
+        with pytest.raises(CommandError, match="Another backup") as error:
+            vault.backup()
+        refused.append(error)
+        return real(*given)
+
+    with patch.object(backups, "_objects", meanwhile):
+        place = vault.backup()
+    assert len(refused) == 1
+    assert {each.name for each in place.iterdir()} == {"manifest.json", "database", "tenants", "objects"}
+
+
+def test_a_rotation_during_a_backup_leaves_no_copy_that_the_escrow_does_not_open(
+    ada: Customer, draw: Draw, vault: Vault
+) -> None:
+    (image,) = draw(ada)
+    real = backups._database
+
+    def then_rotate(*given: Any) -> Any:
+        found = real(*given)
+        rotate_tenant(ada.id, settle=0)
+        return found
+
+    with patch.object(backups, "_database", then_rotate):
+        vault.backup()
+    key = escrow.read(vault.kept).data_key(ada.id)
+    assert key is not None
+    copy = vault.folder / "objects" / image.object_key
+    assert b"".join(closed_file.read(copy, key=key, name=image.object_key)) == media.fetch(image)
+
+
+def test_a_tenant_that_begins_just_before_the_dump_is_in_the_escrow(vault: Vault) -> None:
+    real, begun = escrow.collect, list[Customer]()
+
+    def collect() -> int:
+        added = real()
+        begun.append(make_customer("Late"))
+        return added
+
+    with patch.object(escrow, "collect", collect):
+        vault.backup()
+    assert begun[0].id in escrow.read(vault.kept).keys
+
+
+def test_a_backup_that_cannot_read_everything_changes_nothing(vault: Vault) -> None:
+    with override_settings(BACKUP_DATABASE=None), pytest.raises(CommandError, match="EASEL_BACKUP_DATABASE_URL"):
+        vault.backup()
+    assert not vault.kept.exists()
+    assert not vault.folder.exists()
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "database", "tenants", "objects"])

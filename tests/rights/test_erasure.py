@@ -1,5 +1,7 @@
 """After an erasure nothing of a tenant can be read, the books still add up, and a receipt says what was done."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
@@ -108,6 +110,38 @@ def test_a_damaged_escrow_is_not_overwritten(ada: Customer, kept: Path) -> None:
     with platform_role(), pytest.raises(escrow.EscrowUnavailable, match="damaged"):
         escrow.collect()
     assert kept.read_text().endswith('"tenants": ')
+
+
+def test_an_entry_that_an_erasure_removes_does_not_come_back_with_a_backup_of_the_same_moment(
+    ada: Customer, bob: Customer, kept: Path
+) -> None:
+    real = escrow._changing
+
+    @contextmanager
+    def erased_meanwhile() -> Iterator[escrow.Escrow]:
+        """The erasure had the file first, and has not come to the key in Postgres yet."""
+        with platform_role():
+            Erasure.objects.get_or_create(subject="tenant", subject_id=ada.id)
+        with real() as held:
+            held.keys.pop(ada.id, None)
+            yield held
+
+    with platform_role():
+        with patch.object(escrow, "_changing", erased_meanwhile):
+            escrow.collect()
+        assert ada.id not in escrow.read(kept).keys
+        assert bob.id in escrow.read(kept).keys
+
+
+def test_an_erasure_says_when_the_escrow_had_no_entry(ada: Customer, bob: Customer, kept: Path) -> None:
+    said: list[str] = []
+    with platform_role():
+        erasure.erase_tenant(ada.id, report=said.append)
+        assert [line for line in said if str(kept) in line and "no entry" in line]
+        escrow.collect()
+        said.clear()
+        erasure.erase_tenant(bob.id, report=said.append)
+        assert not [line for line in said if "no entry" in line]
 
 
 def test_the_escrow_keeps_every_key_a_backup_may_need(ada: Customer, kept: Path) -> None:

@@ -4,12 +4,22 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from psycopg import OperationalError
 
+from easel.crypto import CryptoError
 from easel.database import platform_role
+from easel.key_providers import KeyProviderUnavailable
+from easel.storage import StorageError
 from tenants.backup import postgres
-from tenants.backup.backup import backup
+from tenants.backup.backup import AnotherIsRunning, backup
 from tenants.escrow import EscrowUnavailable
+
+MISHAPS = (
+    AnotherIsRunning, CryptoError, EscrowUnavailable, ImproperlyConfigured, KeyProviderUnavailable, OperationalError,
+    OSError, StorageError, postgres.ProgramFailed,
+)  # fmt: skip
 
 
 class Command(BaseCommand):
@@ -22,6 +32,6 @@ class Command(BaseCommand):
         with platform_role():
             try:
                 place = backup(options["folder"], report=self.stdout.write)
-            except (postgres.ProgramFailed, EscrowUnavailable) as error:
+            except MISHAPS as error:
                 raise CommandError(str(error)) from error
         self.stdout.write(f"{place} is whole.")
