@@ -1,6 +1,7 @@
 """What this app does when a tenant is erased or exported, and which of its columns are sealed."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from tenants.sealed_columns import SealedColumn, sealed_column
 
 PATIENCE_SECONDS: Final = 120.0  # for what is being drawn to come to its end
 
+_NAMED: Final = " UNION ".join(
+    f"SELECT object_key FROM generation_{table} WHERE object_key = ANY(%(keys)s)"  # noqa: S608  our own names
+    for table in ("image", "input", "objectintent", "doomedobject")
+)
 
 class StillDrawing(Exception):
     """Work of the tenant has not ended yet. Asking again later goes on from here."""
@@ -21,6 +26,7 @@ class StillDrawing(Exception):
 def register() -> None:
     lifecycle.on_erasing(stop_everything)
     lifecycle.read_objects_with(read_object)
+    lifecycle.name_objects_with(named_objects)
     for column in ("prompt", "negative_prompt"):
         sealed_column(SealedColumn("generation_generation", f"{column}_sealed", f"generation.{column}:".encode()))
     for table in ("generation_image", "generation_input"):
@@ -57,3 +63,10 @@ def read_object(tenant_id: UUID, object_key: str) -> bytes:
     image = drawn or Input.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
     used = None if image is None else sealed_images.opened(image, keys.data_key_of(tenant_id))
     return b"".join(sealed_images.contents(storage(), object_key, used))
+
+
+def named_objects(object_keys: Sequence[str]) -> set[str]:
+    """A thumbnail goes with its image."""
+    of = {each: each.removesuffix(thumbnails.ENDING) for each in object_keys}
+    named = {key for (key,) in rows(_NAMED, {"keys": [*of.keys(), *of.values()]})}
+    return {each for each, image in of.items() if {each, image} & named}

@@ -1,6 +1,6 @@
 """What happens to a tenant as a whole. Upper apps register what they have to do with it (`on_created`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.utils.text import slugify
@@ -14,6 +14,7 @@ _when_created: list[Callable[[Tenant], None]] = []
 _when_erasing: list[Callable[[UUID], None]] = []
 _books: set[str] = set()
 _readers: list[Callable[[UUID, str], bytes]] = []
+_namers: list[Callable[[Sequence[str]], set[str]]] = []
 
 
 def on_created(act: Callable[[Tenant], None]) -> Callable[[Tenant], None]:
@@ -43,6 +44,16 @@ def read_objects_with(read: Callable[[UUID, str], bytes]) -> None:
 def read_object(tenant_id: UUID, object_key: str) -> bytes:
     """An object as its tenant would get it. Needs the platform role. Raises storage errors, TamperedSeal."""
     return _readers[0](tenant_id, object_key)
+
+
+def name_objects_with(named: Callable[[Sequence[str]], set[str]]) -> None:
+    """Register which of some objects, by their keys, there are rows for: who uses them, or will remove them."""
+    _namers[:] = [named]
+
+
+def named_objects(object_keys: Sequence[str]) -> set[str]:
+    """Those of them that a row names. Needs the platform role."""
+    return _namers[0](object_keys)
 
 
 def keep_books(*tables: str) -> None:

@@ -22,7 +22,7 @@ def main() -> None:
     from generation.prompts import open_prompts
     from generation.source import PostgresSource
     from tenants import keys
-    from tenants.models import Tenant
+    from tenants.models import KeyRotation, Tenant
     from tests.cast import Customer
 
     names = ("KEY", "SECRET", "MODEL", "PROMPT")
@@ -43,6 +43,8 @@ def main() -> None:
             for each in Generation.objects.filter(tenant_id__in=asked)
             if each.tenant_id in rings
         }
+        found["objects"] = [key for tenant_id in asked for key in storage().keys(f"t/{tenant_id}/")]
+        found["rotations"] = KeyRotation.objects.count()
         images = [image for image in Image.objects.filter(tenant_id__in=asked) if image.tenant_id in rings]
         found["images"] = {str(image.id): hashlib.sha256(media.fetch(image)).hexdigest() for image in images}
         found["sha256"] = {str(image.id): image.sha256 for image in images}

@@ -21,6 +21,7 @@ from easel.crypto import CryptoError, KeyRing, TamperedSeal, open_data_key, open
 from easel.database import platform_role, rows
 from easel.embedded.stack import Stack
 from easel.embedded.var import ROOT
+from easel.identifiers import new_id
 from easel.key_providers import LocalKeys, new_word
 from easel.storage import storage
 from generation import media
@@ -59,6 +60,11 @@ def vault(tmp_path: Path, stack: Stack) -> Iterator[Vault]:
         yield Vault(tmp_path / "backups", kept)
 
 
+def erase(customer: Customer) -> None:
+    with platform_role(), patch.object(keys, "REMEMBER_SECONDS", 0.1):
+        erasure.erase_tenant(customer.id)
+
+
 @pytest.fixture(scope="module")
 def empty_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Services of another installation, with passwords and a platform key of its own, and nothing in them."""
@@ -73,8 +79,20 @@ def test_everything_comes_back_in_an_empty_place_and_a_picture_can_be_drawn(
     wish(ada, seal_images=True)
     (sealed,) = draw(ada, prompt=f"{WORD} in May")
     (plain,) = draw(bob, prompt=f"{WORD} in June")
+    nobodys = f"t/{bob.id}/g/{new_id()}/0-1.png"  # as a worker leaves one that puts it after the dump
+    storage().put(nobodys, b"png", "image/png")
+    gone, leaving = make_customer("Gone"), make_customer("Leaving")
+    erase(gone)
+    with platform_role():
+        KeyRotation.objects.create(tenant_id=bob.id, stage="announced")
     place = vault.backup()
+    with platform_role():
+        KeyRotation.objects.filter(tenant_id=bob.id).delete()
+    erase(leaving)
     platform_key = settings.PLATFORM_KEYS[0]
+    copy = vault.folder / "objects" / plain.object_key
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:-1])
 
     # The bucket's other tests put objects there, too; only what this place knows counts.
     environment = empty_place.environment("manage") | {
@@ -82,13 +100,28 @@ def test_everything_comes_back_in_an_empty_place_and_a_picture_can_be_drawn(
         "EASEL_SCREENING_URL": settings.SCREENING_URL,  # nothing is shown that nobody could judge
         "EASEL_SCREENING_SECRET": settings.SCREENING_SECRET,
     }
-    command = [sys.executable, str(ROOT / "manage.py"), "restore", str(vault.folder)]
-    refused = subprocess.run(command, env=environment, input=new_word(1), capture_output=True, text=True, check=False)
+
+    def restoring(*words: str, answer: str = platform_key) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, str(ROOT / "manage.py"), "restore", *words]
+        return subprocess.run(
+            command, env=environment, input=answer, cwd=place, capture_output=True, text=True, check=False
+        )
+
+    refused = restoring(str(vault.folder), answer=new_word(1))
     assert refused.returncode != 0
     assert "does not open the backup" in refused.stderr
-    done = subprocess.run(command, env=environment, input=platform_key, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    too_early = restoring(".", "--objects")
+    assert (too_early.returncode != 0, "Restore it first" in too_early.stderr) == (True, True)
+    done = restoring(".")
+    assert f"{plain.object_key}: " in done.stderr  # one copy that is spoiled keeps no other
+    assert "1 objects were not restored" in done.stderr
+    assert done.returncode != 0
     assert "Restored" in done.stdout
+    assert leaving.tenant.slug in done.stdout
+    assert f"erased-{gone.id.hex}" not in done.stdout
+    copy.write_bytes(whole)
+    mended = restoring(str(vault.folder), "--objects")
+    assert mended.returncode == 0, mended.stderr
 
     there = subprocess.run(
         [sys.executable, "-m", "tests.rights.restored_place"],
@@ -108,6 +141,9 @@ def test_everything_comes_back_in_an_empty_place_and_a_picture_can_be_drawn(
     assert found["secret"] is True
     assert found["drawn"] == "completed"
     assert found["standing"] == "trusted"
+    assert {sealed.object_key, plain.object_key} <= set(found["objects"])
+    assert nobodys not in found["objects"]  # nothing would ever remove it
+    assert found["rotations"] == 0  # the next one begins anew
     with platform_role():
         wallets = rows("SELECT tenant_id::text, available, held FROM billing_wallet WHERE tenant_id = ANY(%s)",
                        [[ada.id, bob.id]])  # fmt: skip
@@ -116,7 +152,7 @@ def test_everything_comes_back_in_an_empty_place_and_a_picture_can_be_drawn(
         tenant: [available, held] for tenant, available, held in wallets
     }
     assert len(found["generations"]) == counted[0][0] == 2
-    again = subprocess.run(command, env=environment, input=platform_key, capture_output=True, text=True, check=False)
+    again = restoring(str(vault.folder))
     assert again.returncode != 0
     assert "empty" in again.stderr
     assert place.exists()
@@ -137,8 +173,7 @@ def test_after_an_erasure_yesterdays_backup_opens_nothing_of_the_tenant(
         assert before is not None
         copy = vault.folder / "objects" / plain.object_key
         assert b"".join(closed_file.read(copy, key=before, name=plain.object_key)) == media.fetch(plain)
-        with patch.object(keys, "REMEMBER_SECONDS", 0.1):
-            erasure.erase_tenant(ada.id)
+        erase(ada)
 
     _, key = Manifest.read(place, holder)
     everything = [key]
