@@ -52,16 +52,18 @@ def stop_everything(tenant_id: UUID) -> None:
 
 
 def read_object(tenant_id: UUID, object_key: str) -> bytes:
-    """Raises ObjectMissing for what was never released (an export shows nothing that moderation holds), and for
-    thumbnails: they are made of what is read here anyway."""
+    """Raises ObjectMissing for what was never released (an export shows nothing that moderation holds), for what no row
+    knows (any more: erased, taken down, or not looked at yet), and for thumbnails: they are made of what is read here
+    anyway."""
     if object_key.endswith(thumbnails.ENDING):
         raise ObjectMissing(f"{object_key} is a thumbnail")
     of_object = Image.objects.filter(tenant_id=tenant_id, object_key=object_key)
-    drawn = of_object.filter(released_at__isnull=False).first()
-    if drawn is None and of_object.exists():
+    shown: Image | Input | None = of_object.filter(released_at__isnull=False).first()
+    if shown is None and not of_object.exists():
+        shown = Input.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
+    if shown is None:
         raise ObjectMissing(object_key)
-    image = drawn or Input.objects.filter(tenant_id=tenant_id, object_key=object_key).first()
-    used = None if image is None else sealed_images.opened(image, keys.data_key_of(tenant_id))
+    used = sealed_images.opened(shown, keys.data_key_of(tenant_id))
     return b"".join(sealed_images.contents(storage(), object_key, used))
 
 

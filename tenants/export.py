@@ -1,7 +1,9 @@
 """Everything of one tenant as one archive (tar), in clear, for the tenant itself.
 
-Rows are JSON, one a line, in parts of a thousand; sealed texts are opened, secrets are left out. Objects lie under
-`files/`. Beside the growing archive lies a note of how far it is: an interrupted export goes on where it was.
+Rows are JSON, one a line, in parts of a thousand; sealed texts are opened, secrets are left out, and so is what
+belongs to staff or strangers (`lifecycle.keep_from_export`). Objects lie under `files/`. What cannot be opened any more
+is null or missing, and named in `UNREADABLE`. Beside the growing archive lies a note of how far it is: an interrupted
+export goes on where it was.
 """
 
 import hashlib
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from easel.crypto import DataKey, open_sealed
+from easel.crypto import CryptoError, DataKey, open_sealed
 from easel.database import rows
 from easel.storage import ObjectMissing, storage
 from tenants import erasure, lifecycle
@@ -39,6 +41,7 @@ class Progress:
     after: str = str(NOBODY)
     file: str = ""
     tables: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
 def export_tenant(tenant_id: UUID, target: Path, *, report: Report = lambda _: None) -> Path:
@@ -67,6 +70,9 @@ def export_tenant(tenant_id: UUID, target: Path, *, report: Report = lambda _: N
         for object_key in storage().keys(f"t/{tenant_id}/"):
             if object_key > progress.file:
                 _add_object(object_key, tenant_id, progress, add)
+        if progress.unreadable:
+            _add(archive, "UNREADABLE", "".join(f"{each}\n" for each in progress.unreadable).encode())
+            report(f"{len(progress.unreadable)} values or files cannot be opened any more: UNREADABLE names them")
         _add(archive, "SHA256SUMS", _sums(partial))
         archive.write(bytes(2 * tarfile.BLOCKSIZE))
         archive.flush()
@@ -83,22 +89,29 @@ def _add_table(
     sealed = [column for column in sealed_columns() if column.table == table]
     names = [f"t.{name}" for column in sealed for name in (column.bound_to, column.column)]
     columns = ", ".join(["t.id", "to_json(t)", *names])
+    left_out = lifecycle.columns_kept_from_export(table)
     while found := rows(
         f"SELECT {columns} FROM {table} t WHERE t.tenant_id = %s AND t.id > %s ORDER BY t.id LIMIT %s",  # noqa: S608
         [tenant_id, progress.after, PART_ROWS],
     ):
-        lines = [json.dumps(_row(row, sealed, key), ensure_ascii=False, sort_keys=True) for row in found]
+        told = (_row(row, sealed, key, progress.unreadable) for row in found)
+        shown = ({name: value for name, value in each.items() if name not in left_out} for each in told)
+        lines = [json.dumps(each, ensure_ascii=False, sort_keys=True) for each in shown]
         progress.part, progress.after = progress.part + 1, str(found[-1][0])
         add(f"tables/{table}/{progress.part:06}.jsonl", ("\n".join(lines) + "\n").encode("utf-8", "replace"))
 
 
-def _row(row: tuple[Any, ...], sealed: list[SealedColumn], key: DataKey) -> dict[str, Any]:
+def _row(row: tuple[Any, ...], sealed: list[SealedColumn], key: DataKey, unreadable: list[str]) -> dict[str, Any]:
     told: dict[str, Any] = {name: value for name, value in row[1].items() if not name.endswith("_sealed")}
     for index, column in enumerate(sealed):
         place, value = row[2 + 2 * index : 4 + 2 * index]
         if value and not column.secret:
             name = column.column.removesuffix("_sealed")
-            told[name] = open_sealed(value, key=key, context=column.context(place)).decode()
+            try:
+                told[name] = open_sealed(value, key=key, context=column.context(place)).decode()
+            except CryptoError:
+                told[name] = None
+                unreadable.append(f"{column.table}.{name} {row[0]}")
     return told
 
 
@@ -107,7 +120,10 @@ def _add_object(object_key: str, tenant_id: UUID, progress: Progress, add: Calla
     try:
         data = lifecycle.read_object(tenant_id, object_key)
     except ObjectMissing:
-        return  # erased since it was listed
+        return  # erased since it was listed, or not for its tenant
+    except CryptoError:
+        progress.unreadable.append(object_key)
+        return
     add(f"files/{object_key.removeprefix(f't/{tenant_id}/')}", data)
 
 
@@ -126,7 +142,8 @@ def _tenant(tenant_id: UUID) -> bytes:
 
 
 def _tables() -> list[str]:
-    return sorted({*erasure.erased_tables(), *lifecycle.books(), "tenants_auditrecord"})
+    all_tables = {*erasure.erased_tables(), *lifecycle.books(), "tenants_auditrecord"}
+    return sorted(all_tables - lifecycle.tables_kept_from_export())
 
 
 def _progress(note: Path, tenant_id: UUID) -> Progress:

@@ -13,6 +13,7 @@ from tenants.models import Member, Tenant, User
 _when_created: list[Callable[[Tenant], None]] = []
 _when_erasing: list[Callable[[UUID], None]] = []
 _books: set[str] = set()
+_unexported: dict[str, set[str]] = {}
 _readers: list[Callable[[UUID, str], bytes]] = []
 _namers: list[Callable[[Sequence[str]], set[str]]] = []
 
@@ -63,6 +64,19 @@ def keep_books(*tables: str) -> None:
 
 def books() -> set[str]:
     return set(_books)
+
+
+def keep_from_export(table: str, *columns: str) -> None:
+    """Register what of a tenant's rows is not its own to read: staff's, or a stranger's. No columns: none of it."""
+    _unexported[table] = set(columns)
+
+
+def tables_kept_from_export() -> set[str]:
+    return {table for table, columns in _unexported.items() if not columns}
+
+
+def columns_kept_from_export(table: str) -> set[str]:
+    return set(_unexported.get(table, ()))
 
 
 def create_tenant(*, name: str, owner: User | None = None, slug: str = "") -> Tenant:

@@ -11,9 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from easel.database import platform_role
+from easel.database import changed, platform_role
+from easel.storage import storage
 from tenants import export
 from tests.cast import Customer
+from tests.generation.test_shares_and_complaints import MODERATOR, complain, decide, path, share
 from tests.rights.conftest import Draw, wish
 
 
@@ -89,6 +91,59 @@ def test_an_interrupted_export_goes_on_and_holds_everything_once(ada: Customer, 
     with tarfile.open(archive) as opened:
         names = opened.getnames()
     assert len(names) == len(set(names))
+
+
+def test_what_strangers_and_staff_say_of_a_picture_is_not_its_tenants_to_read(
+    ada: Customer, draw: Draw, tmp_path: Path
+) -> None:
+    (image,) = draw(ada)
+    where = path(share(ada, image))
+    assert complain(where, reason="private-persons", text="my neighbor's words").status_code == 302
+    decide(image, approved=True)
+    archive = tmp_path / "ada.tar"
+    call_command("export_tenant", ada.tenant.slug, str(archive), stdout=StringIO())
+    found = members(archive)
+    # It names staff who acted for the tenant, and is shown to the tenant's owners as it is.
+    audit_log = found.pop("tables/tenants_auditrecord/000001.jsonl")
+    everything = b"".join(found.values())
+    assert b"neighbor" not in everything + audit_log
+    assert b"private-persons" not in everything
+    assert MODERATOR.encode() not in everything
+    (case,) = map(json.loads, found["tables/moderation_case/000001.jsonl"].splitlines())
+    assert (case["kind"], case["decision"]) == ("complaint", "approve")
+    assert not {"notes", "rule", "claimed_by", "category"} & case.keys()
+    assert not [name for name in found if name.startswith("tables/moderation_complaint/")]
+
+
+def test_an_object_that_no_row_releases_is_in_no_archive(ada: Customer, draw: Draw, tmp_path: Path) -> None:
+    (shown,), (held,) = draw(ada), draw(ada)
+    with platform_role():
+        changed("UPDATE generation_image SET released_at = NULL WHERE id = %s", [held.id])
+    nobodys = f"t/{ada.id}/g/{held.generation_id}/0-9.png"
+    storage().put(nobodys, b"taken down a moment ago", "image/png")
+    archive = tmp_path / "ada.tar"
+    call_command("export_tenant", ada.tenant.slug, str(archive), stdout=StringIO())
+    files = [name for name in members(archive) if name.startswith("files/")]
+    assert files == [shown.object_key.replace(f"t/{ada.id}/", "files/")]
+
+
+def test_what_does_not_open_any_more_is_named_and_keeps_nothing_else(ada: Customer, draw: Draw, tmp_path: Path) -> None:
+    wish(ada, seal_images=True)
+    (damaged,) = draw(ada, prompt="a red apple")
+    (whole,) = draw(ada, prompt="a green pear")
+    with platform_role():
+        changed("UPDATE generation_generation SET prompt_sealed = '\\xab' WHERE id = %s", [damaged.generation_id])
+    storage().put(damaged.object_key, storage().get(damaged.object_key)[:-1], "application/octet-stream")
+    archive, said = tmp_path / "ada.tar", StringIO()
+    call_command("export_tenant", ada.tenant.slug, str(archive), stdout=said)
+    found = members(archive)
+    prompts = [json.loads(line)["prompt"] for line in found["tables/generation_generation/000001.jsonl"].splitlines()]
+    assert prompts == [None, "a green pear"]
+    assert found["UNREADABLE"].decode().splitlines() == [
+        f"generation_generation.prompt {damaged.generation_id}", damaged.object_key
+    ]  # fmt: skip
+    assert "UNREADABLE" in said.getvalue()
+    assert [name for name in found if name.startswith("files/")] == [whole.object_key.replace(f"t/{ada.id}/", "files/")]
 
 
 def test_an_archive_is_not_overwritten(ada: Customer, bob: Customer, tmp_path: Path) -> None:
