@@ -6,7 +6,7 @@ import structlog
 
 from billing import alerts, ledger, plans, reconciliation
 from easel import metrics
-from easel.clock import duty
+from easel.clock import duty, work_off
 from easel.database import changed, rows
 
 log = structlog.get_logger(__name__)
@@ -14,30 +14,23 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 500
 TALLY_DAYS: Final = 70  # two whole months are always there
 
+_MONTHS_OVER: Final = """
+SELECT tenant_id FROM billing_subscription WHERE ended_at IS NULL AND period_end <= now() ORDER BY period_end LIMIT %s
+"""
+_LOTS_PAST_DATE: Final = """
+SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now() ORDER BY expires_at LIMIT %s
+"""
+
 
 @duty("begin_plan_months", every=60.0)
 def begin_plan_months() -> int:
-    begun = 0
-    while due := rows(
-        "SELECT tenant_id FROM billing_subscription WHERE ended_at IS NULL AND period_end <= now() "
-        "ORDER BY period_end LIMIT %s",
-        [BATCH],
-    ):
-        begun += sum(plans.renew_due(tenant_id) for (tenant_id,) in due)
-    return begun
+    return work_off(lambda: rows(_MONTHS_OVER, [BATCH]), lambda due: plans.renew_due(*due))
 
 
 @duty("expire_lots", every=60.0)
 def expire_lots() -> int:
     """Lots are not spent past their date anyway; this takes what is left of them out of the wallets."""
-    expired = 0
-    while due := rows(
-        "SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now() "
-        "ORDER BY expires_at LIMIT %s",
-        [BATCH],
-    ):
-        expired += sum(ledger.expire(tenant_id, lot_id) > 0 for tenant_id, lot_id in due)
-    return expired
+    return work_off(lambda: rows(_LOTS_PAST_DATE, [BATCH]), lambda due: ledger.expire(*due) > 0)
 
 
 @duty("raise_alerts", every=60.0)

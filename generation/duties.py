@@ -1,18 +1,21 @@
 """What the clock does for generations: ring again, take back what dead workers held, remove what nobody owns."""
 
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError
+from prometheus_client import Gauge
 from structlog.contextvars import bound_contextvars
 
 from billing import reconciliation
 from easel import metrics
-from easel.clock import duty
+from easel.clock import duty, work_off
 from easel.database import atomic, changed, rows
-from easel.storage import StorageUnavailable, storage
+from easel.storage import StorageRefused, StorageUnavailable, storage
 from generation import bell, endings, events, flows, rerouting, sharing, thumbnails
 from generation.endings import Ending
 from generation.steadiness import Steadiness
@@ -22,6 +25,8 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 200
 INTENT_SECONDS: Final = 3600  # far beyond any upload: an intent this old was never adopted
 IDEMPOTENCY_HOURS: Final = 24
+DELETIONS_AT_ONCE: Final = 8
+DOOMED_OBJECTS: Final = Gauge("easel_doomed_objects", "Objects that no row refers to, still to be deleted.")
 
 # A lost worker's job waits again, unless its customer canceled it meanwhile or it has lost its last worker.
 _TAKE_BACK: Final = """
@@ -110,16 +115,10 @@ def remove_leftover_objects() -> int:
         "DELETE FROM generation_doomedobject d USING generation_image i "
         "WHERE i.object_key = d.object_key AND i.tenant_id = d.tenant_id"
     )
-    doomed = rows("SELECT id, object_key FROM generation_doomedobject ORDER BY created_at LIMIT %s", [BATCH])
-    removed = 0
-    for row_id, object_key in doomed:
-        try:
-            storage().delete(object_key)
-            storage().delete(thumbnails.key_of(object_key))
-        except StorageUnavailable as error:
-            log.warning("duties.storage_unavailable", error=str(error))
-            break
-        removed += changed("DELETE FROM generation_doomedobject WHERE id = %s", [row_id])
+    ((begun,),) = rows("SELECT now()")
+    with ThreadPoolExecutor(DELETIONS_AT_ONCE) as threads:
+        removed = work_off(lambda: _doomed(begun), lambda batch: _remove(batch, threads))
+    DOOMED_OBJECTS.set(float(rows("SELECT count(*) FROM generation_doomedobject")[0][0]))
     return removed
 
 
@@ -141,6 +140,40 @@ def forget_idempotency_keys() -> int:
         "DELETE FROM generation_idempotencyrecord WHERE created_at < now() - make_interval(hours => %s)",
         [IDEMPOTENCY_HOURS],
     )
+
+
+def _doomed(before: datetime) -> list[list[tuple[UUID, str]]]:
+    """The next batch, the oldest first."""
+    found = rows(
+        "SELECT id, object_key FROM generation_doomedobject WHERE created_at <= %s ORDER BY created_at LIMIT %s",
+        [before, BATCH],
+    )
+    return [[(row_id, object_key) for row_id, object_key in found]] if found else []
+
+
+def _remove(batch: list[tuple[UUID, str]], threads: ThreadPoolExecutor) -> int:
+    """How many of them are gone. What the store refuses goes to the end of the line, behind what it may not refuse."""
+    outcomes = list(threads.map(_delete, [object_key for _, object_key in batch]))
+    each = [(row_id, outcome) for (row_id, _), outcome in zip(batch, outcomes, strict=True)]
+    refused = [row_id for row_id, outcome in each if outcome == "refused"]
+    if refused:
+        changed("UPDATE generation_doomedobject SET created_at = clock_timestamp() WHERE id = ANY(%s)", [refused])
+    gone = [row_id for row_id, outcome in each if outcome == "gone"]
+    return changed("DELETE FROM generation_doomedobject WHERE id = ANY(%s)", [gone])
+
+
+def _delete(object_key: str) -> Literal["gone", "refused", "away"]:
+    """The object and its thumbnail. In a thread, which has nothing to do with the database."""
+    try:
+        for key in (object_key, thumbnails.key_of(object_key)):
+            storage().delete(key)
+    except StorageUnavailable as error:
+        log.warning("duties.storage_unavailable", error=str(error))
+        return "away"
+    except StorageRefused as error:
+        log.warning("duties.object_refused", error=str(error))
+        return "refused"
+    return "gone"
 
 
 def _taken_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str, request_id: str) -> int:

@@ -2,13 +2,9 @@
 
 from typing import Final
 
-import structlog
-
-from easel.clock import duty
+from easel.clock import duty, work_off
 from easel.database import rows
 from generation import erasure
-
-log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
 
@@ -29,10 +25,4 @@ ORDER BY g.id LIMIT %s
 @duty("erase_what_expired", every=600.0)
 def erase_what_expired() -> int:
     """Erases the words and images of what is older than its tenant's retention; the row stays for the books."""
-    count = 0
-    while expired := rows(_EXPIRED, [BATCH]):
-        done = sum(erasure.erase(tenant_id, generation_id) for tenant_id, generation_id in expired)
-        count += done
-        if done < len(expired):  # somebody else is at it; the next round sees what is left
-            break
-    return count
+    return work_off(lambda: rows(_EXPIRED, [BATCH]), lambda expired: erasure.erase(*expired))

@@ -1,14 +1,15 @@
 """Periodic duties. One process runs them; more may, each duty holds an advisory lock of its own while it works.
 
 An app registers a duty in its `AppConfig.ready()`. A duty runs under the platform role in a connection that the lock
-lives in; what it raises is logged and counted, and the next round tries again.
+lives in; what it raises is logged and counted, and the next round tries again. They are done one after the other, so
+one that may find very much does it in turns (`work_off`).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Final
+from typing import Final, TypeVar
 from zlib import crc32
 
 import structlog
@@ -17,10 +18,13 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from easel.database import connection, platform_role, rows
 
+Found = TypeVar("Found")
+
 log = structlog.get_logger(__name__)
 
 LOCK_SPACE: Final = 0x0EA5E1
 PATIENCE_SECONDS: Final = 1.0  # a database that takes longer to answer a lock is in trouble
+TURN_SECONDS: Final = 2.0  # how long a duty that finds more and more may keep the others waiting
 RUNS = Counter("easel_clock_runs_total", "Runs of periodic duties", ["duty", "outcome"])
 LAST_RUN = Gauge("easel_clock_last_run_timestamp_seconds", "When a duty last ended well", ["duty"])
 PERIOD = Gauge("easel_clock_period_seconds", "How often a duty is due; silent for much longer, it is overdue", ["duty"])
@@ -52,6 +56,26 @@ def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[
     return register
 
 
+class Unfinished(int):
+    """How many things a duty has changed whose turn is over before it was done: it is due again at once."""
+
+
+def work_off(find: Callable[[], Sequence[Found]], do: Callable[[Found], int]) -> int:
+    """Do what is found, batch after batch, until nothing is left or the turn is over. `do` returns how many things it
+    changed. A batch in which nothing changed is left to the next round: somebody else is at it, or it cannot be done.
+    """
+    until, count = time.monotonic() + TURN_SECONDS, 0
+    while found := find():
+        before = count
+        for each in found:
+            count += do(each)
+            if time.monotonic() >= until and count > before:
+                return Unfinished(count)
+        if count == before:
+            break
+    return count
+
+
 def run(stopping: Event) -> None:
     """Do what is due until `stopping` is set."""
     while not stopping.is_set():
@@ -59,7 +83,8 @@ def run(stopping: Event) -> None:
             now = time.monotonic()
             if each.due <= now and not stopping.is_set():
                 each.due = now + each.every
-                perform(each.name)
+                if isinstance(perform(each.name), Unfinished):
+                    each.due = now
         now = time.monotonic()
         soonest = min((each.due for each in _duties.values()), default=now + 1.0)
         stopping.wait(max(0.05, soonest - now))
@@ -90,7 +115,7 @@ def perform(name: str) -> int:
     RUNS.labels(name, "done").inc()
     LAST_RUN.labels(name).set_to_current_time()
     if count:
-        log.info("clock.duty_done", duty=name, count=count)
+        log.info("clock.duty_done", duty=name, count=int(count))
     return count
 
 

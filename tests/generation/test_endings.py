@@ -10,7 +10,9 @@ from django.test import override_settings
 from billing.models import Entry, Wallet
 from easel import clock
 from easel.database import changed, platform_role
-from easel.storage import storage
+from easel.identifiers import new_id
+from easel.storage import Storage, StorageRefused, storage
+from generation import duties
 from generation.jobs import Delivery, Job
 from generation.models import DoomedObject, Flow, Image, ObjectIntent
 from generation.production import Production
@@ -143,6 +145,50 @@ def test_objects_nobody_adopted_are_removed_by_the_clock(ada: Customer, job: Job
     with platform_role():
         assert not ObjectIntent.objects.filter(tenant=ada.tenant).exists()
         assert not DoomedObject.objects.filter(tenant=ada.tenant).exists()
+
+
+def doom(customer: Customer, count: int) -> list[str]:
+    """Objects that no row refers to any more, the oldest first."""
+    doomed = [f"t/{customer.id}/g/{new_id()}/0-1.png" for _ in range(count)]
+    for key in doomed:
+        storage().put(key, b"png", "image/png")
+        with platform_role():
+            DoomedObject.objects.create(tenant=customer.tenant, object_key=key)
+    return doomed
+
+
+def waiting(customer: Customer) -> list[str]:
+    with platform_role():
+        return list(DoomedObject.objects.filter(tenant=customer.tenant).values_list("object_key", flat=True))
+
+
+def test_however_many_objects_are_to_go_one_round_removes_them(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties, "BATCH", 2)
+    doomed = doom(ada, 5)
+    clock.perform("remove_leftover_objects")
+    assert not any(map(storage().exists, doomed))
+    assert waiting(ada) == []
+
+
+def test_an_object_that_the_store_does_not_give_up_keeps_no_other(
+    ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.perform("remove_leftover_objects")
+    (kept,), (other,) = doom(ada, 1), doom(ada, 1)
+    delete = type(storage()).delete
+
+    def unwilling(store: Storage, key: str) -> None:
+        if key == kept:
+            raise StorageRefused(f"cannot delete {key}: AccessDenied")
+        delete(store, key)
+
+    monkeypatch.setattr(type(storage()), "delete", unwilling)
+    monkeypatch.setattr(duties, "BATCH", 1)
+    for _ in range(2):  # it goes to the end of the line
+        clock.perform("remove_leftover_objects")
+    assert waiting(ada) == [kept]
+    assert not storage().exists(other)
+    assert duties.DOOMED_OBJECTS._value.get() >= 1
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
+from easel import clock
 from easel.clock import perform
 from easel.database import changed, platform_role
 from easel.storage import storage
-from generation import search
+from generation import retention, search
 from generation.models import Generation, Image
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, until
@@ -88,6 +89,27 @@ def test_what_is_older_than_the_tenants_wish_is_erased(ada: Customer, bob: Custo
     for kept, customer in ((young, ada), (bobs, bob)):
         assert customer.client().get(f"/v1/generations/{kept.generation_id}").status_code == 200
         assert storage().exists(kept.object_key)
+
+
+def test_what_expires_for_one_tenant_keeps_the_clock_from_nobody(
+    ada: Customer, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perform("erase_what_expired")
+    generations = [workshop.submit(ada) for _ in range(5)]
+    ada.client().post("/v1/generations/cancel", {}, format="json")
+    wish(ada, retention_days=3)
+    with platform_role():
+        changed(
+            "UPDATE generation_generation SET finished_at = now() - interval '4 days' WHERE id = ANY(%s)", [generations]
+        )
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(clock, "TURN_SECONDS", 0)
+    first = perform("erase_what_expired")
+    assert (first, isinstance(first, clock.Unfinished)) == (1, True)
+    while isinstance(perform("erase_what_expired"), clock.Unfinished):
+        pass
+    with platform_role():
+        assert not Generation.objects.filter(id__in=generations, erased_at=None).exists()
 
 
 def test_no_wish_keeps_longer_than_the_plan(ada: Customer, draw: Draw) -> None:

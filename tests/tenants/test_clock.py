@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from easel import clock
-from easel.clock import duty, perform
+from easel.clock import duty, perform, work_off
 from easel.database import on_platform, rows
 
 
@@ -116,6 +116,41 @@ def test_after_a_failing_duty_the_next_one_runs_and_a_rare_one_waits_for_its_tim
     clock.run(stopping)
     assert calls == ["rare", "often", "often", "often"]
     assert runs("test_run_failing", "failed") == 3
+
+
+def test_a_duty_that_finds_much_takes_turns_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "TURN_SECONDS", 0)
+    stopping, left, calls = Event(), [3, 2, 1], list[str]()
+
+    def do(each: int) -> int:
+        calls.append(f"much {each}")
+        left.remove(each)
+        return 1
+
+    @duty("test_much", every=1000.0)
+    def much() -> int:
+        return work_off(lambda: list(left), do)
+
+    @duty("test_little", every=0.0)
+    def little() -> int:
+        calls.append("little")
+        if not left:
+            stopping.set()
+        return 0
+
+    clock.run(stopping)
+    assert calls == ["much 3", "little", "much 2", "little", "much 1", "little"]
+
+
+def test_what_cannot_be_done_now_is_left_to_the_next_round() -> None:
+    tried: list[int] = []
+
+    def do(each: int) -> int:
+        tried.append(each)
+        return 0
+
+    assert work_off(lambda: [1, 2], do) == 0
+    assert tried == [1, 2]
 
 
 def test_a_clock_that_is_told_to_stop_begins_no_further_duty() -> None:
