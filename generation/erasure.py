@@ -21,6 +21,14 @@ UPDATE generation_generation SET erased_at = now(), unscreened = false,
 WHERE tenant_id = %(tenant)s AND id = %(id)s AND erased_at IS NULL RETURNING id
 """
 
+# Two that share an object, deleted at once, would each leave it to the other. The lock is a statement of its own, so
+# that the next one sees what it waited for; and in one order, so that no two wait in a circle.
+_LOCK_SHARERS: Final = """
+SELECT 1 FROM generation_image WHERE tenant_id = %(tenant)s AND object_key IN (
+    SELECT object_key FROM generation_image WHERE tenant_id = %(tenant)s AND generation_id = %(id)s
+) ORDER BY id FOR UPDATE
+"""
+
 # An object may be shared by an image that was answered from the cache: it goes with its last reference.
 _DOOM_IMAGES: Final = """
 WITH gone AS (
@@ -50,6 +58,7 @@ def erase(tenant_id: UUID, generation_id: UUID) -> bool:
         if not rows(_ERASE, parameters):
             return False
         changed(_FORGET_LINKS, parameters)
+        rows(_LOCK_SHARERS, parameters)
         changed(_DOOM_IMAGES, parameters)
         changed("DELETE FROM generation_tag WHERE tenant_id = %(tenant)s AND generation_id = %(id)s", parameters)
         cache.forget(tenant_id, [generation_id])

@@ -1,9 +1,13 @@
 """Earlier results answer equal requests of the same tenant, at the cached price, while they may be shown."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 from prometheus_client import REGISTRY
 
 from billing.models import Entry
@@ -156,6 +160,31 @@ def test_a_copy_outlives_the_original(ada: Customer, workshop: Workshop, drawn: 
     with platform_role():
         assert not changed("SELECT 1 FROM generation_doomedobject WHERE tenant_id = %s", [ada.id])
     assert len(ada.client().get(f"/v1/generations/{copy}").json()["images"]) == 1
+
+
+def test_of_two_that_are_erased_at_the_same_moment_the_last_takes_the_file_along(
+    ada: Customer, workshop: Workshop, drawn: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = UUID(ask(ada, workshop).json()["id"])
+    both, forget = Barrier(2), cache.forget
+
+    def forget_together(*given: Any) -> None:
+        """The last thing that an erasure does: each waits here for the other, unless that waits for its lock."""
+        with suppress(BrokenBarrierError):
+            both.wait(timeout=1)
+        forget(*given)
+
+    def erase(generation_id: UUID) -> bool:
+        try:
+            return erasure.erase(ada.id, generation_id)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(cache, "forget", forget_together)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(erase, [drawn, copy])) == [True, True]
+    with platform_role():
+        assert changed("SELECT 1 FROM generation_doomedobject WHERE tenant_id = %s", [ada.id]) == 1
 
 
 def test_a_new_revision_of_the_model_draws_anew(
