@@ -18,11 +18,12 @@ class BillingConfig(AppConfig):
         )
         from tenants import navigation
         from tenants.key_powers import on_limits
-        from tenants.lifecycle import keep_books, on_created
+        from tenants.lifecycle import keep_books, name_people_in, on_created
 
         navigation.add(*entries.ENTRIES)
         on_created(opening.open_account)
         on_limits(quotas.limited)
         alerts.on_alert(telling.tell)
         books = ("wallet", "lot", "hold", "pin", "entry", "usage", "tally", "subscription")
+        name_people_in("billing_planrequest", "asked_by")
         keep_books(*(f"billing_{table}" for table in books))

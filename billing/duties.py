@@ -14,6 +14,11 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 500
 TALLY_DAYS: Final = 70  # two whole months are always there
 
+# Only once there is no way back: until its key is destroyed, an erasure can be given up.
+_END_PLANS_OF_ERASED: Final = """
+UPDATE billing_subscription s SET ended_at = now() FROM tenants_erasure e
+WHERE s.ended_at IS NULL AND e.subject = 'tenant' AND e.subject_id = s.tenant_id AND e.key_destroyed_at IS NOT NULL
+"""
 _MONTHS_OVER: Final = """
 SELECT tenant_id FROM billing_subscription WHERE ended_at IS NULL AND period_end <= now() ORDER BY period_end LIMIT %s
 """
@@ -24,6 +29,7 @@ SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now(
 
 @duty("begin_plan_months", every=60.0)
 def begin_plan_months() -> int:
+    changed(_END_PLANS_OF_ERASED)
     return work_off(lambda: rows(_MONTHS_OVER, [BATCH]), lambda due: plans.renew_due(*due))
 
 

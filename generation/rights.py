@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from easel.database import rows
+from easel.database import atomic, changed, rows
 from easel.storage import ObjectMissing, storage
 from generation import cancel, sealed_images, thumbnails
 from generation.models import Image, Input
@@ -19,18 +19,32 @@ _NAMED: Final = " UNION ".join(
     for table in ("image", "input", "objectintent", "doomedobject")
 )
 
+
 class StillDrawing(Exception):
     """Work of the tenant has not ended yet. Asking again later goes on from here."""
 
 
 def register() -> None:
-    lifecycle.on_erasing(stop_everything)
+    lifecycle.on_erasing(stop_and_forget)
+    lifecycle.leave_to_clock("generation_objectintent", "generation_doomedobject")
+    lifecycle.name_people_in("generation_share", "created_by")
     lifecycle.read_objects_with(read_object)
     lifecycle.name_objects_with(named_objects)
     for column in ("prompt", "negative_prompt"):
         sealed_column(SealedColumn("generation_generation", f"{column}_sealed", f"generation.{column}:".encode()))
     for table in ("generation_image", "generation_input"):
         sealed_column(SealedColumn(table, "key_sealed", sealed_images.CONTEXT, bound_to="object_key", secret=True))
+
+
+def stop_and_forget(tenant_id: UUID) -> None:
+    """Its certificate bears the tenant's name, and would be made again for whatever is still signed."""
+    stop_everything(tenant_id)
+    with atomic():
+        gone = rows(
+            "DELETE FROM generation_certificate WHERE name = %s AND NOT issuer RETURNING 'certificate:' || id",
+            [f"tenant:{tenant_id}"],
+        )
+        changed("DELETE FROM tenants_platformsecret WHERE name = ANY(%s)", [[secret for (secret,) in gone]])
 
 
 def stop_everything(tenant_id: UUID) -> None:

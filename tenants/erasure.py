@@ -68,6 +68,9 @@ def erase_person(user_id: UUID) -> str:
                 raise NotErasable(f"This person is the only owner of {names}. Name another owner, or erase the tenant.")
             _end_sessions(user_id)
             changed("DELETE FROM tenants_invitation WHERE lower(email) = lower(%s)", [user.email])
+            for table, column in lifecycle.columns_with_people():
+                change = f"UPDATE {table} SET {column} = 'erased' WHERE lower({column}) = lower(%s)"  # noqa: S608
+                changed(change, [user.email])
             counted, _ = user.delete()
     return _finish(erasure, objects=0, counted=counted)
 
@@ -102,16 +105,18 @@ def _delete_objects(tenant_id: UUID) -> int:
 
 
 def _delete_rows(tenant_id: UUID) -> int:
-    """All tables of tenants but those that keep books: those whose rows not even the platform may delete, and those
-    registered with `lifecycle.keep_books`."""
+    """All tables of tenants but those that keep books (whose rows not even the platform may delete, or registered with
+    `lifecycle.keep_books`) and those that the clock empties."""
     count = 0
     with atomic():
         for table in erased_tables():
             count += changed(f"DELETE FROM {table} WHERE tenant_id = %s", [tenant_id])  # noqa: S608  our own names
         changed(
-            "UPDATE tenants_tenant SET name = 'erased', slug = 'erased-' || replace(id::text, '-', '') WHERE id = %s",
+            "UPDATE tenants_tenant SET name = 'erased', slug = 'erased-' || replace(id::text, '-', ''), "
+            "allowed_origins = '{}' WHERE id = %s",
             [tenant_id],
         )
+        changed("UPDATE tenants_founding SET name = 'erased' WHERE founded_id = %s", [tenant_id])
     return count
 
 
@@ -127,7 +132,7 @@ def erased_tables() -> list[str]:
         "AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = name::regclass AND tgname = 'append_only')",
         [tables],
     )
-    return sorted({table for (table,) in deletable} - lifecycle.books())
+    return sorted({table for (table,) in deletable} - lifecycle.books() - lifecycle.left_to_clock())
 
 
 def _owned_alone(user_id: UUID) -> list[str]:

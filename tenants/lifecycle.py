@@ -14,6 +14,8 @@ _when_created: list[Callable[[Tenant], None]] = []
 _when_erasing: list[Callable[[UUID], None]] = []
 _books: set[str] = set()
 _unexported: dict[str, set[str]] = {}
+_left_to_clock: set[str] = set()
+_people: set[tuple[str, str]] = set()
 _readers: list[Callable[[UUID, str], bytes]] = []
 _namers: list[Callable[[Sequence[str]], set[str]]] = []
 
@@ -64,6 +66,25 @@ def keep_books(*tables: str) -> None:
 
 def books() -> set[str]:
     return set(_books)
+
+
+def leave_to_clock(*tables: str) -> None:
+    """Register tables of tenants that name objects which the clock has still to delete, and nothing else: one that is
+    put in the moment of an erasure goes by its row."""
+    _left_to_clock.update(tables)
+
+
+def left_to_clock() -> set[str]:
+    return set(_left_to_clock)
+
+
+def name_people_in(table: str, column: str) -> None:
+    """Register a column of a tenant's rows that may have a person's address: they stay when the person is erased."""
+    _people.add((table, column))
+
+
+def columns_with_people() -> list[tuple[str, str]]:
+    return sorted(_people)
 
 
 def keep_from_export(table: str, *columns: str) -> None:

@@ -11,17 +11,24 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from billing import reconciliation
-from billing.models import Entry, Wallet
+from billing import plans, reconciliation
+from billing.models import Entry, Plan, PlanRequest, Wallet
+from easel.clock import perform
 from easel.crypto import KeyDestroyed
-from easel.database import platform_role, rows
+from easel.database import changed, platform_role, rows
+from easel.identifiers import new_id
 from easel.storage import StorageUnavailable, storage
-from generation.models import Generation, Image
+from generation import authority
+from generation.models import Certificate, Generation, Image, Share
+from generation.source import PostgresSource
 from tenants import audit, erasure, escrow, keys, receipts
-from tenants.models import APIKey, Erasure, Member, Tenant, User
+from tenants.lifecycle import create_tenant
+from tenants.models import APIKey, Erasure, Founding, Member, PlatformSecret, Tenant, User
 from tests.cast import Customer
 from tests.generation.conftest import Workshop
 from tests.rights.conftest import Draw, wish
+
+source = PostgresSource()
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +84,66 @@ def test_an_erased_tenant_leaves_books_and_nothing_else(
     assert bob.client().get(f"/v1/generations/{plain.generation_id}").status_code == 200
 
 
+def test_an_erased_tenant_is_on_no_plan_and_gets_no_more_credits(ada: Customer) -> None:
+    erase(ada)
+    with platform_role():
+        changed(
+            "UPDATE billing_subscription SET period_start = now() - interval '32 days', period_end = now() - "
+            "interval '1 day' WHERE tenant_id = %s",
+            [ada.id],
+        )
+        before = Entry.objects.filter(tenant_id=ada.id).count()
+        perform("begin_plan_months")
+        assert Entry.objects.filter(tenant_id=ada.id).count() == before
+        with pytest.raises(plans.NoPlan):
+            plans.subscription_of(ada.id)
+
+
+def test_an_object_that_is_put_in_the_moment_of_the_erasure_goes_by_its_row(ada: Customer, workshop: Workshop) -> None:
+    workshop.submit(ada)
+    (job,) = source.claim(workshop.pool, limit=1)
+    late = source.intend(job, 0, "png")
+    assert source.fail(job, code="engine_failed", detail="")
+    erase(ada)
+    storage().put(late, b"png", "image/png")
+    with platform_role():
+        changed(
+            "UPDATE generation_objectintent SET created_at = now() - interval '2 hours' WHERE object_key = %s", [late]
+        )
+    perform("remove_leftover_objects")
+    assert not storage().exists(late)
+
+
+def test_nothing_names_an_erased_tenant_but_its_audit_log() -> None:
+    name, origin = f"Zebra {new_id().hex}", f"https://{new_id().hex}.example.org"
+    with platform_role():
+        founder = User.objects.create_user(f"{new_id().hex}@example.org", "correct horse battery")
+        tenant = create_tenant(name=name, owner=founder)
+        Founding.objects.create(user=founder, name=name, founded=tenant)
+        Tenant.objects.filter(id=tenant.id).update(allowed_origins=[origin])
+        signed = authority.signatory(tenant.id)
+        secret = f"certificate:{Certificate.objects.get(name=signed.name).id}"
+        assert told_of(name) >= {"tenants_tenant", "tenants_founding"}
+        assert told_of(origin) == {"tenants_tenant"}
+        erasure.erase_tenant(tenant.id)
+        assert told_of(name) | told_of(origin) <= {"tenants_auditrecord"}
+        assert not Certificate.objects.filter(name=signed.name).exists()
+        assert not PlatformSecret.objects.filter(name=secret).exists()
+    assert authority.anchors()
+
+
+def told_of(word: str) -> set[str]:
+    """The tables that have the word in any column, as far as the platform's role reads them; slugs are names, too."""
+    tables = rows(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' "
+        "AND has_table_privilege(oid, 'SELECT')"
+    )
+    forms = [f"%{word}%", f"%{word.lower().replace(' ', '-')}%"]
+    return {
+        table for (table,) in tables if rows(f"SELECT 1 FROM {table} t WHERE t::text LIKE ANY(%s) LIMIT 1", [forms])
+    }
+
+
 def test_an_interrupted_erasure_goes_on_and_gives_one_receipt(ada: Customer, draw: Draw) -> None:
     (image,) = draw(ada)
     with (
@@ -101,8 +168,10 @@ def test_nothing_is_destroyed_while_the_escrow_cannot_be_written(ada: Customer, 
         pytest.raises(escrow.EscrowUnavailable),
     ):
         erase(ada)
+    perform("begin_plan_months")
     with platform_role():
         assert keys.data_key_of(ada.id)
+        assert plans.subscription_of(ada.id)  # it can be unfrozen, and all is as it was
 
 
 def test_a_damaged_escrow_is_not_overwritten(ada: Customer, kept: Path) -> None:
@@ -186,7 +255,10 @@ def test_the_command_asks_for_the_slug_and_prints_the_receipt(ada: Customer) -> 
     assert '"Ed25519"' in key.getvalue()
 
 
-def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(ada: Customer, bob: Customer) -> None:
+def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(
+    ada: Customer, bob: Customer, draw: Draw
+) -> None:
+    (image,) = draw(bob)
     with platform_role():
         eve = User.objects.create_user("eve.erasable@example.org", "correct horse battery")
         zoe = User.objects.create_user("zoe.erasable@example.org", "correct horse battery")
@@ -195,6 +267,9 @@ def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(a
             erasure.erase_person(eve.id)
         Member.objects.create(tenant=ada.tenant, user=zoe, role="owner")
         Member.objects.create(tenant=bob.tenant, user=eve, role="viewer")
+        shared = Share.objects.create(tenant=bob.tenant, image=image, created_by=eve.email)
+        plan = Plan.objects.get(slug="free")
+        asked = PlanRequest.objects.create(tenant=bob.tenant, plan=plan, asked_by="Eve.Erasable@example.org")
         said = StringIO()
         call_command("erase_person", "EVE.erasable@example.org", stdout=said)
         statement = receipts.check(said.getvalue())
@@ -203,6 +278,9 @@ def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(a
         assert not User.objects.filter(id=eve.id).exists()
         assert not Member.objects.filter(user_id=eve.id).exists()
         assert Member.objects.filter(user_id=zoe.id).count() == 1
+        for row in (shared, asked):
+            row.refresh_from_db()
+        assert (shared.created_by, asked.asked_by) == ("erased", "erased")
         assert erasure.erase_person(eve.id).strip() == said.getvalue().strip()
         with pytest.raises(CommandError, match="no person"):
             call_command("erase_person", "eve.erasable@example.org")
@@ -217,6 +295,7 @@ def test_every_table_of_tenants_is_erased_or_kept_on_purpose() -> None:
         )
     kept = {
         "billing_alert", "billing_entry", "billing_hold", "billing_lot", "billing_pin", "billing_subscription",
-        "billing_tally", "billing_usage", "billing_wallet", "tenants_auditrecord",
+        "billing_tally", "billing_usage", "billing_wallet", "generation_doomedobject", "generation_objectintent",
+        "tenants_auditrecord",
     }  # fmt: skip
     assert {table for (table,) in tables} - erased == kept
