@@ -20,8 +20,8 @@ _NAMED: Final = " UNION ".join(
 )
 
 
-class StillDrawing(Exception):
-    """Work of the tenant has not ended yet. Asking again later goes on from here."""
+class StillDrawing(lifecycle.NotYet):
+    """Work of the tenant has not ended yet."""
 
 
 def register() -> None:

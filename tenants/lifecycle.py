@@ -10,6 +10,11 @@ from easel.database import atomic, changed
 from easel.identifiers import new_id
 from tenants.models import Member, Tenant, User
 
+
+class NotYet(Exception):
+    """An upper app cannot do its part of an erasure now. Asking again later goes on from there."""
+
+
 _when_created: list[Callable[[Tenant], None]] = []
 _when_erasing: list[Callable[[UUID], None]] = []
 _books: set[str] = set()

@@ -18,7 +18,7 @@ from easel.crypto import KeyDestroyed
 from easel.database import changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.storage import StorageUnavailable, storage
-from generation import authority
+from generation import authority, rights
 from generation.models import Certificate, Generation, Image, Share
 from generation.source import PostgresSource
 from tenants import audit, erasure, escrow, keys, receipts
@@ -253,6 +253,31 @@ def test_the_command_asks_for_the_slug_and_prints_the_receipt(ada: Customer) -> 
     key = StringIO()
     call_command("receipts", stdout=key)
     assert '"Ed25519"' in key.getvalue()
+
+
+def test_an_operators_mistakes_are_told_in_a_sentence(ada: Customer, tmp_path: Path) -> None:
+    for command in (
+        ["erase_tenant", ada.tenant.slug, "--confirm", ada.tenant.slug],
+        ["audit_verify", "--tenant", ada.tenant.slug],
+        ["receipts", str(tmp_path / "nowhere")],
+        ["export_tenant", ada.tenant.slug, str(tmp_path / "nowhere" / "ada.tar")],
+    ):
+        with pytest.raises(CommandError):
+            call_command(*command, stdout=StringIO(), stderr=StringIO())
+    storage().put(f"t/{ada.id}/g/x/0-1.png", b"png", "image/png")
+    confirmed = ["erase_tenant", str(ada.id), "--confirm", ada.tenant.slug]
+    for broken in (
+        patch.object(type(storage()), "delete", side_effect=StorageUnavailable("away")),
+        patch.object(erasure, "_destroy_key", side_effect=escrow.EscrowUnavailable("cannot be written.")),
+        patch.object(rights, "stop_everything", side_effect=rights.StillDrawing("2 generations have not ended.")),
+    ):
+        with broken, pytest.raises(CommandError, match="run it again"):
+            call_command(*confirmed, stdout=StringIO(), stderr=StringIO())
+    call_command("erase_tenant", str(ada.id), "--confirm", str(ada.id), stdout=StringIO(), stderr=StringIO())
+    with platform_role():
+        slug = Tenant.objects.get(id=ada.id).slug
+    with pytest.raises(CommandError, match="was erased"):
+        call_command("export_tenant", slug, str(tmp_path / "ada.tar"), stdout=StringIO())
 
 
 def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(

@@ -14,11 +14,11 @@ class Command(BaseCommand):
     help = "Recomputes the digests of the audit log, each tenant's chain and the platform's own."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--tenant", help="The id of one tenant; without it, all and the platform's own.")
+        parser.add_argument("--tenant", type=UUID, help="The id of one tenant; without it, all and the platform's own.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with platform_role():
-            chains = [UUID(options["tenant"])] if options["tenant"] else [None, *_tenants()]
+            chains = [options["tenant"]] if options["tenant"] else [None, *_tenants()]
             broken = {chain: place for chain in chains if (place := audit.first_break(chain)) is not None}
             for chain in chains:
                 self.stdout.write(f"{chain or 'platform'}: {_told(chain, broken.get(chain))}")

@@ -6,7 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from easel.crypto import CryptoError
 from easel.database import platform_role
+from easel.key_providers import KeyProviderUnavailable
+from easel.storage import StorageError
 from tenants.export import export_tenant
 from tenants.models import Tenant
 
@@ -25,5 +28,5 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no tenant {options['tenant']!r}.")
             try:
                 export_tenant(tenant.id, options["archive"], report=self.stdout.write)
-            except FileExistsError as error:
+            except (CryptoError, KeyProviderUnavailable, OSError, StorageError) as error:
                 raise CommandError(str(error)) from error

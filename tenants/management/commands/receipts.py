@@ -23,8 +23,8 @@ class Command(BaseCommand):
             if options["receipt"] is None:
                 self.stdout.write(json.dumps(receipts.public_key()))
                 return
-            text = sys.stdin.read() if options["receipt"] == "-" else Path(options["receipt"]).read_text()
             try:
+                text = sys.stdin.read() if options["receipt"] == "-" else Path(options["receipt"]).read_text()
                 self.stdout.write(receipts.as_text(receipts.check(text)))
-            except receipts.BadReceipt as error:
+            except (OSError, UnicodeDecodeError, receipts.BadReceipt) as error:
                 raise CommandError(str(error)) from error
