@@ -61,6 +61,16 @@ def test_a_picture_is_drawn(ours: webuiapi.WebUIApi, ada: Customer, workshop: Wo
 
 
 @pytest.mark.usefixtures("studio")
+@pytest.mark.parametrize("schedule", ["karras", "Karras", "Exponential"])
+def test_a_schedule_in_the_samplers_name_is_not_added_again(
+    ours: webuiapi.WebUIApi, ada: Customer, schedule: str
+) -> None:
+    ours.txt2img(prompt="x", width=64, height=64, steps=1, sampler_name="DPM++ 2M Karras", scheduler=schedule)
+    (made,) = of(ada)
+    assert made.sampler == "DPM++ 2M Karras"
+
+
+@pytest.mark.usefixtures("studio")
 def test_a_picture_is_changed_where_the_mask_says(ours: webuiapi.WebUIApi, ada: Customer) -> None:
     mask = Pictures.new("L", (64, 64), 0)
     mask.paste(255, (0, 0, 32, 64))
@@ -71,10 +81,52 @@ def test_a_picture_is_changed_where_the_mask_says(ours: webuiapi.WebUIApi, ada: 
     assert changed.image.getpixel((0, 0)) == (7, 7, 7)
     (made,) = of(ada)
     assert made.strength == 0.5
+    assert redrawn_by(ada) == (BLACK, WHITE)
+
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def redrawn_by(customer: Customer) -> tuple[Any, Any]:
+    """The left and the right edge of the mask that the newest generation kept: white is drawn anew."""
     with platform_role():
-        kept = Input.objects.get(id=made.mask_id)
-    redrawn = Pictures.open(io.BytesIO(storage().get(kept.object_key)))
-    assert (redrawn.getpixel((0, 0)), redrawn.getpixel((63, 0))) == ((0, 0, 0), (255, 255, 255))
+        kept = Input.objects.get(id=of(customer)[0].mask_id)
+    mask = Pictures.open(io.BytesIO(storage().get(kept.object_key)))
+    return mask.getpixel((0, 0)), mask.getpixel((63, 0))
+
+
+@pytest.mark.usefixtures("studio")
+@pytest.mark.parametrize(
+    ("left", "right", "invert", "redrawn"),
+    [
+        ((0, 0, 0, 255), (0, 0, 0, 0), 0, (WHITE, BLACK)),
+        ((0, 0, 0, 255), (0, 0, 0, 0), 1, (BLACK, WHITE)),
+        ((0, 0, 0, 129), (255, 255, 255, 128), 0, (WHITE, BLACK)),
+        ((0, 0, 0, 255), (255, 255, 255, 255), 0, (BLACK, WHITE)),
+    ],
+    ids=["alpha", "inverted", "half transparent", "opaque"],
+)
+def test_a_mask_with_transparency_is_redrawn_where_it_is_opaque(
+    ours: webuiapi.WebUIApi, ada: Customer, left: Any, right: Any, invert: int, redrawn: tuple[Any, Any]
+) -> None:
+    mask = Pictures.new("RGBA", (64, 64), right)
+    mask.paste(left, (0, 0, 32, 64))
+    ours.img2img(
+        images=[red()], mask_image=mask, prompt="x", steps=2, width=64, height=64, inpaint_full_res=False,
+        inpainting_mask_invert=invert,
+    )  # fmt: skip
+    assert redrawn_by(ada) == redrawn
+
+
+@pytest.mark.usefixtures("studio")
+def test_what_their_schema_sends_along_with_a_mask_is_passed_over(ours: webuiapi.WebUIApi, ada: Customer) -> None:
+    picture = webuiapi.raw_b64_img(red())
+    usual = {"mask_blur": 4, "mask_blur_x": 4, "mask_blur_y": 4, "mask_round": True, "inpaint_full_res_padding": 32}
+    payload = {"prompt": "x", "steps": 2, "width": 64, "height": 64, "init_images": [picture], "mask": picture}
+    answer = ours.session.post(f"{ours.baseurl}/img2img", json={**payload, **usual, "inpaint_full_res": False})
+    assert answer.status_code == 200, answer.text
+    answer = ours.session.post(f"{ours.baseurl}/img2img", json={**payload, **usual, "inpaint_full_res": True})
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "inpaint_full_res"])
 
 
 @pytest.mark.usefixtures("studio")
@@ -153,6 +205,13 @@ def test_options_are_of_one_key(port: int, ada: Customer, ours: webuiapi.WebUIAp
         answer = other.session.post(f"{other.baseurl}/options", json=wrong)
         assert answer.status_code == 422
     assert other.get_options()["samples_format"] == "webp"
+
+
+def test_what_was_told_of_the_options_can_be_changed_and_sent_back(ours: webuiapi.WebUIApi) -> None:
+    told = ours.get_options()
+    assert "sd_checkpoint_hash" in told
+    ours.set_options({**told, "samples_format": "webp"})
+    assert ours.get_options() == {**told, "samples_format": "webp"}
 
 
 @pytest.mark.usefixtures("studio")

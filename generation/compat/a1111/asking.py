@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from easel.problems import invalid
 from easel.uploads import BadUpload, decode
@@ -38,6 +38,8 @@ _NEUTRAL: Final[Mapping[str, tuple[float, ...]]] = {
 _EXTRA_NETWORK: Final = re.compile(r"<(lora|lyco|hypernet):", re.IGNORECASE)
 _COVERED: Final = (0, 1)  # resize_mode: the picture is laid over the whole size, and cut where it is longer
 _KEPT: Final = (0, 1)  # inpainting_fill: what is redrawn starts from what was there
+_MASK_EDGES: Final = ("mask_blur", "mask_blur_x", "mask_blur_y", "mask_round")  # a mask's edge is hard here
+_OPAQUE: Final = 128  # of 255: alpha above it is a part of the mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +111,35 @@ def _sampler(fields: Fields) -> dict[str, str]:
 
 def _mask(fields: Fields) -> dict[str, str]:
     mask, invert = fields.take("mask"), fields.take("inpainting_mask_invert", 0)
-    whole, padding = fields.take("inpaint_full_res", False), fields.take("inpaint_full_res_padding", 0)
-    fields.take("mask_blur")  # a mask's edge is hard here
-    fill = fields.take("inpainting_fill", 1)
+    whole, fill = fields.take("inpaint_full_res", False), fields.take("inpainting_fill", 1)
+    for immaterial in ("inpaint_full_res_padding", *_MASK_EDGES):  # the padding is of `inpaint_full_res`
+        fields.take(immaterial)
     if mask is None:
         return {}
-    if whole or padding:
+    if whole:
         raise invalid("inpaint_full_res", "not_supported", "The whole picture is drawn: send false.")
     if fill not in _KEPT:
         raise invalid("inpainting_fill", "not_supported", "0 or 1: it starts from what was there.")
-    return {"mask": _inverted(mask) if invert else mask}
+    redrawn = _redrawn(picture_of(mask, "mask"))
+    return {"mask": _encoded(ImageOps.invert(redrawn) if invert else redrawn)}
 
 
-def _inverted(mask: Any) -> str:
+def _redrawn(mask: Image.Image) -> Image.Image:
+    """Theirs are white where something is to be drawn, as ours are, or opaque there where anything is transparent."""
+    if mask.has_transparency_data:
+        alpha = mask.convert("RGBA").getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            return alpha.point(lambda value: 255 if value > _OPAQUE else 0)
+    return mask.convert("L")
+
+
+def _encoded(picture: Image.Image) -> str:
     file = io.BytesIO()
-    ImageOps.invert(picture_of(mask, "mask").convert("L")).save(file, "PNG", compress_level=1)
+    picture.save(file, "PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode()
 
 
-def picture_of(text: Any, field: str) -> Any:
+def picture_of(text: Any, field: str) -> Image.Image:
     """A picture as JSON carries it, decoded. Raises Problem."""
     bare = text.partition(",")[2] if isinstance(text, str) and text.startswith("data:") else text
     try:

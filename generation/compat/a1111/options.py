@@ -20,6 +20,7 @@ from tenants.scope import tenant_scope
 from tenants.tokens import Principal
 
 MODEL: Final = "sd_model_checkpoint"
+HASH: Final = "sd_checkpoint_hash"
 FORMAT: Final = "samples_format"
 CLIP_SKIP: Final = "CLIP_stop_at_last_layers"
 FORMATS: Final[Mapping[str, str]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -42,7 +43,7 @@ class Options(DialectView):
         with tenant_scope(principal.tenant_id):
             model = routing.choose(own.get(MODEL, routing.AUTO), principal.tenant_id).model
         return Response({
-            MODEL: title(model.name, model.version), "sd_checkpoint_hash": model.digest or None,
+            MODEL: title(model.name, model.version), HASH: model.digest or None,
             FORMAT: own.get(FORMAT, "png"), CLIP_SKIP: own.get(CLIP_SKIP, 1),
         })  # fmt: skip
 
@@ -72,6 +73,7 @@ def settled(sent: Any, *, where: str = "") -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise invalid(where.rstrip("."), "invalid", "An object of options.")
     fields = Fields(sent, where=where)
+    fields.take(HASH)  # comes back from those who change what they were told
     chosen: dict[str, Any] = {}
     if (name := fields.take(MODEL)) is not None:
         if not isinstance(name, str):

@@ -15,12 +15,16 @@ SCHEDULES: Final[Mapping[str, str]] = {  # their name → the label that our sam
     "simple": "SGM Uniform",  # they differ by rounding
 }
 USUAL: Final = "Euler"
+_ENDINGS: Final = tuple(f" {label.casefold()}" for label in {*SCHEDULES.values(), "Simple"} if label)
 
 
 def joined(sampler: Any, schedule: Any) -> Any:
-    """Our name for both. A name nobody knows is passed on, for the sampler's own error."""
+    """Our name for both; a schedule in the sampler's name goes before one that is named apart, as it does there. A name
+    nobody knows is passed on, for the sampler's own error."""
     name = USUAL if sampler is None else sampler
     if schedule is None or not isinstance(name, str) or not isinstance(schedule, str):
+        return name
+    if name.casefold().endswith(_ENDINGS):
         return name
     label = SCHEDULES.get("_".join(schedule.casefold().split()), schedule)
     return f"{name} {label}".strip()
