@@ -29,6 +29,7 @@ from tenants.scope import tenant_scope
 
 SALT: Final = "easel.media"
 WHOLE_BYTES: Final = 8 * 1024 * 1024
+_ADDRESS: Final = re.compile(r"https?://[^/?#]+/media/([^/?#]+)", re.ASCII | re.IGNORECASE)
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,21 @@ log = structlog.get_logger(__name__)
 def address(image: Image, *, base_url: str) -> str:
     """A URL for one image, good for `MEDIA_URL_SECONDS`. Valid on whatever host `base_url` names."""
     return f"{base_url}/media/{_token(image)}"
+
+
+def shown_at(url: str, *, tenant_id: UUID) -> Image | None:
+    """The tenant's image that an address of ours shows, whatever we are called in it: its signature says that it is
+    ours. None for every other address, also for those of others' images and for those that have expired."""
+    found = _ADDRESS.fullmatch(url)
+    try:
+        owner, image_id, _ = _read(found[1] if found else "")
+    except Http404:
+        return None
+    if owner != tenant_id:
+        return None
+    with tenant_scope(tenant_id):
+        image: Image | None = Image.objects.filter(id=image_id, released_at__isnull=False).first()
+    return image
 
 
 @require_safe

@@ -261,6 +261,19 @@ def test_texts_and_pictures_are_moderated(ours: OpenAI) -> None:
             ours.moderations.create(input=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("studio")
+def test_ones_own_picture_is_moderated_by_its_address(
+    ours: OpenAI, port: int, bob: Customer, workshop: Workshop
+) -> None:
+    drawn = ours.images.generate(prompt="x", model=workshop.model.name, size="64x64", response_format="url")
+    parts: Any = [{"type": "image_url", "image_url": {"url": str((drawn.data or [])[0].url)}}]
+    (judged,) = ours.moderations.create(input=parts).results
+    assert judged.category_applied_input_types.sexual == ["image"]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client(port, bob).moderations.create(input=parts)
+    assert refused.value.param == "input.0"
+
+
 def test_an_unknown_call_is_refused_in_the_same_form(ours: OpenAI, port: int) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         ours.chat.completions.create(model="x", messages=[])

@@ -129,6 +129,27 @@ def test_a_picture_is_sent_as_a_file(ours: Client, ada: Customer, workshop: Work
     assert prediction.input["prompt_strength"] == 0.5
 
 
+@pytest.mark.usefixtures("studio")
+def test_what_one_prediction_made_is_where_the_next_one_starts(
+    ours: Client, port: int, ada: Customer, bob: Customer, workshop: Workshop
+) -> None:
+    """Where nothing of our own network may be called, too: the address is never called."""
+    (url,) = ours.run(named(workshop), input=SMALL)
+    asked = {"prompt": "a green apple", "image": url, "num_inference_steps": 4}
+    prediction = ours.predictions.create(version=named(workshop), input=asked)
+    prediction.wait()
+    assert (prediction.status, prediction.error) == ("succeeded", None)
+    newest, _ = of(ada)
+    assert newest.init_image_id is not None
+    for given in (f"{url}x", url.replace("/media/", "/media/blurred/")):
+        with pytest.raises(ReplicateError) as refused:
+            ours.predictions.create(version=named(workshop), input=asked | {"image": given})
+        assert "- input.image:" in str(refused.value.detail)
+    with pytest.raises(ReplicateError) as refused:
+        client(port, bob).predictions.create(version=named(workshop), input=asked)
+    assert "- input.image:" in str(refused.value.detail)
+
+
 def test_an_ending_is_told_as_a_prediction(ours: Client, port: int, workshop: Workshop, ada: Customer) -> None:
     bodies: list[tuple[dict[str, str], str]] = []
 
