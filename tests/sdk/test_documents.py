@@ -127,10 +127,17 @@ post = lambda body: TestClient(hook.app).post("/easel", content=body, headers=he
 print(post(body), post(body.replace("0193", "0194")))
 """
 NODE = """
+import { createHmac } from "node:crypto";
 import { verify } from "./verify.mjs";
 const [secret, headers, body] = [process.env.EASEL_WEBHOOK_SECRET, JSON.parse(process.argv[2]), process.argv[3]];
 console.log(verify(secret, Buffer.from(body), headers).type);
+const empty = Buffer.from(createHmac("sha256", "").update(`${headers["webhook-id"]}.`)
+  .update(`${headers["webhook-timestamp"]}.`).update(body).digest()).toString("base64");
+const forged = { ...headers, "webhook-signature": `v1,${empty}` };
 for (const bad of [
+  () => verify("", Buffer.from(body), forged),
+  () => verify("whsec_", Buffer.from(body), forged),
+  () => verify(undefined, Buffer.from(body), forged),
   () => verify(secret, Buffer.from(body.replace("0193", "0194")), headers),
   () => verify(secret, Buffer.from(body), { ...headers, "webhook-timestamp": "1000000000" }),
   () => verify(secret, Buffer.from(body), {}),
@@ -166,7 +173,7 @@ def test_the_javascript_is_javascript_and_its_verification_verifies(
     (tmp_path / "verify.mjs").write_text(block.code)
     (tmp_path / "drive.mjs").write_text(NODE)
     said = run(["node", "drive.mjs", headers(), BODY], environment, tmp_path)
-    assert said.split() == ["generation.completed", "refused", "refused", "refused"]
+    assert said.split() == ["generation.completed", *["refused"] * 6]
     for number, each in enumerate(chosen("js")):
         (tmp_path / f"{number}.mjs").write_text(each.code)
         run(["node", "--check", f"{number}.mjs"], environment, tmp_path)

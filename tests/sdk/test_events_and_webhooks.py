@@ -137,6 +137,13 @@ def test_whatever_is_not_as_easel_sent_it_is_refused(body: str, changed: dict[st
         Webhook(SECRETS[0]).verify(body, signed(SECRETS[0]) | changed)
 
 
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_" + base64.b64encode(b"fifteen bytes..").decode(), "whsec_ü"])
+def test_a_secret_that_anybody_could_guess_verifies_nothing(secret: str) -> None:
+    for given in (secret, [SECRETS[0], secret]):
+        with pytest.raises(ValueError, match="secret is"):
+            Webhook(given)
+
+
 @pytest.mark.parametrize("off", [-400, 400])
 def test_a_delivery_of_another_time_is_refused(off: int) -> None:
     with pytest.raises(InvalidSignature, match="too old"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -14,6 +13,7 @@ from typing import Any
 
 from easel_client.errors import EaselError
 
+SHORTEST_KEY = 16  # bytes: with an empty key, which anybody can sign with, nothing would be verified
 TOLERANCE = 300  # seconds a delivery's time may differ from ours: an old one could be somebody's copy
 
 
@@ -71,9 +71,12 @@ class Webhook:
 
 def _key(secret: str) -> bytes:
     try:
-        return base64.b64decode(secret[len("whsec_") :] if secret.startswith("whsec_") else secret, validate=True)
-    except binascii.Error as error:
+        key = base64.b64decode(secret[len("whsec_") :] if secret.startswith("whsec_") else secret, validate=True)
+    except ValueError as error:
         raise ValueError("A webhook's secret is whsec_ and base64.") from error
+    if len(key) < SHORTEST_KEY:
+        raise ValueError("A webhook's secret is missing or cut off: it is whsec_ and at least 16 bytes in base64.")
+    return key
 
 
 def _event(message_id: str, content: bytes) -> WebhookEvent:
