@@ -1,6 +1,8 @@
-"""Which terminals show pictures, and what is written to them; and how files are named."""
+"""Which terminals show pictures, and what is written to them; and how files are named and written."""
 
 import base64
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from rich.console import Console
 
 from easel_client.cli.drawing import slug_of
 from easel_client.cli.preview import inline, protocol
+from easel_client.files import write_whole
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,20 @@ def test_names_of_files_read_like_the_prompt() -> None:
     assert slug_of("A red apple, on a table!") == "a-red-apple-on-a-table"
     assert slug_of("/../?") == "picture"
     assert "/" not in slug_of("../etc/passwd")
+
+
+def test_a_file_has_the_rights_of_any_new_one_and_is_whole_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a word to the process's umask, which all threads share."""
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda _: pytest.fail("the umask is the process's own"))
+        path = write_whole(tmp_path / "new" / "apple.png", b"apple")
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"apple", 0o640)
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path / "new", b"apple")
+    assert [*tmp_path.iterdir()] == [path.parent]

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
     """A file that is there in full or not at all, whatever happens meanwhile. Its folder is made if need be."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    new, file = _begun(target)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(content)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
+        os.replace(new, target)
     except BaseException:
-        os.unlink(name)
+        new.unlink()
         raise
     return target
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _begun(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside the target, with the rights that any new file has here."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    return new, new.open("xb")
