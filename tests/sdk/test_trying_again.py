@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from easel_client import CircuitBreaker, CircuitOpen, RetryPolicy, errors
-from tests.sdk.scripted import World, accepted, generation, key_of, play, problem, timeouts, token
+from tests.sdk.scripted import Act, World, accepted, generation, key_of, play, problem, timeouts, token
 
 RESET = httpx.ReadError("Connection reset by peer")
 REFUSED = httpx.ConnectError("Connection refused")
@@ -307,6 +307,18 @@ def test_another_service_at_the_address_is_named_as_such(kind: str, world: World
     world.answers(httpx.Response(200, text="<html>It works!</html>"))
     with pytest.raises(errors.UnexpectedAnswer, match="address of an Easel"):
         play(kind, world, lambda easel: easel.models())
+
+
+@pytest.mark.parametrize(
+    "act", [lambda easel: easel.models(), lambda easel: easel.delete("0193-a"), lambda easel: easel.stream("0193-a")],
+    ids=["read", "erased", "followed"],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_no_success_and_says_where_it_leads(kind: str, world: World, act: Act, status: int) -> None:
+    world.answers(httpx.Response(status, headers={"Location": "https://easel.test/sign-in"}))
+    with pytest.raises(errors.UnexpectedAnswer, match=r"leads to https://easel\.test/sign-in"):
+        play(kind, world, act)
+    assert len(world.seen) == 1
 
 
 def test_a_text_and_a_picture_are_judged(kind: str, world: World) -> None:

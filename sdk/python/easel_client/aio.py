@@ -309,7 +309,7 @@ class _Stream:
         await self.close()
         try:
             response = await self._client._http.send(self._client._request(effect), stream=True)
-            if response.status_code >= 400:
+            if not response.is_success:
                 return reply_of(response, await response.aread())
         except httpx.HTTPError as error:
             return broken_by(error)

@@ -94,7 +94,7 @@ class _Conversation:
             attempt = self._prepared(token)
             outcome = yield Send(attempt.request, stream=self._call.stream)
             self._note(outcome, attempt.token)
-            if isinstance(outcome, Reply) and outcome.status < 400:
+            if isinstance(outcome, Reply) and outcome.good:
                 return self._opened(outcome, attempt)
             error = self._error(outcome, attempt)
             if self._another_token_helps(error, attempt):
@@ -156,7 +156,7 @@ class _Conversation:
         if sealer is None or not {"Easel-Seal", "Easel-Timestamp"} & request.headers.keys():
             return reply
         if reply.headers.get("content-type") != sealing.MEDIA_TYPE:
-            if reply.status < 400:
+            if reply.good:
                 raise errors.NotSealed("The answer should have been sealed. Something on the way took its place.")
             return reply  # why a request was not opened comes in clear
         content_type = reply.headers.get("easel-content-type", "")
@@ -185,12 +185,20 @@ class _Conversation:
 
     def _error(self, outcome: Reply | Broken, attempt: _Attempt) -> errors.EaselError:
         if isinstance(outcome, Reply):
+            if outcome.status < 400:
+                return self._led_elsewhere(outcome)
             return error_of(self._opened(outcome, attempt), self._session.now())
         said = f"{self._call.method} {self._call.path}: {outcome.error or type(outcome.error).__name__}"
         kind = errors.TimedOut if outcome.timed_out else errors.ConnectionFailed
         error = kind(said)
         error.__cause__ = outcome.error
         return error
+
+    def _led_elsewhere(self, reply: Reply) -> errors.UnexpectedAnswer:
+        """It is not followed: another address would hear the token, and a POST could become a GET."""
+        where = reply.headers.get("location") or "nowhere"
+        said = f"{self._call.method} {self._call.path}: {reply.status} leads to {where}."
+        return errors.UnexpectedAnswer(f"{said} Give Easel's own address as base_url.")
 
     def _another_token_helps(self, error: errors.EaselError, attempt: _Attempt) -> bool:
         """A token that was good once has expired or was revoked: another may open again. For one that never was, once;

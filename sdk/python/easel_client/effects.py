@@ -25,6 +25,10 @@ class Reply:
     headers: Mapping[str, str]  # names in lower case
     content: bytes = b""
 
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
 
 @dataclass(frozen=True)
 class Broken:

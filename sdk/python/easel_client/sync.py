@@ -294,7 +294,7 @@ class _Stream:
         self.close()
         try:
             response = self._client._http.send(self._client._request(effect), stream=True)
-            if response.status_code >= 400:
+            if not response.is_success:
                 return reply_of(response, response.read())
         except httpx.HTTPError as error:
             return broken_by(error)
