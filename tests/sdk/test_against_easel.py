@@ -115,6 +115,7 @@ def test_keys_and_webhooks_are_managed(easel: Easel) -> None:
     assert made.id in {each.id for each in easel.keys.list()}
     endpoint = easel.webhooks.create("https://example.com/hook", ["generation.completed"], description="shop")
     assert str(endpoint.secret).startswith("whsec_")
+    assert easel.webhooks.rotate_secret(endpoint.id).secret not in {None, endpoint.secret}
     assert easel.webhooks.change(endpoint.id, enabled=False).enabled is False
     assert [each.id for each in easel.webhooks.list()] == [endpoint.id]
     assert list(easel.webhooks.deliveries(endpoint.id)) == []

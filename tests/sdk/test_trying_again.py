@@ -106,15 +106,35 @@ def test_ones_own_mistakes_are_told_at_once(
     assert "At most 150." in str(error)
 
 
-def test_what_would_be_made_twice_is_not_tried_again_where_the_answer_was_lost(kind: str, world: World) -> None:
-    """There is no idempotency for keys: a second POST would make a second key."""
-    world.answers(RESET)
-    with pytest.raises(errors.ConnectionFailed):
-        play(kind, world, lambda easel: easel.keys.create("ci", ["generations:read"]))
-    world.answers(REFUSED, problem(503, "overloaded"), httpx.Response(201, json={"id": "ek_live_x", "secret": "es_x"}))
-    made = play(kind, world, lambda easel: easel.keys.create("ci", ["generations:read"]))
+@pytest.mark.parametrize(
+    "act",
+    [lambda easel: easel.keys.create("ci", ["generations:read"]), lambda easel: easel.keys.rotate("ek_live_x"),
+     lambda easel: easel.webhooks.create("https://example.com", ["generation.completed"]),
+     lambda easel: easel.webhooks.rotate_secret("0193-e")],
+    ids=["create a key", "rotate a key", "create an endpoint", "rotate its secret"],
+)  # fmt: skip
+def test_a_secret_whose_answer_was_lost_is_asked_for_again_under_the_same_key(
+    kind: str, world: World, act: Act
+) -> None:
+    """Easel keeps the answer for a while: nothing is made twice, and no secret is lost."""
+    good = httpx.Response(201, json={"id": "x", "secret": "es_x"})
+    world.answers(RESET, problem(500, "internal_error"), good)
+    made = play(kind, world, act)
     assert made.secret == "es_x"
     assert "es_x" not in repr(made)
+    assert len({key_of(request) for request in world.seen}) == 1
+    world.answers(good)
+    play(kind, world, act)
+    assert key_of(world.seen[-1]) != key_of(world.seen[0])
+
+
+def test_what_would_be_done_twice_is_not_tried_again_where_the_answer_was_lost(kind: str, world: World) -> None:
+    """A second POST would send a second test delivery."""
+    world.answers(RESET)
+    with pytest.raises(errors.ConnectionFailed):
+        play(kind, world, lambda easel: easel.webhooks.test("0193-e"))
+    world.answers(REFUSED, problem(503, "overloaded"), httpx.Response(202, json={"id": "0193-d"}))
+    assert play(kind, world, lambda easel: easel.webhooks.test("0193-e")).id == "0193-d"
 
 
 def test_an_erasure_whose_answer_was_lost_is_not_an_error(kind: str, world: World) -> None:

@@ -343,7 +343,7 @@ class AsyncKeys:
         return read(records.Key, await self._run(self._operations.key(key_id)))
 
     async def create(self, name: str, scopes: Sequence[str], **rules: Unpack[KeyRules]) -> records.Key:
-        """With its `secret`, which is never shown again. Not repeated where its answer may have been lost."""
+        """With its `secret`, which is never shown again."""
         return read(records.Key, await self._run(self._operations.create_key(name, scopes, rules)))
 
     async def change(self, key_id: str, **changes: Unpack[KeyChange]) -> records.Key:
@@ -369,7 +369,7 @@ class AsyncWebhooks:
         return read(records.Endpoint, await self._run(self._operations.endpoint(endpoint_id)))
 
     async def create(self, url: str, events: Sequence[str], *, description: str = "") -> records.Endpoint:
-        """With its `secret`. Not repeated where its answer may have been lost."""
+        """With its `secret`."""
         return read(records.Endpoint, await self._run(self._operations.create_endpoint(url, events, description)))
 
     async def change(self, endpoint_id: str, **changes: Unpack[EndpointChange]) -> records.Endpoint:

@@ -169,14 +169,13 @@ class Operations:
 
     def create_key(self, name: str, scopes: Any, rules: Json) -> Steps[Any]:
         body = {"name": name, "scopes": [*scopes], **rules}
-        return self._ask("POST", "/v1/keys", body=body, repeatable=False)
+        return self._reveal("/v1/keys", body)
 
     def change_key(self, key_id: str, changes: Json) -> Steps[Any]:
         return self._ask("PATCH", f"/v1/keys/{key_id}", body=dict(changes))
 
     def rotate_key(self, key_id: str, overlap_seconds: int) -> Steps[Any]:
-        body = {"overlap_seconds": overlap_seconds}
-        return self._ask("POST", f"/v1/keys/{key_id}/rotate", body=body, repeatable=False)
+        return self._reveal(f"/v1/keys/{key_id}/rotate", {"overlap_seconds": overlap_seconds})
 
     def revoke_key(self, key_id: str) -> Steps[None]:
         yield from self._erase(f"/v1/keys/{key_id}")
@@ -191,13 +190,13 @@ class Operations:
 
     def create_endpoint(self, url: str, events: Any, description: str) -> Steps[Any]:
         body = {"url": url, "events": [*events], "description": description}
-        return self._ask("POST", "/v1/webhooks", body=body, repeatable=False)
+        return self._reveal("/v1/webhooks", body)
 
     def change_endpoint(self, endpoint_id: str, changes: Json) -> Steps[Any]:
         return self._ask("PATCH", f"/v1/webhooks/{endpoint_id}", body=dict(changes))
 
     def rotate_secret(self, endpoint_id: str) -> Steps[Any]:
-        return self._ask("POST", f"/v1/webhooks/{endpoint_id}/rotate-secret", repeatable=False)
+        return self._reveal(f"/v1/webhooks/{endpoint_id}/rotate-secret")
 
     def test_endpoint(self, endpoint_id: str) -> Steps[Any]:
         return self._ask("POST", f"/v1/webhooks/{endpoint_id}/test", repeatable=False)
@@ -225,6 +224,11 @@ class Operations:
     def _make(self, path: str, body: Json, idempotency_key: str | None, hold: int = 0) -> Steps[Any]:
         """A generation. One key for all attempts: whichever of them arrives, one generation is made."""
         call = Call("POST", path, body=body, idempotency_key=idempotency_key or uuid.uuid4().hex, wait=hold)
+        return content_of((yield from converse(self._session, call)))
+
+    def _reveal(self, path: str, body: Json | None = None) -> Steps[Any]:
+        """A secret, shown once. Under a key Easel keeps the answer for ten minutes, in case it is lost on the way."""
+        call = Call("POST", path, body=body, idempotency_key=uuid.uuid4().hex)
         return content_of((yield from converse(self._session, call)))
 
     def _erase(self, path: str) -> Steps[None]:

@@ -326,7 +326,7 @@ class Keys:
         return read(records.Key, self._run(self._operations.key(key_id)))
 
     def create(self, name: str, scopes: Sequence[str], **rules: Unpack[KeyRules]) -> records.Key:
-        """With its `secret`, which is never shown again. Not repeated where its answer may have been lost."""
+        """With its `secret`, which is never shown again."""
         return read(records.Key, self._run(self._operations.create_key(name, scopes, rules)))
 
     def change(self, key_id: str, **changes: Unpack[KeyChange]) -> records.Key:
@@ -352,7 +352,7 @@ class Webhooks:
         return read(records.Endpoint, self._run(self._operations.endpoint(endpoint_id)))
 
     def create(self, url: str, events: Sequence[str], *, description: str = "") -> records.Endpoint:
-        """With its `secret`. Not repeated where its answer may have been lost."""
+        """With its `secret`."""
         return read(records.Endpoint, self._run(self._operations.create_endpoint(url, events, description)))
 
     def change(self, endpoint_id: str, **changes: Unpack[EndpointChange]) -> records.Endpoint:
