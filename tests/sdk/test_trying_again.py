@@ -1,14 +1,20 @@
 """What a client does when an answer is bad or does not come: the same on both clients."""
 
+import asyncio
 import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
+import anyio
 import httpx
 import pytest
 
-from easel_client import CircuitBreaker, CircuitOpen, RetryPolicy, errors
-from tests.sdk.scripted import Act, World, accepted, generation, key_of, play, problem, timeouts, token
+from easel_client import AsyncEasel, CircuitBreaker, CircuitOpen, Easel, RetryPolicy, Timeouts, errors
+from tests.sdk.scripted import KEY, SECRET, Act, World, accepted, generation, key_of, play, problem, timeouts, token
 
 RESET = httpx.ReadError("Connection reset by peer")
 REFUSED = httpx.ConnectError("Connection refused")
@@ -214,6 +220,36 @@ def test_self_signed_tokens_are_another_for_each_attempt(kind: str, world: World
     play(kind, world, lambda easel: easel.submit("a"), self_signed=True)
     assert len({request.headers["authorization"] for request in world.seen}) == 3
     assert world.token_requests == 0
+
+
+def test_calls_do_not_wait_one_behind_another_for_a_token_that_never_comes(kind: str) -> None:
+    """The token endpoint takes connections and says nothing."""
+    patient = {"timeouts": Timeouts(read=0.5), "retry": RetryPolicy(patience=1)}
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url, begun = f"http://127.0.0.1:{silent.getsockname()[1]}", time.monotonic()
+        if kind == "async":
+            ended = anyio.run(tasks_without_a_token, url, patient)
+        else:
+            ended = threads_without_a_token(url, patient)
+    assert ended == [errors.TimedOut] * 20
+    assert time.monotonic() - begun < 10
+
+
+def threads_without_a_token(url: str, options: dict[str, Any]) -> list[type[BaseException] | None]:
+    with Easel(url, KEY, SECRET, **options) as easel, ThreadPoolExecutor(20) as threads:
+        calls = [threads.submit(easel.models) for _ in range(20)]
+        return [type(call.exception()) for call in calls]
+
+
+async def tasks_without_a_token(url: str, options: dict[str, Any]) -> list[type[BaseException] | None]:
+    async with AsyncEasel(url, KEY, SECRET, **options) as easel:
+        calls = [easel.models() for _ in range(20)]
+        return [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)]
+
+
+def test_a_call_without_patience_asks_for_its_token_once(kind: str, world: World) -> None:
+    world.answers(accepted())
+    assert play(kind, world, lambda easel: easel.submit("a"), retry=RetryPolicy(patience=0)).status == "queued"
 
 
 # --- The circuit -----------------------------------------------------------------------------------------

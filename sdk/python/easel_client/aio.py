@@ -12,10 +12,22 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from easel_client import records
+from easel_client import errors, records
 from easel_client.breaker import CircuitBreaker
 from easel_client.configuration import configuration
-from easel_client.effects import Alone, Broken, Effect, Emit, ReadMore, Send, Sleep, Steps
+from easel_client.effects import (
+    Alone,
+    Broken,
+    Effect,
+    Emit,
+    Raised,
+    ReadMore,
+    Send,
+    Sleep,
+    Steps,
+    going_on,
+    no_turn,
+)
 from easel_client.files import write_whole
 from easel_client.operations import Operations
 from easel_client.options import file_of
@@ -244,7 +256,7 @@ class AsyncEasel:
         answer: Any = None
         while True:
             try:
-                effect = steps.send(answer)
+                effect = going_on(steps, answer)
             except StopIteration as stop:
                 value: T = stop.value
                 return value
@@ -257,7 +269,7 @@ class AsyncEasel:
         try:
             while True:
                 try:
-                    effect = steps.send(answer)
+                    effect = going_on(steps, answer)
                 except StopIteration:
                     return
                 if isinstance(effect, Emit):
@@ -278,9 +290,27 @@ class AsyncEasel:
         if isinstance(effect, Sleep):
             return await anyio.sleep(effect.seconds)
         if isinstance(effect, Alone):
-            async with self._alone:
-                return await self._run(effect.steps())
+            return await self._do_alone(effect)
         raise TypeError(f"{effect} needs somebody who iterates.")
+
+    async def _do_alone(self, effect: Alone) -> Any:
+        if not await self._turn(effect.seconds):
+            return no_turn()
+        try:
+            return await self._run(effect.steps())
+        except errors.EaselError as error:
+            return Raised(error)
+        finally:
+            self._alone.release()
+
+    async def _turn(self, seconds: float) -> bool:
+        try:
+            self._alone.acquire_nowait()  # for those without patience, too
+        except anyio.WouldBlock:
+            with anyio.move_on_after(seconds) as waiting:
+                await self._alone.acquire()
+            return not waiting.cancelled_caught
+        return True
 
     async def _send(self, effect: Send) -> Any:
         try:

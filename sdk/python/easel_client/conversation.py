@@ -106,13 +106,17 @@ class _Conversation:
         call of its own, which an open circuit must let through where it has let nothing else through."""
         session, breaker = self._session, self._session.breaker
         while True:
-            token = (yield from session.tokens.take(self._fetch_token)) if self._call.signed_in else None
+            token = (yield from self._token()) if self._call.signed_in else None
             seconds = breaker.ask()
             if seconds <= 0:
                 return token
             if breaker.fail_fast or session.clock() + seconds > self._deadline:
                 raise errors.CircuitOpen(seconds)
             yield Sleep(seconds)
+
+    def _token(self) -> Steps[Token]:
+        left = max(0.0, self._deadline - self._session.clock())
+        return self._session.tokens.take(self._fetch_token, patience=left)
 
     def _prepared(self, token: Token | None) -> _Attempt:
         call, session = self._call, self._session

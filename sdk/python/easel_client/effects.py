@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Union
 
+from easel_client.errors import EaselError, TimedOut
+
 T = TypeVar("T")
 
 
@@ -63,9 +65,18 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Alone:
-    """→ what the steps return. No others of this client run under `Alone` meanwhile."""
+    """→ what the steps return, or Raised. No others of this client run under `Alone` meanwhile; if their turn does not
+    come within `seconds`, TimedOut is raised."""
 
     steps: Callable[[], Steps[Any]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What came instead of an answer: it is raised where the effect was asked for."""
+
+    error: EaselError
 
 
 @dataclass(frozen=True)
@@ -77,3 +88,12 @@ class Emit:
 
 Effect = Union[Send, ReadMore, Sleep, Alone, Emit]
 Steps = Generator[Effect, Any, T]
+
+
+def going_on(steps: Steps[Any], answer: Any) -> Effect:
+    """The next effect. StopIteration has what the steps return."""
+    return steps.throw(answer.error) if isinstance(answer, Raised) else steps.send(answer)
+
+
+def no_turn() -> Raised:
+    return Raised(TimedOut("POST /oauth/token: other calls were waiting for it, too, and none of them got a token."))

@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from easel_client import records
+from easel_client import errors, records
 from easel_client.breaker import CircuitBreaker
 from easel_client.configuration import configuration
-from easel_client.effects import Alone, Broken, Effect, Emit, ReadMore, Send, Sleep, Steps
+from easel_client.effects import (
+    Alone,
+    Broken,
+    Effect,
+    Emit,
+    Raised,
+    ReadMore,
+    Send,
+    Sleep,
+    Steps,
+    going_on,
+    no_turn,
+)
 from easel_client.files import write_whole
 from easel_client.operations import Operations
 from easel_client.options import file_of
@@ -229,7 +241,7 @@ class Easel:
         answer: Any = None
         while True:
             try:
-                effect = steps.send(answer)
+                effect = going_on(steps, answer)
             except StopIteration as stop:
                 value: T = stop.value
                 return value
@@ -242,7 +254,7 @@ class Easel:
         try:
             while True:
                 try:
-                    effect = steps.send(answer)
+                    effect = going_on(steps, answer)
                 except StopIteration:
                     return
                 if isinstance(effect, Emit):
@@ -263,9 +275,18 @@ class Easel:
         if isinstance(effect, Sleep):
             return time.sleep(effect.seconds)
         if isinstance(effect, Alone):
-            with self._alone:
-                return self._run(effect.steps())
+            return self._do_alone(effect)
         raise TypeError(f"{effect} needs somebody who iterates.")
+
+    def _do_alone(self, effect: Alone) -> Any:
+        if not self._alone.acquire(timeout=min(effect.seconds, threading.TIMEOUT_MAX)):
+            return no_turn()
+        try:
+            return self._run(effect.steps())
+        except errors.EaselError as error:
+            return Raised(error)
+        finally:
+            self._alone.release()
 
     def _send(self, effect: Send) -> Any:
         try:

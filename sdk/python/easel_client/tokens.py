@@ -27,8 +27,8 @@ class Token:
 
 
 class Tokens(Protocol):
-    def take(self, fetch: Fetch) -> Steps[Token]:
-        """A token that should be good. `fetch` asks Easel for one."""
+    def take(self, fetch: Fetch, *, patience: float) -> Steps[Token]:
+        """A token that should be good. `fetch` asks Easel for one; others that do so are waited for at most so long."""
         ...
 
     def refused(self, token: Token) -> None:
@@ -47,8 +47,8 @@ class FetchedTokens:
         self._clock = clock
         self._token: Token | None = None
 
-    def take(self, fetch: Fetch) -> Steps[Token]:
-        return self._good() or (yield Alone(lambda: self._renewed(fetch)))
+    def take(self, fetch: Fetch, *, patience: float) -> Steps[Token]:
+        return self._good() or (yield Alone(lambda: self._renewed(fetch), patience))
 
     def refused(self, token: Token) -> None:
         if self._token is token:  # else somebody has renewed it meanwhile
@@ -74,7 +74,7 @@ class SignedTokens:
     def __init__(self, key_id: str, secret: str, now: Callable[[], float] = time.time) -> None:
         self._key_id, self._secret, self._now = key_id, secret.encode(), now
 
-    def take(self, fetch: Fetch) -> Steps[Token]:
+    def take(self, fetch: Fetch, *, patience: float) -> Steps[Token]:
         yield from ()
         now = int(self._now())
         claims = {"iss": self._key_id, "iat": now, "exp": now + SIGNED_FOR, "jti": uuid.uuid4().hex}
