@@ -17,10 +17,12 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image as PILImage
 
+from easel_client import AsyncEasel, RetryPolicy
 from easel_client.cli import exits
 from easel_client.mcp_server import Purse, Server, ToolError, guarded
 from tests.cast import Customer
 from tests.sdk.command import easel
+from tests.sdk.scripted import KEY, SECRET, accepted, problem, token
 from tests.sdk.town import Town
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +126,49 @@ def test_what_is_set_aside_counts_until_it_is_settled() -> None:
     purse.settle("id", 2)
     assert purse.spent == 2
     purse.set_aside("b", 8)
+
+
+def scripted(*answers: httpx.Response | Exception, cap: int = 2) -> Server:
+    """Of an Easel that answers so, and with the last of these from then on. A picture costs 2 credits."""
+    script = list(answers)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            return token("good")
+        if request.url.path == "/v1/quotes":
+            return httpx.Response(200, json={"quote": "q", "credits": 2})
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
+    retry = RetryPolicy(attempts=2, first=0.01, longest=0.05)
+    return Server("", "", "", spend_cap=cap, easel=AsyncEasel("http://easel.test", KEY, SECRET, retry=retry, http=http))
+
+
+def test_what_cannot_be_asked_about_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("easel_client.mcp_server.WAIT_SECONDS", 0.3)
+    server = scripted(accepted(id="0193-b"), httpx.ReadError("reset"))
+    (said,) = anyio.run(server.generate_image, "an apple")
+    assert "0193-b goes on" in str(said)
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [([problem(400, "invalid_request")], 2), ([problem(402, "insufficient_credits")], 2),
+     ([problem(429, "quota_exceeded", headers={"Retry-After": "86400"})], 2),
+     ([httpx.ReadError("reset"), problem(429, "rate_limited")], 0), ([problem(503, "overloaded")], 0),
+     ([httpx.ReadError("reset")], 0)],
+    ids=["wrong", "poor", "too much", "too fast after a break", "overloaded", "broken"],
+)  # fmt: skip
+def test_what_may_have_been_made_stays_set_aside(answers: list[httpx.Response | Exception], left: int) -> None:
+    server = scripted(*answers)
+    with pytest.raises(ToolError):
+        anyio.run(server.generate_image, "an apple")
+    with pytest.raises(ToolError) as again:
+        anyio.run(server.generate_image, "an apple")
+    assert (f"and {left} of this server's 2 are left" in str(again.value)) == (left == 0)
 
 
 def test_without_credentials_it_does_not_start() -> None:

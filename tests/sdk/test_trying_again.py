@@ -345,6 +345,71 @@ def test_waiting_ends_at_its_deadline_and_the_generation_can_be_waited_for_again
 
 
 @pytest.mark.parametrize(
+    "trouble", [RESET, problem(503, "overloaded"), problem(429, "rate_limited")], ids=["reset", "503", "429"]
+)
+@pytest.mark.parametrize("attempts", [1, 8])
+def test_an_outage_within_the_wait_is_waited_out(kind: str, world: World, trouble: object, attempts: int) -> None:
+    """The generation goes on meanwhile."""
+
+    def until(request: httpx.Request) -> httpx.Response | Exception:
+        if world.moment < 1080:
+            world.script.insert(0, until)
+            return trouble  # type: ignore[return-value]
+        return accepted("completed")
+
+    world.answers(accepted(), until)
+    made = play(kind, world, lambda easel: easel.generate("a", timeout=600), retry=RetryPolicy(attempts=attempts))
+    assert made.status == "completed"
+    assert 80 <= sum(world.slept) < 120
+    assert world.sent.count("POST /v1/generations") == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind_of_error"),
+    [(RESET, errors.ConnectionFailed), (problem(404, "not_found"), errors.NotFound),
+     (httpx.Response(200, text="<html>"), errors.UnexpectedAnswer)],
+    ids=["reset", "404", "a page"],
+)  # fmt: skip
+def test_an_error_after_a_generation_was_made_says_which_one(
+    kind: str, world: World, trouble: object, kind_of_error: type[errors.EaselError]
+) -> None:
+    world.answers(accepted(id="0193-b"), *[trouble] * 20)  # type: ignore[list-item]
+    with pytest.raises(kind_of_error) as caught:
+        play(kind, world, lambda easel: easel.generate("a", timeout=60))
+    assert caught.value.generation_id == "0193-b"
+    assert sum(world.slept) <= 65
+
+
+def test_waiting_does_not_go_on_behind_a_circuit_that_fails_fast(kind: str, world: World) -> None:
+    world.answers(accepted(), *[RESET] * 4)
+    with pytest.raises(CircuitOpen) as caught:
+        play(kind, world, lambda easel: easel.generate("a"), breaker=breaker(world, fail_fast=True))
+    assert caught.value.generation_id == "0193-a"
+    assert sum(world.slept) < 10
+
+
+def test_a_token_that_has_expired_is_renewed_in_the_last_moment_of_a_wait(kind: str, world: World) -> None:
+    def expired(request: httpx.Request) -> httpx.Response:
+        world.moment += 1
+        return problem(401, "token_expired")
+
+    world.answers(expired, accepted("completed"))
+    assert play(kind, world, lambda easel: easel.wait("0193-a", timeout=0)).status == "completed"
+
+
+def test_a_token_that_cannot_be_had_for_a_while_does_not_end_the_wait(kind: str, world: World) -> None:
+    def later(request: httpx.Request) -> httpx.Response:
+        world.moment += 2
+        return accepted()
+
+    away = [problem(503, "overloaded") for _ in range(3)]
+    world.tokens = [token("short", seconds=1), *away, token("good")]
+    world.answers(later, accepted("completed"))
+    made = play(kind, world, lambda easel: easel.generate("a"), retry=RetryPolicy(attempts=2))
+    assert made.status == "completed"
+
+
+@pytest.mark.parametrize(
     ("status", "kind_of_error"),
     [("failed", errors.GenerationFailed), ("canceled", errors.GenerationCanceled),
      ("rejected", errors.GenerationRejected), ("in_review", errors.GenerationInReview)],

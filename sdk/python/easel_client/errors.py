@@ -8,9 +8,11 @@ from typing import Any
 
 
 class EaselError(Exception):
-    """Everything this package raises. `attempts` says how many were made."""
+    """Everything this package raises. `attempts` says how many were made; `generation_id` which generation it is about,
+    where one is known: it may well go on."""
 
     attempts = 0
+    generation_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class APIError(EaselError):
         super().__init__(f"{detail} ({code or status})" if detail else code or str(status))
         self.detail, self.status, self.code, self.request_id = detail, status, code, request_id
         self.errors, self.retry_after, self.raw = tuple(errors), retry_after, dict(raw or {})
+        self.generation_id = self.raw.get("generation_id")
 
 
 class BadRequest(APIError):
@@ -160,10 +163,6 @@ class RangeNotSatisfiable(APIError):
 class ContentRejected(APIError):
     """422: moderation refused the prompt or a picture. `generation_id` names what can be appealed."""
 
-    @property
-    def generation_id(self) -> str | None:
-        return self.raw.get("generation_id")
-
 
 class TooManyRequests(APIError):
     """429, after waiting as `Retry-After` said, or because that is longer than the call may take."""
@@ -235,6 +234,7 @@ class GenerationNotCompleted(EaselError):
     def __init__(self, said: str, generation: Any) -> None:
         super().__init__(said)
         self.generation = generation
+        self.generation_id = generation.id
 
 
 class GenerationFailed(GenerationNotCompleted):
@@ -260,6 +260,9 @@ class GenerationInReview(GenerationNotCompleted):
 class WaitTimedOut(GenerationNotCompleted):
     """It goes on; wait again whenever you like."""
 
+
+# What passes: the same call may well be answered later, and what it asked for may have been done.
+TRANSIENT = (TransportError, CircuitOpen, ServerError, TooManyRequests)
 
 BY_CODE: Mapping[str, type[APIError]] = {
     "invalid_request": InvalidRequest,

@@ -95,8 +95,9 @@ class Server:
             self._purse.set_aside(attempt, quote.credits)
             try:
                 made = await self._easel.submit(prompt, **Drawing(**{**options, "quote": quote.quote}))
-            except errors.APIError:
-                self._purse.settle(attempt, 0)  # Easel said no: nothing was made
+            except errors.APIError as error:
+                if _made_nothing(error):
+                    self._purse.settle(attempt, 0)
                 raise
             self._purse.rename(attempt, made.id)
             return await self._awaited(made)
@@ -139,7 +140,7 @@ class Server:
     async def _awaited(self, made: AsyncGeneration) -> Content:
         try:
             return await self._ended(made if made.done else await made.wait(timeout=WAIT_SECONDS))
-        except errors.WaitTimedOut:
+        except (errors.WaitTimedOut, *errors.TRANSIENT):  # that it cannot be asked about now does not end it
             return [f"Generation {made.id} goes on. Ask generation_status for it in a minute."]
         except errors.GenerationNotCompleted as error:
             return await self._ended(error.generation)
@@ -154,6 +155,13 @@ class Server:
         )
         pictures = [Image(data=await each.read(), format=each.content_type.partition("/")[2]) for each in made.images]
         return [" ".join([said, *made.warnings]), *pictures]
+
+
+def _made_nothing(error: errors.APIError) -> bool:
+    """Whether Easel has said no. After any trouble it may have said yes before, in an answer that was lost."""
+    if isinstance(error, errors.TooManyRequests):
+        return error.attempts == 1
+    return not isinstance(error, errors.TRANSIENT)
 
 
 def over_stdio(server: Server) -> None:

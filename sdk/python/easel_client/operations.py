@@ -17,6 +17,7 @@ from easel_client.records import UNFINISHED, ImageData
 from easel_client.sse import EventParser
 
 HOLD_SECONDS = 25  # how long Easel is asked to hold an answer: proxies cut what is silent for longer
+LOOK_SECONDS = 5.0  # that one look has at least, for a token that has to be renewed and the like
 POLL_SECONDS = (0.5, 2.0)  # where it does not hold answers: from, to
 PAGE = 100
 ALIVE_SECONDS = 10.0  # a stream that is heard of for longer was a good one: Easel says something every 15
@@ -44,18 +45,37 @@ class Operations:
         return self._until_ended(generation_id, self._session.clock() + timeout)
 
     def _until_ended(self, generation_id: str, deadline: float) -> Steps[Any]:
-        """The generation once it has ended, or as it stands at the deadline."""
-        clock, pause = self._session.clock, POLL_SECONDS[0]
+        """The generation once it has ended, or as it stands at the deadline. It goes on while Easel cannot be asked, so
+        that is waited out, too."""
+        clock, pause, failures = self._session.clock, POLL_SECONDS[0], 0
         while True:
             call = Call("GET", f"/v1/generations/{generation_id}", wait=_hold(deadline - clock()))
-            reply = yield from converse(self._session, call)
-            generation = content_of(reply)
-            left = deadline - clock()
+            try:
+                reply = yield from converse(self._session, call, deadline=max(deadline, clock() + LOOK_SECONDS))
+                generation = content_of(reply)
+            except errors.EaselError as error:
+                error.generation_id = generation_id
+                failures += 1
+                yield Sleep(self._pause_after(error, failures, deadline))
+                continue
+            failures, left = 0, deadline - clock()
             if generation["status"] not in UNFINISHED or left <= 0:
                 return generation
             if "preference-applied" not in reply.headers:  # Easel does not hold it: then it is asked now and then
                 yield Sleep(min(pause * (0.5 + self._session.chance()), left))
                 pause = min(pause * 1.5, POLL_SECONDS[1])
+
+    def _pause_after(self, error: errors.EaselError, failures: int, deadline: float) -> float:
+        """Seconds until a generation is asked for again. Raises the error where that would be in vain, or too late."""
+        session = self._session
+        at_once = isinstance(error, errors.CircuitOpen) and session.breaker.fail_fast
+        if at_once or not isinstance(error, errors.TRANSIENT):
+            raise error
+        asked = error.retry_after if isinstance(error, (errors.APIError, errors.CircuitOpen)) else None
+        pause = session.retry.pause(failures, asked=asked, chance=session.chance)
+        if session.clock() + pause > deadline:
+            raise error
+        return pause
 
     def get(self, generation_id: str) -> Steps[Any]:
         return self._ask("GET", f"/v1/generations/{generation_id}")
