@@ -91,6 +91,20 @@ def test_a_stream_that_hangs_until_it_is_cut_is_given_up(kind: str) -> None:
         play(kind, world, lambda easel: easel.stream("g"))
 
 
+@pytest.mark.parametrize("attempts", [1, 8])
+def test_a_stream_on_which_nothing_happens_ends_when_its_time_is_over(kind: str, attempts: int) -> None:
+    world = World()
+    pings = Lasting(world, *[(15.0, b": ping\n\n")] * 9)
+    world.answers(streamed(pings))
+    retry = RetryPolicy(attempts=attempts)
+    assert play(kind, world, lambda easel: easel.stream("g", timeout=40), retry=retry) == []
+    assert world.moment == 1045
+    assert world.seen[0].extensions["timeout"]["read"] == 40
+    silent = Lasting(world, (10.0, b"retry: 2000\n\n"), (30.0, b""))  # until it is cut
+    world.answers(streamed(silent))
+    assert play(kind, world, lambda easel: easel.stream("g", timeout=40), retry=retry) == []
+
+
 def test_a_stream_of_what_is_not_there_is_not_found(kind: str) -> None:
     with pytest.raises(errors.NotFound):
         play(kind, World().answers(problem(404, "not_found")), lambda easel: easel.stream("g"))

@@ -81,8 +81,8 @@ class AsyncGeneration(GenerationData):
         """As it stands now."""
         return await self._client.get(self.id)
 
-    def stream(self) -> AsyncIterator[Event]:
-        return self._client.stream(self.id)
+    def stream(self, *, timeout: float | None = None) -> AsyncIterator[Event]:
+        return self._client.stream(self.id, timeout=timeout)
 
     async def cancel(self) -> str:
         return await self._client.cancel(self.id)
@@ -165,9 +165,10 @@ class AsyncEasel:
         found: Sequence[str] = await self._run(self._operations.search(words, limit))
         return found
 
-    def stream(self, generation: str | GenerationData) -> AsyncIterator[Event]:
-        """Its events as they happen, until `done`."""
-        return self._iterate(self._operations.events(_id(generation)))
+    def stream(self, generation: str | GenerationData, *, timeout: float | None = None) -> AsyncIterator[Event]:
+        """Its events as they happen, until `done`; or with the first sign of life after `timeout` seconds, which comes
+        within 15 more."""
+        return self._iterate(self._operations.events(_id(generation), timeout=timeout))
 
     def events(self) -> AsyncIterator[Event]:
         """What happens to any generation of the account, for as long as you listen."""

@@ -4,6 +4,7 @@ for patience. It knows no sockets and no clock of its own; what it needs of the 
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 import uuid
@@ -42,6 +43,7 @@ class Call:
     repeatable: bool = True  # False where doing it twice would make two of it
     signed_in: bool = True
     stream: bool = False
+    silence: float = math.inf  # seconds that a stream may be silent, if that is less than the client allows
     last_event_id: str = ""
 
     @property
@@ -137,7 +139,7 @@ class _Conversation:
         content = call.content if call.body is None else json.dumps(call.body).encode()
         if content is not None:
             headers["Content-Type"] = call.content_type if call.body is None else JSON
-        longest = session.timeouts.events if call.stream else session.timeouts.read + wait
+        longest = min(session.timeouts.events, call.silence) if call.stream else session.timeouts.read + wait
         request = Request(call.method, call.target, headers, content, longest)
         return self._sealed(_Attempt(request, token)) if session.sealer and call.signed_in else _Attempt(request, token)
 

@@ -120,18 +120,20 @@ class Operations:
 
     # --- Events ----------------------------------------------------------------------------------------
 
-    def events(self, generation_id: str | None) -> Steps[None]:
+    def events(self, generation_id: str | None, *, timeout: float | None = None) -> Steps[None]:
         """Emits events, of one generation until it is done. Comes back by itself after a break, where it was."""
         if self._session.sealer is not None:
             raise errors.NotSealed("Event streams cannot be sealed. Use wait().")
         path = "/v1/events" if generation_id is None else f"/v1/generations/{generation_id}/events"
         retry, clock = self._session.retry, self._session.clock
+        deadline = clock() + (math.inf if timeout is None else timeout)
         last_id, silent_breaks = "", 0
-        while True:
-            call = Call("GET", path, accept=EVENTS, stream=True, last_event_id=last_id)
-            yield from converse(self._session, call)
+        while (left := deadline - clock()) > 0:
+            call = Call("GET", path, accept=EVENTS, stream=True, silence=left, last_event_id=last_id)
+            yield from converse(self._session, call, deadline=deadline)
             parser, opened, ended = EventParser(), clock(), False
-            while isinstance(chunk := (yield ReadMore()), bytes):
+            # Pings are no events: whoever iterates would not hear of the deadline.
+            while clock() < deadline and isinstance(chunk := (yield ReadMore()), bytes):
                 if clock() - opened > ALIVE_SECONDS:
                     silent_breaks = 0
                 for event in parser.feed(chunk):
@@ -142,11 +144,14 @@ class Operations:
                     yield Emit(event)
                     if event.kind == "done" and generation_id is not None:
                         return
+            if clock() >= deadline:
+                return
             silent_breaks = 0 if ended else silent_breaks + 1
             if silent_breaks >= retry.attempts:
                 broken = errors.ConnectionFailed(f"{path}: the stream broke {silent_breaks} times without an event.")
                 raise broken from (chunk.error if isinstance(chunk, Broken) else None)
-            yield Sleep(retry.pause(max(1, silent_breaks), asked=None, chance=self._session.chance))
+            pause = retry.pause(max(1, silent_breaks), asked=None, chance=self._session.chance)
+            yield Sleep(min(pause, max(0.0, deadline - clock())))
 
     def ticket(self, generation_id: str) -> Steps[Any]:
         return self._ask("POST", f"/v1/generations/{generation_id}/tickets")

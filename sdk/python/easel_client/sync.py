@@ -81,8 +81,8 @@ class Generation(GenerationData):
         """As it stands now."""
         return self._client.get(self.id)
 
-    def stream(self) -> Iterator[Event]:
-        return self._client.stream(self.id)
+    def stream(self, *, timeout: float | None = None) -> Iterator[Event]:
+        return self._client.stream(self.id, timeout=timeout)
 
     def cancel(self) -> str:
         return self._client.cancel(self.id)
@@ -160,9 +160,10 @@ class Easel:
         found: Sequence[str] = self._run(self._operations.search(words, limit))
         return found
 
-    def stream(self, generation: str | GenerationData) -> Iterator[Event]:
-        """Its events as they happen, until `done`."""
-        return self._iterate(self._operations.events(_id(generation)))
+    def stream(self, generation: str | GenerationData, *, timeout: float | None = None) -> Iterator[Event]:
+        """Its events as they happen, until `done`; or with the first sign of life after `timeout` seconds, which comes
+        within 15 more."""
+        return self._iterate(self._operations.events(_id(generation), timeout=timeout))
 
     def events(self) -> Iterator[Event]:
         """What happens to any generation of the account, for as long as you listen."""
