@@ -2,10 +2,15 @@
 
 import datetime
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from billing import ledger
 from billing.models import NOBODY, Allowance
@@ -17,6 +22,7 @@ from tenants.audit import SYSTEM
 from tenants.lifecycle import freeze
 from tests.cast import Customer, make_customer
 from tests.sdk.command import easel, keep, lines, sign_in
+from tests.sdk.faulty import Asked, FaultyProxy
 from tests.sdk.town import Town
 from tests.web.receiver import answering, certificate, receiver
 
@@ -174,3 +180,92 @@ def test_17_there_is_no_model(easel_town: Town, ada: Customer, monkeypatch: pyte
     finally:
         with platform_role():
             Model.objects.filter(id__in=enabled).update(enabled=True)
+
+
+def test_18_the_port_is_no_number(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in ("http://127.0.0.1:80o0", "http://127.0.0.1:99999", "http://:80", "http://exa mple"):
+        sign_in(monkeypatch, wrong, ada)
+        found = examined(exits.UNREACHABLE)
+        assert (found["check"], "https://easel.example" in found["remedy"]) == ("address", True)
+        done = easel("models")
+        assert (done.exit_code, "is no address" in done.stderr) == (exits.USAGE, True)
+        words = ["login", "--url", wrong, "--key", ada.key.public_id, "--secret-stdin"]
+        assert easel(*words, given=f"{ada.secret}\n").exit_code == exits.USAGE
+    assert not credentials.path().exists()
+
+
+def test_19_the_environment_comes_from_a_file_with_other_line_ends(
+    easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EASEL_URL", f"{easel_town.base_url}/\r")
+    monkeypatch.setenv("EASEL_API_KEY", f"{ada.key.public_id}\r")
+    monkeypatch.setenv("EASEL_API_SECRET", f"{ada.secret}\r")
+    for word in ("doctor", "models"):
+        done = easel(word)
+        assert done.exit_code == exits.OK, done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks://127.0.0.1:9"), ("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/no/such/file")],
+)
+def test_20_the_environment_names_a_proxy_or_certificates_that_cannot_be_used(
+    easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    monkeypatch.setenv(name, value)
+    found = examined(exits.UNREACHABLE)
+    assert (found["check"], name in found["remedy"]) == ("connection", True)
+    words = ["login", "--url", easel_town.base_url, "--key", ada.key.public_id, "--secret-stdin"]
+    for done in (easel("models"), easel(*words, given=f"{ada.secret}\n")):
+        assert (done.exit_code, name in done.stderr) == (exits.UNREACHABLE, True), done.output
+
+
+class Listening(FaultyProxy):
+    """Does nothing to what passes, and remembers it."""
+
+    def __init__(self, base_url: str) -> None:
+        host, _, port = base_url.removeprefix("http://").partition(":")
+        self.heard: list[Asked] = []
+        super().__init__((host, int(port)), share=0.0, seed=1)
+
+    def _one(self, client: Any, asked: Asked) -> None:
+        self.heard.append(asked)
+        super()._one(client, asked)
+
+
+@pytest.mark.parametrize("word", ["login", "doctor", "mcp"])
+def test_under_seal_no_command_sends_the_secret(
+    easel_town: Town, ada: Customer, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    proxy = Listening(easel_town.base_url)
+    sign_in(monkeypatch, proxy.url, ada)
+    try:
+        if word == "mcp":
+            anyio.run(list_models_by_mcp)
+        else:
+            words = ["--secret-stdin"] if word == "login" else []
+            done = easel("--sealed", word, *words, given=f"{ada.secret}\n")
+            assert done.exit_code == exits.OK, done.output
+    finally:
+        proxy.close()
+    assert any("easel-seal" in asked.headers for asked in proxy.heard)
+    assert not any(asked.path == "/oauth/token" or ada.secret.encode() in asked.body for asked in proxy.heard)
+
+
+async def list_models_by_mcp() -> None:
+    environment = {name: value for name, value in os.environ.items() if name.startswith("EASEL_") or name == "PATH"}
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2] / "sdk" / "python")
+    words = ["-m", "easel_client", "--sealed", "mcp"]
+    server = StdioServerParameters(command=sys.executable, args=words, env=environment)
+    with anyio.fail_after(60):
+        async with Client(stdio_client(server)) as client:
+            assert not (await client.call_tool("list_models", {})).is_error
+
+
+def test_under_seal_a_wrong_secret_is_named(
+    easel_town: Town, ada: Customer, bob: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(monkeypatch, easel_town.base_url, ada, secret=bob.secret)
+    done = easel("--json", "--sealed", "doctor")
+    assert (done.exit_code, lines(done)[-1]["check"]) == (exits.NOT_LET_IN, "key")

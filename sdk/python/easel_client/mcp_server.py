@@ -62,9 +62,10 @@ class Server:
         api_secret: str,
         *,
         spend_cap: int | None = None,
+        sealed: bool | str = False,
         easel: AsyncEasel | None = None,
     ) -> None:
-        self._easel = easel or AsyncEasel(base_url, api_key, api_secret)
+        self._easel = easel or AsyncEasel(base_url, api_key, api_secret, sealed=sealed)
         self._purse = Purse(spend_cap)
         self.mcp: MCPServer[Any] = MCPServer(
             "easel", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +17,10 @@ import httpx
 
 from easel_client import Easel, errors
 from easel_client.cli import credentials
+from easel_client.cli.connecting import NoConnection, connected
 from easel_client.cli.credentials import Credentials, NoCredentials, UnreadableCredentials
 from easel_client.cli.remedies import remedy_of
+from easel_client.configuration import address_of
 from easel_client.policy import NO_RETRIES
 
 LEEWAY = 30  # seconds that Easel allows clocks to differ
@@ -42,10 +45,14 @@ class Stop(Exception):
 
 
 class Examination:
-    def __init__(self, *, now: Callable[[], float] = time.time, http: httpx.Client | None = None) -> None:
-        self._now = now
-        self._http = http or httpx.Client(timeout=10.0)
+    """`sealed`: the secret is not sent, and what is asked of the account is sealed."""
+
+    def __init__(
+        self, *, sealed: bool = False, now: Callable[[], float] = time.time, http: httpx.Client | None = None
+    ) -> None:
+        self._sealed, self._now, self._given = sealed, now, http
         self._found: Credentials | None = None
+        self._base_url = ""
         self._answer: httpx.Response | None = None
         self._account: Mapping[str, Any] | None = None
         self._granted: set[str] = set()
@@ -101,12 +108,14 @@ class Examination:
         return f"{key}, from {self._found.source}"
 
     def _address(self) -> str:
-        parts = urlsplit(self._credentials_found.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            self._base_url = address_of(self._credentials_found.base_url)
+        except ValueError as error:
             raise Stop(
                 f"{self._credentials_found.base_url!r} is no address.",
                 "It looks like https://easel.example. Run: easel login",
-            )
+            ) from error
+        parts = urlsplit(self._base_url)
         try:
             found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -119,7 +128,7 @@ class Examination:
     # --- On the way ------------------------------------------------------------------------------------
 
     def _connection(self) -> str:
-        url = self._credentials_found.base_url + "/healthz"
+        url = self._base_url + "/healthz"
         begun = time.monotonic()
         try:
             answer = self._http.get(url)
@@ -149,7 +158,7 @@ class Examination:
 
     def _service(self) -> str:
         try:
-            answer = self._http.get(self._credentials_found.base_url + "/readyz")
+            answer = self._http.get(self._base_url + "/readyz")
             checks = answer.json().get("checks", {})
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             raise Warned(f"/readyz does not say how Easel is ({type(error).__name__}).", "") from error
@@ -163,10 +172,29 @@ class Examination:
     # --- There -----------------------------------------------------------------------------------------
 
     def _key(self) -> str:
+        return self._sealed_key() if self._sealed else self._token()
+
+    def _sealed_key(self) -> str:
+        """What is asked of Easel here is answered to a key with the right secret alone, which stays here."""
+        try:
+            with self._client() as easel:
+                easel.models()
+        except errors.InsufficientScope:
+            pass  # it was let in
+        except errors.APIError as error:
+            raise Stop(
+                f"Easel does not answer what is sealed with this key: {error}",
+                remedy_of(error) or "Take a key and its secret from the console (API keys), then run: easel login",
+            ) from error
+        except (errors.EaselError, ImportError) as error:
+            raise Stop(str(error), "") from error
+        return "the key and its secret are good; the secret was not sent"
+
+    def _token(self) -> str:
         found = self._credentials_found
         form = {"grant_type": "client_credentials", "client_id": found.api_key, "client_secret": found.api_secret}
         try:
-            answer = self._http.post(f"{found.base_url}/oauth/token", data=form)
+            answer = self._http.post(f"{self._base_url}/oauth/token", data=form)
             body = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise Stop(
@@ -189,6 +217,8 @@ class Examination:
         raise Stop(f"No token was given: {said} ({code or answer.status_code})", "Try again later.")
 
     def _scopes(self) -> str:
+        if self._sealed:
+            raise Warned("They come with a token, and under seal none is asked for.", "")
         missing = [scope for scope in NEEDED if scope not in self._granted]
         if missing:
             raise Stop(
@@ -251,9 +281,16 @@ class Examination:
         assert self._found is not None  # noqa: S101  the first check ends everything otherwise
         return self._found
 
+    @cached_property
+    def _http(self) -> httpx.Client:
+        try:
+            return self._given or connected(lambda: httpx.Client(timeout=10.0))
+        except NoConnection as error:
+            raise Stop(f"{error}.", remedy_of(error)) from error
+
     def _client(self) -> Easel:
         found = self._credentials_found
-        return Easel(found.base_url, found.api_key, found.api_secret, retry=NO_RETRIES)
+        return Easel(self._base_url, found.api_key, found.api_secret, sealed=self._sealed, retry=NO_RETRIES)
 
 
 class Warned(Exception):

@@ -40,7 +40,7 @@ def path() -> Path:
 
 def load() -> Credentials:
     """Each value from the environment, or else from the file. Raises NoCredentials, UnreadableCredentials."""
-    given = {name: os.environ.get(name, "") for name in (URL, KEY, SECRET)}
+    given = {name: os.environ.get(name, "").strip() for name in (URL, KEY, SECRET)}
     if all(given.values()):
         return Credentials(given[URL], given[KEY], given[SECRET], "the environment")
     kept = _read(path())

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from easel_client import Easel
 from easel_client.cli import credentials
 from easel_client.cli.credentials import Credentials
 from easel_client.cli.running import state_of, told
+from easel_client.configuration import address_of
 from easel_client.policy import RetryPolicy
 
 
@@ -21,10 +21,11 @@ def login(
     demo_file: Annotated[str, typer.Option(help="Where its demo.json is.")] = "",
 ) -> None:
     """Keep an API key for this command, in a file that only you can read. It is tried first."""
-    terminal = state_of(context).terminal
+    state = state_of(context)
+    terminal = state.terminal
     with told(terminal):
         found = credentials.demo(demo_file) if demo or demo_file else _asked(url, key, secret_stdin=secret_stdin)
-        with Easel(found.base_url, found.api_key, found.api_secret, retry=RetryPolicy(attempts=2)) as easel:
+        with state.client(found, retry=RetryPolicy(attempts=2)) as easel:
             models = easel.models()
         path = credentials.save(found)
     if terminal.as_json:
@@ -48,4 +49,4 @@ def _asked(url: str, key: str, *, secret_stdin: bool) -> Credentials:
         secret = typer.get_text_stream("stdin").readline().strip()
     else:
         secret = typer.prompt("API secret (es_…)", hide_input=True)
-    return Credentials(url.rstrip("/"), key, secret)
+    return Credentials(address_of(url), key.strip(), secret)

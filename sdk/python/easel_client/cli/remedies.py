@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from easel_client import errors
-from easel_client.cli.credentials import NoCredentials, UnreadableCredentials
+from easel_client.cli.connecting import NoConnection
 
 _BY_CODE = {
     "invalid_client": "The key and the secret do not belong together, or not to this Easel. Run: easel login",
@@ -29,8 +29,8 @@ def remedy_of(error: Exception) -> str:
     """Empty where the error says it all."""
     if isinstance(error, errors.APIError):
         return _BY_CODE.get(error.code, "")
-    if isinstance(error, (NoCredentials, UnreadableCredentials)):
-        return ""
+    if isinstance(error, NoConnection):
+        return "Check ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
     if isinstance(error, (errors.TransportError, errors.UnexpectedAnswer)):
         return "Run: easel doctor"
     if isinstance(error, errors.WaitTimedOut):

@@ -32,7 +32,9 @@ def mcp(
         raise typer.Exit(exits.USAGE) from error
     with told(state.terminal):
         found = credentials.load()
-        server = mcp_server.Server(found.base_url, found.api_key, found.api_secret, spend_cap=spend_cap)
+        server = mcp_server.Server(
+            found.base_url, found.api_key, found.api_secret, spend_cap=spend_cap, sealed=state.sealed
+        )
         if http:
             mcp_server.over_http(server, host=host, port=port, token=token, say=state.terminal.note)
         else:
