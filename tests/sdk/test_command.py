@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -11,15 +12,22 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image as PILImage
 
 from easel_client import Easel
 from easel_client.cli import credentials, exits
+from easel_client.cli.running import told
+from easel_client.cli.terminal import Terminal
 from tests.cast import Customer, make_customer
 from tests.sdk.command import easel, keep, lines, sign_in
 from tests.sdk.town import Town
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def client_of(town: Town, customer: Customer) -> Easel:
+    return Easel(town.base_url, customer.key.public_id, customer.secret)
 
 
 @pytest.fixture
@@ -106,25 +114,98 @@ def test_the_same_idempotency_key_draws_once(tmp_path: Path) -> None:
     assert first["id"] == second["id"]
 
 
-@pytest.mark.usefixtures("signed_in")
-def test_a_bar_and_the_picture_are_shown_where_somebody_looks(tmp_path: Path) -> None:
-    """On a terminal of its own, of which we read the other side."""
+def on_a_terminal(*words: str, term: str) -> tuple[int, bytes]:
+    """The command on a terminal of its own, of which we read the other side: its exit code, and what was seen."""
     leader, follower = os.openpty()
-    environment = os.environ | {"TERM": "xterm-kitty", "PYTHONPATH": str(ROOT / "sdk" / "python"), "COLUMNS": "80"}
-    words = [sys.executable, "-m", "easel_client", "generate", "an apple", "-o", str(tmp_path / "a.png")]
-    process = subprocess.Popen(
-        [*words, "--steps", "60"], env=environment, stdin=follower, stdout=follower, stderr=follower
-    )
+    environment = os.environ | {"TERM": term, "PYTHONPATH": str(ROOT / "sdk" / "python"), "COLUMNS": "80"}
+    command = [sys.executable, "-m", "easel_client", *words]
+    process = subprocess.Popen(command, env=environment, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
+    limit = threading.Timer(30, process.kill)
+    limit.start()
     seen = b""
     with suppress(OSError):  # how Linux says that nobody writes any more
         while part := os.read(leader, 65536):
             seen += part
     os.close(leader)
-    assert process.wait(30) == exits.OK, seen.decode(errors="replace")
+    limit.cancel()
+    return process.wait(30), seen
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_bar_and_the_picture_are_shown_where_somebody_looks(tmp_path: Path) -> None:
+    words = ["generate", "an apple", "-o", str(tmp_path / "a.png"), "--steps", "60"]
+    code, seen = on_a_terminal(*words, term="xterm-kitty")
+    assert code == exits.OK, seen.decode(errors="replace")
     assert b"running" in seen
     assert b" %" in seen
     assert b"\x1b_Ga=T,f=100" in seen  # the finished picture, inline
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_waiting_ends_in_time_where_somebody_looks_too(tmp_path: Path, easel_town: Town) -> None:
+    """Nothing is drawn meanwhile, so that the stream says nothing but that it is there."""
+    easel_town.send(signal.SIGSTOP, worker=0)
+    begun = time.monotonic()
+    try:
+        words = ["generate", "an apple", "-o", str(tmp_path / "a.png"), "--timeout", "1"]
+        code, seen = on_a_terminal(*words, term="xterm")
+    finally:
+        easel_town.send(signal.SIGCONT, worker=0)
+    assert (code, b"easel fetch" in seen) == (exits.STILL_GOING, True), seen.decode(errors="replace")
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("target", [".", "/", "..", "folder.png", "file/apple.png", ""])
+def test_a_file_that_cannot_be_written_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: Customer, easel_town: Town, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").touch()
+    done = easel("--json", "generate", "an apple", "-o", target)
+    assert done.exit_code in {exits.USAGE, exits.UNKNOWN}
+    assert isinstance(done.exception, SystemExit)
+    with client_of(easel_town, signed_in) as client:
+        assert list(client.list()) == []
+
+
+def test_what_was_cut_off_is_fetched(tmp_path: Path, signed_in: Customer, easel_town: Town) -> None:
+    cut = easel("--json", "generate", "an apple", "-o", tmp_path / "a.webp", "--steps", 150, "--timeout", 0)
+    assert cut.exit_code == exits.STILL_GOING
+    error = json.loads(cut.stderr)["error"]
+    assert f"easel fetch {error['generation_id']} -o" in error["hint"]
+    (told,) = lines(easel("--json", "fetch", error["generation_id"], "-o", tmp_path / "new" / "a.webp"))
+    assert (told["id"], told["files"]) == (error["generation_id"], [str(tmp_path / "new" / "a.webp")])
+    assert PILImage.open(tmp_path / "new" / "a.webp").format == "WEBP"
+    assert easel("fetch", "0193e6a0-0000-7000-8000-000000000000").exit_code == exits.REFUSED
+    with client_of(easel_town, signed_in) as client:
+        assert len(list(client.list())) == 1
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_pictures_that_could_not_be_saved_are_fetched(tmp_path: Path) -> None:
+    (tmp_path / "a-2.png").mkdir()
+    failed = easel("--json", "generate", "an apple", "-o", tmp_path / "a.png", "--steps", 2, "-n", 2)
+    assert failed.exit_code == exits.UNKNOWN
+    error = json.loads(failed.stderr)["error"]
+    assert f"easel fetch {error['generation_id']} -o" in error["hint"]
+    (told,) = lines(easel("--json", "fetch", error["generation_id"], "-o", tmp_path / "b.png"))
+    assert [Path(each).name for each in told["files"]] == ["b-1.png", "b-2.png"]
+
+
+def test_who_interrupts_is_told_which_generation_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        with told(Terminal(as_json=True)) as telling:
+            telling.generation_id = "0193-a"
+            raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        interrupted()
+    assert ended.value.exit_code == exits.INTERRUPTED
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert (error["detail"], error["generation_id"]) == ("interrupted", "0193-a")
+    assert "easel fetch 0193-a" in error["hint"]
 
 
 # --- Batches ---------------------------------------------------------------------------------------------

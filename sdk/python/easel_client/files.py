@@ -22,6 +22,13 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
     return target
 
 
+def check(path: str | os.PathLike[str]) -> None:
+    """That a file can be written there. Raises OSError, or ValueError where that is no file's name."""
+    new, file = _begun(Path(path))
+    file.close()
+    new.unlink()
+
+
 def _begun(target: Path) -> tuple[Path, BinaryIO]:
     """A new file beside the target, with the rights that any new file has here."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ def options(
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("generate")(draw.generate)
+app.command("fetch")(draw.fetch)
 app.command("batch")(batch.batch)
 app.command("watch")(watch.watch)
 app.command("models")(lookup.models)

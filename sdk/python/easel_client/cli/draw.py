@@ -1,26 +1,32 @@
-"""`easel generate`"""
+"""`easel generate`, `easel fetch`"""
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from easel_client import Easel, Generation
+from easel_client import Easel, Generation, errors, files
 from easel_client.cli import drawing
 from easel_client.cli.drawing import numbered, slug_of, suffix_of, with_format_of
 from easel_client.cli.preview import inline, protocol
 from easel_client.cli.running import State, state_of, told
+
+Output = Annotated[
+    Optional[Path],
+    typer.Option("--output", "-o", dir_okay=False, help="The file; several pictures are numbered."),
+]
+Preview = Annotated[bool, typer.Option(help="Show pictures where the terminal can.")]
 
 
 def generate(
     context: typer.Context,
     *,
     prompt: Annotated[str, typer.Argument(help="What to draw.")],
-    output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="The file; several pictures are numbered.")
-    ] = None,
+    output: Output = None,
     model: drawing.Model = None,
     steps: drawing.Steps = None,
     size: drawing.Size = None,
@@ -33,7 +39,7 @@ def generate(
     init_image: drawing.InitImage = None,
     strength: drawing.Strength = None,
     timeout: drawing.Patience = 600.0,
-    preview: Annotated[bool, typer.Option(help="Show pictures where the terminal can.")] = True,
+    preview: Preview = True,
     idempotency_key: Annotated[
         Optional[str], typer.Option(help="The same key again draws nothing new, for 24 hours.")
     ] = None,
@@ -46,36 +52,61 @@ def generate(
     )  # fmt: skip
     if output is not None:
         options = with_format_of(options, output)
-    with told(state.terminal), state.client() as easel:
+    target = output or Path(slug_of(prompt))
+    with told(state.terminal) as telling, state.client() as easel:
+        files.check(target)  # before anything is paid for
         submitted = easel.submit(prompt, idempotency_key=idempotency_key, **options)
-        made = _followed(state, easel, submitted, timeout=timeout, preview=preview)
-        files = save(made, output or Path(slug_of(prompt)))
-        _tell(state, made, files, preview=preview)
+        telling.generation_id = submitted.id
+        _finish(state, easel, submitted, target, timeout=timeout, preview=preview)
 
 
-def save(made: Generation, output: Path) -> list[Path]:
+def fetch(
+    context: typer.Context,
+    *,
+    generation: Annotated[str, typer.Argument(help="Its id.")],
+    output: Output = None,
+    timeout: drawing.Patience = 600.0,
+    preview: Preview = True,
+) -> None:
+    """Save the pictures of a generation that was asked for before; wait for them where they are not drawn yet."""
+    state = state_of(context)
+    with told(state.terminal) as telling, state.client() as easel:
+        found = easel.get(generation)
+        target = output or Path(slug_of(found.prompt or found.id))
+        telling.generation_id = found.id
+        files.check(target)
+        _finish(state, easel, found, target, timeout=timeout, preview=preview)
+
+
+def _finish(state: State, easel: Easel, submitted: Generation, target: Path, *, timeout: float, preview: bool) -> None:
+    made = _followed(state, easel, submitted, timeout=timeout, preview=preview)
+    _tell(state, made, _saved(made, target), preview=preview)
+
+
+def _saved(made: Generation, target: Path) -> list[Path]:
     """Writes every picture; a name without an ending gets that of its format."""
-    files = []
+    saved = []
     for image in made.images:
-        path = output if output.suffix else output.with_suffix(suffix_of(image.content_type))
-        files.append(image.save(numbered(path, image.index, made.n)))
-    return files
+        path = target if target.suffix else target.with_suffix(suffix_of(image.content_type))
+        saved.append(image.save(numbered(path, image.index, made.n)))
+    return saved
 
 
 def _followed(state: State, easel: Easel, submitted: Generation, *, timeout: float, preview: bool) -> Generation:
     """The ending, with a bar on the way to it where somebody looks."""
-    terminal = state.terminal
+    terminal, deadline = state.terminal, time.monotonic() + timeout
     if not submitted.done and terminal.err.is_terminal and not terminal.as_json and not state.sealed:
         kind = protocol(os.environ, terminal=preview)
-        _show_progress(state, submitted, kind)
-    return easel.wait(submitted, timeout=timeout)
+        with suppress(*errors.TRANSIENT):  # whoever cannot follow can still wait
+            _show_progress(state, submitted, kind, timeout=timeout)
+    return easel.wait(submitted, timeout=max(0.0, deadline - time.monotonic()))
 
 
-def _show_progress(state: State, submitted: Generation, kind: str) -> None:
+def _show_progress(state: State, submitted: Generation, kind: str, *, timeout: float) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), console=state.terminal.err, transient=True) as progress:
         task = progress.add_task(submitted.status, total=1.0)
-        for event in submitted.stream():
+        for event in submitted.stream(timeout=timeout):
             if event.kind == "progress":
                 progress.update(task, completed=event.progress, description="running")
             elif event.status:
@@ -86,14 +117,14 @@ def _show_progress(state: State, submitted: Generation, kind: str) -> None:
                     progress.console.print(picture)
 
 
-def _tell(state: State, made: Generation, files: list[Path], *, preview: bool) -> None:
+def _tell(state: State, made: Generation, saved: list[Path], *, preview: bool) -> None:
     terminal = state.terminal
     if terminal.as_json:
-        told_of: dict[str, Any] = {**made.raw, "files": [str(each) for each in files]}
+        told_of: dict[str, Any] = {**made.raw, "files": [str(each) for each in saved]}
         terminal.data(told_of)
         return
     kind = protocol(os.environ, terminal=preview and terminal.out.is_terminal)
-    for file in files:
+    for file in saved:
         picture = inline(file.read_bytes(), kind) if kind else None
         if picture is not None:
             terminal.out.print(picture)

@@ -25,8 +25,21 @@ _BY_CODE = {
 }
 
 
-def remedy_of(error: Exception) -> str:
-    """Empty where the error says it all."""
+_ENDED = (errors.GenerationFailed, errors.GenerationCanceled, errors.GenerationRejected)
+
+
+def remedy_of(error: BaseException, generation_id: str = "") -> str:
+    """Empty where the error says it all. `generation_id` is that of the generation whose pictures it cost."""
+    known = generation_id if _may_have_pictures(error) else ""
+    later = f"Save its pictures: easel fetch {known} -o FILE" if known else ""
+    return " ".join(part for part in (_remedy(error), later) if part)
+
+
+def _may_have_pictures(error: BaseException) -> bool:
+    return not isinstance(error, (*_ENDED, errors.NotFound, errors.ContentRejected))
+
+
+def _remedy(error: BaseException) -> str:
     if isinstance(error, errors.APIError):
         return _BY_CODE.get(error.code, "")
     if isinstance(error, NoConnection):
@@ -34,5 +47,7 @@ def remedy_of(error: Exception) -> str:
     if isinstance(error, (errors.TransportError, errors.UnexpectedAnswer)):
         return "Run: easel doctor"
     if isinstance(error, errors.WaitTimedOut):
-        return f"It goes on. Wait again: easel watch {error.generation.id}"
+        return "It goes on."
+    if isinstance(error, errors.GenerationInReview):
+        return "Look again once staff have decided."
     return ""

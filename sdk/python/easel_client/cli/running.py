@@ -37,6 +37,13 @@ class State:
         return AsyncEasel(found.base_url, found.api_key, found.api_secret, sealed=self.sealed, http=http)
 
 
+@dataclass
+class Telling:
+    """What an error is told with."""
+
+    generation_id: str = ""  # of the one that it cost, once there is one
+
+
 def state_of(context: typer.Context) -> State:
     state = context.obj
     assert isinstance(state, State)  # noqa: S101  the callback has set it
@@ -44,22 +51,28 @@ def state_of(context: typer.Context) -> State:
 
 
 @contextmanager
-def told(terminal: Terminal) -> Iterator[None]:
+def told(terminal: Terminal) -> Iterator[Telling]:
     """Errors become a message, a remedy and an exit code."""
+    telling = Telling()
     try:
-        yield
+        yield telling
     except KeyboardInterrupt as error:
-        terminal.error("interrupted")
+        _tell(terminal, error, telling, said="interrupted")
         raise typer.Exit(exits.INTERRUPTED) from error
     except (credentials.NoCredentials, credentials.UnreadableCredentials) as error:
-        terminal.error(str(error), code="no_credentials")
+        _tell(terminal, error, telling, code="no_credentials")
         raise typer.Exit(exits.NOT_LET_IN) from error
     except errors.APIError as error:
-        terminal.error(str(error), code=error.code, hint=remedy_of(error), request_id=error.request_id)
+        _tell(terminal, error, telling, code=error.code, request_id=error.request_id)
         raise typer.Exit(exits.code_of(error)) from error
     except errors.EaselError as error:
-        terminal.error(str(error), code=type(error).__name__, hint=remedy_of(error))
+        _tell(terminal, error, telling, code=type(error).__name__)
         raise typer.Exit(exits.code_of(error)) from error
     except (ValueError, OSError, ImportError) as error:
-        terminal.error(str(error))
+        _tell(terminal, error, telling)
         raise typer.Exit(exits.USAGE if isinstance(error, ValueError) else exits.UNKNOWN) from error
+
+
+def _tell(terminal: Terminal, error: BaseException, telling: Telling, *, said: str = "", **more: str) -> None:
+    about = telling.generation_id or getattr(error, "generation_id", None) or ""
+    terminal.error(said or str(error), hint=remedy_of(error, about), generation_id=about, **more)

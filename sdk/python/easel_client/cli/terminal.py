@@ -32,10 +32,14 @@ class Terminal:
         sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
-    def error(self, text: str, *, code: str = "", hint: str = "", request_id: str = "") -> None:
+    def error(
+        self, text: str, *, code: str = "", hint: str = "", request_id: str = "", generation_id: str = ""
+    ) -> None:
         if self.as_json:
-            body = {"error": {"code": code, "detail": text, "hint": hint, "request_id": request_id}}
-            sys.stderr.write(json.dumps(body, ensure_ascii=False) + "\n")
+            error = {"code": code, "detail": text, "hint": hint, "request_id": request_id}
+            if generation_id:
+                error["generation_id"] = generation_id
+            sys.stderr.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
             return
         self.err.print(f"easel: {text}", markup=False, style="red")
         for line in (hint, f"Request id: {request_id}" if request_id else ""):
