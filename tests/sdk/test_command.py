@@ -10,13 +10,16 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import typer
 from PIL import Image as PILImage
 
-from easel_client import Easel
+from easel_client import AsyncEasel, AsyncGeneration, Easel, errors
 from easel_client.cli import credentials, exits
+from easel_client.cli.journal import Journal, items_of
 from easel_client.cli.running import told
 from easel_client.cli.terminal import Terminal
 from tests.cast import Customer, make_customer
@@ -282,7 +285,7 @@ def test_a_batch_ends_at_once_where_no_item_could_fare_better(
     assert done.stderr.count("easel:") == 1
 
 
-@pytest.mark.parametrize("line", ["{broken", '{"seed": 7}'])
+@pytest.mark.parametrize("line", ["{broken", '{"seed": 7}', '{"prompt": "a pear", "idempotency_key": "mine"}'])
 def test_a_line_that_cannot_be_read_is_named_before_anything_is_asked_for(
     tmp_path: Path, line: str, signed_in: Customer
 ) -> None:
@@ -296,11 +299,94 @@ def test_a_journal_whose_last_line_was_cut_off_is_read(tmp_path: Path, signed_in
     prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
     prompts.write_text("an apple\n")
     assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
-    with (out / "easel-batch.jsonl").open("a") as file:
-        file.write('{"item": "ab')
-    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+    for cut in (b'{"item": "ab', '{"item": "ab", "prompt": "一'.encode()[:-1]):
+        with (out / "easel-batch.jsonl").open("ab") as file:
+            file.write(cut)
+        assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+        assert (out / "easel-batch.jsonl").read_bytes().endswith(b"}\n")
     (out / "easel-batch.jsonl").write_text("nonsense\n")
     assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.USAGE
+
+
+PASSING = [
+    errors.Overloaded("Not now.", status=503), errors.InternalError("A failure.", status=500),
+    errors.RateLimited("Too fast.", status=429), errors.SealedInvalid("The clock is wrong.", status=400),
+    errors.DamagedImage("It came with another SHA-256."),
+    errors.GenerationInReview("It waits for staff.", SimpleNamespace(id="0193-a")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", PASSING, ids=lambda error: type(error).__name__)
+def test_what_may_have_been_drawn_is_fetched_by_the_next_run_and_not_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: Customer, easel_town: Town, trouble: Exception
+) -> None:
+    wait, troubles = AsyncEasel.wait, [trouble]
+
+    async def troubled(client: AsyncEasel, generation: Any, *, timeout: float) -> AsyncGeneration:
+        if troubles:
+            raise troubles.pop()
+        return await wait(client, generation, timeout=timeout)
+
+    monkeypatch.setattr(AsyncEasel, "wait", troubled)
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text("an apple\n")
+    words = ["batch", prompts, "-o", out, "--steps", 2]
+    assert easel(*words).exit_code == exits.NO_PICTURE
+    assert easel(*words).exit_code == exits.OK
+    assert [path.name for path in out.glob("*.png")] == ["0001-an-apple.png"]
+    with client_of(easel_town, signed_in) as client:
+        assert len(list(client.list())) == 1
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_batches_share_a_folder_without_writing_over_what_is_not_theirs(tmp_path: Path) -> None:
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    out.mkdir()
+    (out / "0002-a-pear.png").write_text("a drawing of mine")
+    prompts.write_text("an apple\na pear\n")
+    assert easel("batch", prompts, "-o", out, "--steps", 2, "--seed", 1).exit_code == exits.OK
+    first = (out / "0001-an-apple.png").read_bytes()
+    for _ in range(2):
+        assert easel("batch", prompts, "-o", out, "--steps", 2, "--seed", 2).exit_code == exits.OK
+    assert (out / "0001-an-apple.png").read_bytes() == first
+    assert (out / "0002-a-pear.png").read_text() == "a drawing of mine"
+    assert len(list(out.glob("0001-an-apple*.png"))) == 2
+    assert len(list(out.glob("0002-a-pear*.png"))) == 3
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\u0085", "\x0b"])
+def test_a_prompt_may_hold_what_ends_lines_in_unicode(tmp_path: Path, end: str) -> None:
+    (item,) = items_of(f"a red{end}apple\r\n", {})
+    assert item.prompt == f"a red{end}apple"
+    key = Journal(tmp_path).begin(item)
+    assert Journal(tmp_path).begin(item) == key
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_prompts_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_bytes('\ufeff{"prompt": "a pear"}\r\nan apple\r\n'.encode())
+    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+    assert sorted(path.name for path in out.glob("*.png")) == ["0001-a-pear.png", "0002-an-apple.png"]
+
+
+def test_a_folder_that_cannot_be_written_to_ends_a_batch_with_one_error(
+    tmp_path: Path, signed_in: Customer, easel_town: Town
+) -> None:
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text("an apple\n")
+    words = ["batch", prompts, "-o", out, "--steps", 2]
+    (item,) = items_of("an apple\n", {"steps": 2})
+    blocked = [out / "0001-an-apple.png", out / f"0001-an-apple-{item.digest[:8]}.png"]
+    for each in blocked:
+        each.mkdir(parents=True)
+    done = easel(*words)
+    assert (done.exit_code, done.stderr.count("easel:")) == (exits.UNKNOWN, 1), done.output
+    for each in blocked:
+        each.rmdir()
+    assert easel(*words).exit_code == exits.OK
+    with client_of(easel_town, signed_in) as client:
+        assert len(list(client.list())) == 1
 
 
 # --- Everything else -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import anyio
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from easel_client import AsyncEasel, errors
+from easel_client import AsyncEasel, AsyncGeneration, errors
 from easel_client.cli import drawing, exits
 from easel_client.cli.drawing import numbered, slug_of, suffix_of
 from easel_client.cli.journal import Item, Journal, items_of
@@ -22,6 +22,16 @@ HOPELESS = (
     errors.TransportError,
     errors.CircuitOpen,
     errors.UnexpectedAnswer,
+)
+# What an item would meet again under its key. After everything else it may have been drawn.
+FOR_GOOD = (
+    errors.GenerationFailed,
+    errors.GenerationCanceled,
+    errors.GenerationRejected,
+    errors.InvalidRequest,
+    errors.NotFound,
+    errors.IdempotencyConflict,
+    errors.ContentRejected,
 )
 
 
@@ -53,7 +63,7 @@ def batch(
     )  # fmt: skip
     with told(state.terminal):
         journal = Journal(output)
-        items = items_of(prompts.read_text(encoding="utf-8"), options)
+        items = items_of(prompts.read_text(encoding="utf-8-sig"), options)
         left = [item for item in items if not journal.is_done(item)]
         if len(left) < len(items):
             state.terminal.note(f"{len(items) - len(left)} of {len(items)} are done already.")
@@ -99,28 +109,45 @@ class Run:
 
     async def _one(self, easel: AsyncEasel, item: Item) -> None:
         try:
-            await self._drawn(easel, item)
-        except HOPELESS as error:
+            await self._tried(easel, item)
+        except (errors.EaselError, OSError, ValueError) as error:  # HOPELESS, or such as a full disk
             self._hopeless = error
-        except errors.WaitTimedOut as error:
-            self._tell(item, error)  # it goes on; the next run waits for the same one
-        except (errors.GenerationNotCompleted, errors.APIError, errors.DamagedImage) as error:
+
+    async def _tried(self, easel: AsyncEasel, item: Item) -> None:
+        try:
+            await self._drawn(easel, item)
+        except HOPELESS:
+            raise
+        except FOR_GOOD as error:
             self._journal.gave_up(item)  # the next run asks anew
             self._tell(item, error)
+        except (errors.APIError, errors.GenerationNotCompleted, errors.DamagedImage) as error:
+            self._tell(item, error)  # the next run asks for the same one
 
     async def _drawn(self, easel: AsyncEasel, item: Item) -> None:
         key = self._journal.begin(item)  # on disk before anything is asked for
         submitted = await easel.submit(item.prompt, idempotency_key=key, **item.options)
         made = await easel.wait(submitted, timeout=self._timeout)
-        name = f"{item.number:04d}-{slug_of(item.prompt)}"
-        files = []
-        for image in made.images:
-            path = self._journal.folder / f"{name}{suffix_of(image.content_type)}"
-            files.append(await image.save(numbered(path, image.index, made.n)))
-        self._journal.done(item, made.id, [file.name for file in files])
+        names = self._names(item, made)
+        self._journal.keep(item, made.id, names)
+        files = [self._journal.folder / name for name in names]
+        for image, file in zip(made.images, files):
+            await image.save(file)
         if self._state.terminal.as_json:
             self._state.terminal.data({"number": item.number, "id": made.id, "files": [str(each) for each in files]})
+
+    def _names(self, item: Item, made: AsyncGeneration) -> list[str]:
+        """By the line and its words; where another's picture has that name, by what is asked for, too."""
+        named = _named(f"{item.number:04d}-{slug_of(item.prompt)}", made)
+        if self._journal.may_use(item, named):
+            return named
+        return _named(f"{item.number:04d}-{slug_of(item.prompt)}-{item.digest[:8]}", made)
 
     def _tell(self, item: Item, error: Exception) -> None:
         self.failed += 1
         self._state.terminal.error(f"line {item.number}: {error}", code=getattr(error, "code", type(error).__name__))
+
+
+def _named(stem: str, made: AsyncGeneration) -> list[str]:
+    names = (Path(f"{stem}{suffix_of(image.content_type)}") for image in made.images)
+    return [numbered(name, image.index, made.n).name for name, image in zip(names, made.images)]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "easel-batch.jsonl"
+_NOT_OPTIONS = {"self", "idempotency_key"}  # what a client's call takes beside them
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def items_of(text: str, options: Mapping[str, Any]) -> list[Item]:
     Raises ValueError with the line's number."""
     items: list[Item] = []
     equals: Counter[str] = Counter()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # prompts may hold what else ends lines in Unicode
         line = line.strip()  # noqa: PLW2901
         if not line or line.startswith("#"):
             continue
@@ -54,6 +55,8 @@ class Journal:
         self._path = folder / NAME
         self._keys: dict[str, str] = {}
         self._files: dict[str, list[str]] = {}
+        self._owners: dict[str, str] = {}  # of each file the item
+        self._torn = False
         self._read()
 
     def is_done(self, item: Item) -> bool:
@@ -69,8 +72,18 @@ class Journal:
             self._append({"item": item.digest, "key": key, "prompt": item.prompt})
         return key
 
-    def done(self, item: Item, generation_id: str, files: list[str]) -> None:
-        self._files[item.digest] = files
+    def may_use(self, item: Item, files: list[str]) -> bool:
+        """Whether none of these is another item's, or somebody's own."""
+        return all(
+            self._owners.get(name, item.digest) == item.digest
+            and (name in self._owners or not (self.folder / name).exists())
+            for name in files
+        )
+
+    def keep(self, item: Item, generation_id: str, files: list[str]) -> None:
+        """What it came to, and the names of its pictures: on disk before they are, so that a run that was cut off knows
+        its own."""
+        self._note_files(item.digest, files)
         self._append({"item": item.digest, "id": generation_id, "files": files})
 
     def gave_up(self, item: Item) -> None:
@@ -79,18 +92,23 @@ class Journal:
         self._append({"item": item.digest, "gave_up": True})
 
     def _append(self, entry: Mapping[str, Any]) -> None:
+        if self._torn:
+            raise OSError(f"{self._path} could not be written before.")
+        self._torn = True  # until it is whole: nothing may come after half a line
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self._torn = False
 
     def _read(self) -> None:
         if not self._path.exists():
             return
-        whole, _, cut = self._path.read_text(encoding="utf-8").rpartition("\n")
+        content = self._path.read_bytes()
+        *lines, cut = content.split(b"\n")  # as bytes: a line may have been cut within a character
         if cut:
-            self._path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-        for number, line in enumerate(whole.splitlines(), start=1):
+            os.truncate(self._path, len(content) - len(cut))
+        for number, line in enumerate(lines, start=1):
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
@@ -103,9 +121,13 @@ class Journal:
         if "key" in entry:
             self._keys[digest] = entry["key"]
         elif "files" in entry:
-            self._files[digest] = entry["files"]
+            self._note_files(digest, entry["files"])
         elif "gave_up" in entry:
             self._keys.pop(digest, None)
+
+    def _note_files(self, digest: str, files: list[str]) -> None:
+        self._files[digest] = files
+        self._owners.update(dict.fromkeys(files, digest))
 
 
 def _asked(line: str, number: int) -> dict[str, Any]:
@@ -117,4 +139,6 @@ def _asked(line: str, number: int) -> dict[str, Any]:
         raise ValueError(f"Line {number} is neither a prompt nor JSON.") from error
     if type(asked.get("prompt")) is not str:
         raise ValueError(f"Line {number} has no prompt.")
+    for name in _NOT_OPTIONS & asked.keys():
+        raise ValueError(f"Line {number}: {name} is no option. Each item has an idempotency key of its own.")
     return dict(asked)
