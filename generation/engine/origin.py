@@ -69,12 +69,13 @@ def _into_picture(
 
 def _beside(family: Family, picture: Tensor, white: Tensor, generator: torch.Generator) -> Tensor:
     masked = family.encode_image(picture * (white < 0.5), generator)
-    return torch.cat([_small(white, family).to(masked.dtype), masked], dim=1)
+    return torch.cat([_small(white, family), masked], dim=1)
 
 
 def _small(white: Tensor, family: Family) -> Tensor:
     height, width = white.shape[-2] // family.scale, white.shape[-1] // family.scale
-    return torch.nn.functional.interpolate(white, size=(height, width))
+    # In the latents' numbers: wider ones would widen the latents at the first step, which the model then refuses.
+    return torch.nn.functional.interpolate(white, size=(height, width)).to(family.dtype)
 
 
 def _noise(family: Family, width: int, height: int, generator: torch.Generator) -> Tensor:

@@ -174,6 +174,21 @@ def test_other_kinds_in_company(
     check(KINDS[kind], folders[kind], guests)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["sd", "xl"])
+def test_in_half_precision_the_latents_stay_as_narrow_as_the_model(
+    kind: str, way: str, folders: dict[str, Path], photo: Pixels, mask: Pixels
+) -> None:
+    checkpoint = Checkpoint(name=kind, source=str(folders[kind]))
+    with torch.no_grad():
+        studio = Studio(choose_device("cpu", dtype="bfloat16"), models_held=1, most_slots=4)
+        guest = seat(studio, a_drawing(checkpoint, **wishes(2, way, photo, mask)))
+        draw_staggered(studio, [guest], 0)
+    latents = slot_of(guest).sampling.latents
+    assert latents.dtype == torch.bfloat16
+    assert latents.isfinite().all()
+
+
 def test_a_skipped_layer(studio: Studio, folders: dict[str, Path]) -> None:
     checkpoint = Checkpoint(name="xl", source=str(folders["xl"]))
     guests = [seat(studio, a_drawing(checkpoint, clip_skip=skip, negative_prompt="blue")) for skip in (1, 2)]
