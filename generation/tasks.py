@@ -4,12 +4,13 @@
 """
 
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import dramatiq
 import structlog
 from django.conf import settings
-from dramatiq.middleware import Middleware
+from dramatiq.middleware import Middleware, MiddlewareError
 
 from easel.broker import broker
 from easel.database import platform_role, rows
@@ -33,6 +34,14 @@ class Workshop(Middleware):
     rounds: ClassVar[list[Rounds]] = []
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        ready_sign().unlink(missing_ok=True)  # of the process before this one
+        try:
+            self._open_all()
+        except Exception as error:
+            # Dramatiq logs any other exception and goes on, and bells would be answered by nobody.
+            raise MiddlewareError("The worker cannot open its engine.") from error
+
+    def _open_all(self) -> None:
         notes = settings.VAR_DIR / "run" / "slots.json"
         engine = build(**settings.ENGINE, notes=notes)
         engine.warm_up(checkpoints(settings.POOLS))
@@ -46,9 +55,8 @@ class Workshop(Middleware):
         self.rounds.append(Rounds(production, pools))
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        ready = settings.VAR_DIR / "run" / "worker.ready"
-        ready.parent.mkdir(parents=True, exist_ok=True)
-        ready.touch()
+        ready_sign().parent.mkdir(parents=True, exist_ok=True)
+        ready_sign().touch()
         log.info("worker.ready", pools=settings.POOLS)
         # Whatever was queued while no worker was here has no bell any more.
         for pool in self.productions:
@@ -61,6 +69,10 @@ class Workshop(Middleware):
             rounds.close()
         for production in set(self.productions.values()):
             production.close(grace=settings.GRACE_SECONDS)
+
+
+def ready_sign() -> Path:
+    return Path(settings.VAR_DIR) / "run" / "worker.ready"
 
 
 def checkpoints(pools: list[str]) -> list[Checkpoint]:

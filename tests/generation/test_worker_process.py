@@ -1,7 +1,10 @@
 """The worker as a process of its own: killed, stopped, deafened. Work may be delayed, never lost or charged twice."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from billing.models import Entry, Wallet
 from easel import clock
 from easel.database import platform_role
 from easel.embedded.stack import Stack
+from easel.embedded.var import ROOT
 from generation import bell
 from generation.models import Image
 from tests.cast import Customer
@@ -137,3 +141,19 @@ def test_doubled_bells_draw_nothing_twice(ada: Customer, workshop: Workshop, sta
         bell.ring(workshop.pool)
     assert ended(generation).status == "completed"
     assert len(charges(ada)) == 1
+
+
+def test_a_worker_that_cannot_open_its_engine_ends_instead_of_answering_bells(
+    stack: Stack, workshop: Workshop, tmp_path: Path
+) -> None:
+    sign = tmp_path / "run" / "worker.ready"
+    sign.parent.mkdir()
+    sign.touch()  # of an earlier start
+    environment = stack.environment("worker") | {
+        "EASEL_VAR": str(tmp_path), "EASEL_POOLS": workshop.pool, "EASEL_DEVICE": "cuda:99", "EASEL_METRICS_PORT": "0",
+    }  # fmt: skip
+    command = [sys.executable, "manage.py", "worker"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert b"cannot open its engine" in ended.stderr
+    assert not sign.exists()
