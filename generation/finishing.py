@@ -130,6 +130,7 @@ class Finishing:
 
         def store() -> str:
             object_key = self._source.intend(job, index, job.format)
+            connections.close_all()  # a store can hang for minutes, and leases are renewed out of the same pool
             with tracing.span("store.put", attributes={"easel.bytes": len(parcel.data)}):
                 self._storage.put(object_key, parcel.data, parcel.content_type)
             return object_key

@@ -4,8 +4,8 @@ all the same, once."""
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import closing, contextmanager
+from typing import IO, Any
 
 import pytest
 from django.conf import settings
@@ -164,6 +164,29 @@ def test_a_late_result_is_dropped_and_its_objects_are_doomed_at_once(
         assert not ObjectIntent.objects.filter(tenant=ada.tenant).exists()
         assert not Image.objects.filter(tenant=ada.tenant).exists()
     assert (row(generation).status, charges(ada)) == ("running", 0)
+
+
+class Watching(MemoryStorage):
+    """It sees which connection to the database its caller holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[object] = []
+
+    def put(self, key: str, data: bytes | IO[bytes], content_type: str) -> None:
+        self.seen.append(connections["platform"].connection)
+        super().put(key, data, content_type)
+
+
+def test_an_upload_that_may_take_long_holds_no_connection_to_the_database(
+    ada: Customer, workshop: Workshop, engine: StubEngine
+) -> None:
+    store = Watching()
+    with closing(Production(source=PostgresSource(), engine=engine, storage=store)) as production:
+        generation = workshop.submit(ada, n=2)
+        production.drain(workshop.pool)
+        assert ended(generation).status == "completed"
+    assert store.seen == [None, None]
 
 
 # --- A clean stop ----------------------------------------------------------------------------------------

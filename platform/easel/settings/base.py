@@ -84,7 +84,8 @@ TEMPLATES = [
 ]
 
 # --- Postgres: one alias per role; a process sees only the passwords it was given ---------------------------
-_pool = environment.number("EASEL_DATABASE_POOL", 4)
+# A worker's finishing, claims, leases, cancels, previews and rounds each ask from a thread of their own.
+_pool = environment.number("EASEL_DATABASE_POOL", 12 if PROCESS == "worker" else 4)
 _databases = {
     "default": environment.database("EASEL_DATABASE_URL", pool_size=_pool),
     "platform": environment.database("EASEL_PLATFORM_DATABASE_URL", pool_size=_pool),
