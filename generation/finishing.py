@@ -22,7 +22,7 @@ from psycopg_pool import PoolTimeout
 from structlog.contextvars import bound_contextvars
 
 from easel import metrics, tracing
-from easel.storage import Storage, StorageUnavailable
+from easel.storage import Storage, StorageError, StorageUnavailable
 from generation import judging, marking, parcels, pictures
 from generation.assignment import Assignment
 from generation.engine.protocol import DeviceLost, DrawingStopped, Drawn
@@ -76,9 +76,13 @@ class Finishing:
             assignment.failed(error)
         self._end(assignment)
 
-    def close(self) -> None:
-        """Finish what is here, with no patience for a store or a database that is away."""
+    def lose_patience(self) -> None:
+        """From now on a store or a database that is away is waited for by nobody."""
         self._closing.set()
+
+    def close(self) -> None:
+        """Finish what is here, without patience."""
+        self.lose_patience()
         self._threads.shutdown(wait=True)
 
     def _finish(self, assignment: Assignment, index: int, drawn: "Future[Drawn]", left: float) -> None:
@@ -165,10 +169,9 @@ class Finishing:
             return False
         if assignment.mendable is not None:
             log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
-            # A store that stays away for longer than our patience is not the job's fault. A device may be.
-            away = isinstance(assignment.mendable, StorageUnavailable)
-            lost = isinstance(assignment.mendable, DeviceLost)
-            return self._source.give_back(job, counted=lost or not (away or self._closing.is_set()))
+            excused = self._closing.is_set() or self._store_is_away(assignment.mendable)
+            lost = isinstance(assignment.mendable, DeviceLost)  # which may be the job's own doing
+            return self._source.give_back(job, counted=lost or not excused)
         if assignment.canceled and assignment.stopped:
             return self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
         if assignment.stopped:
@@ -178,22 +181,45 @@ class Finishing:
         log.error("production.failed", generation=str(job.generation_id), error=str(assignment.verdict))
         return self._source.fail(job, code=assignment.verdict.code, detail=assignment.verdict.detail)
 
-    def patiently(self, act: Callable[[], Result], assignment: Assignment, *, doing: str) -> Result:
+    def _store_is_away(self, cause: Exception) -> bool:
+        """A store that stays away for longer than our patience is not the job's fault. What it does not take while it
+        answers otherwise may be, and would come back for ever."""
+        if not isinstance(cause, StorageUnavailable):
+            return False
+        try:
+            self._storage.check()
+        except StorageError:
+            return True
+        return False
+
+    def patiently(
+        self, act: Callable[[], Result], assignment: Assignment, *, doing: str, seconds: float | None = None
+    ) -> Result:
         """Do it, again and again while the store or the database are away. Safe to repeat: an upload overwrites itself,
         and an ending that was written touches no row the second time."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
         pause = FIRST_PAUSE
+        hurry = assignment.stop if doing == "fetch" else self._closing
         while True:
             try:
                 return act()
             except NOT_NOW as error:
-                if assignment.abandoned or self._closing.is_set() or time.monotonic() > until:
+                if self._in_vain(assignment, doing) or time.monotonic() > until:
                     raise
                 metrics.FINISHING_RETRIES.labels(doing).inc()
                 log.warning("production.not_now", doing=doing, error=f"{type(error).__name__}: {error}")
                 connections.close_all()
-            self._closing.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311  so that workers do not come back as one
+            hurry.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311  so that workers do not come back as one
             pause = min(LONGEST_PAUSE, pause * 2)
+
+    def _in_vain(self, assignment: Assignment, doing: str) -> bool:
+        """Whether it is not worth another try. Of a job that is canceled, what is drawn is still brought home; one of
+        which an image came to nothing is drawn anew as a whole; every ending has to be written."""
+        if assignment.abandoned or self._closing.is_set():
+            return True
+        if doing == "fetch":
+            return assignment.stop.is_set()
+        return doing != "end" and assignment.mendable is not None
 
 
 def describe(job: Job, *, seed: int) -> str:

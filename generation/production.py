@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 from django.conf import settings
+from django.db import connections
 from structlog.contextvars import bound_contextvars
 
 from easel import tracing
@@ -19,7 +20,7 @@ from easel.storage import Storage
 from generation import availability, bell, judging
 from generation.assignment import Assignment
 from generation.engine.protocol import Admission, Drawing, Drawn, Engine
-from generation.fetching import fetch
+from generation.fetching import GivenPixels, fetch
 from generation.finishing import Finishing, Judge
 from generation.jobs import Job
 from generation.leases import LeaseKeeper
@@ -31,6 +32,7 @@ from generation.source import WorkSource
 log = structlog.get_logger(__name__)
 
 TURN_SECONDS: Final = 5.0  # then another pool's bell is heard
+FETCH_SECONDS: Final = 10.0  # of patience with a given picture: all other jobs wait behind it
 
 
 class Production:
@@ -86,6 +88,7 @@ class Production:
         stop is nobody's failure."""
         self._closing.set()
         self._finish_what_fits(time.monotonic() + grace)
+        self._finishing.lose_patience()
         self._engine.close()
         with self._draining:  # the bell's thread has left
             self._finishing.close()
@@ -129,12 +132,21 @@ class Production:
         self._leases.keep(job.lease_id, partial(self._lost, assignment))
         self._lookout.keep(job.generation_id, job.lease_id, assignment.cancel)
         try:
-            given = self._finishing.patiently(partial(fetch, job, self._storage), assignment, doing="fetch")
-            drawings = list(assignment.drawings(given))
+            drawings = list(assignment.drawings(self._given(assignment)))
         except Exception as error:  # noqa: BLE001  whatever it was, a job that is held must come to an ending
             self._finishing.give_up(assignment, error)
             return
         self._waiting.extend((assignment, index, drawing) for index, drawing in drawings)
+
+    def _given(self, assignment: Assignment) -> GivenPixels:
+        """The pictures it starts from."""
+        job = assignment.job
+        if job.init_image is None:
+            return GivenPixels()
+        connections.close_all()  # not held while the store is asked
+        return self._finishing.patiently(
+            partial(fetch, job, self._storage), assignment, doing="fetch", seconds=FETCH_SECONDS
+        )
 
     def _admit(self, assignment: Assignment, index: int, drawing: Drawing) -> None:
         def report(done: int, total: int) -> None:

@@ -15,8 +15,8 @@ from django.test import override_settings
 from billing.models import Entry
 from easel import metrics
 from easel.database import changed, platform_role
-from easel.storage import MemoryStorage
-from generation import bell, finishing
+from easel.storage import MemoryStorage, ObjectStream, StorageRefused, StorageUnavailable
+from generation import bell, finishing, inputs
 from generation.jobs import Job
 from generation.models import DoomedObject, Generation, Image, ObjectIntent
 from generation.production import Production
@@ -24,6 +24,7 @@ from generation.rounds import Rounds
 from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, row, until
+from tests.generation.test_given_pictures import a_picture
 from tests.stub_engine import StubEngine
 
 
@@ -187,6 +188,100 @@ def test_an_upload_that_may_take_long_holds_no_connection_to_the_database(
         production.drain(workshop.pool)
         assert ended(generation).status == "completed"
     assert store.seen == [None, None]
+
+
+class Picky(MemoryStorage):
+    """It never takes the first image of a job; `refusal` is what happens to the second one."""
+
+    refusal: Exception | None = None
+
+    def put(self, key: str, data: bytes | IO[bytes], content_type: str) -> None:
+        if "-0." in key:
+            raise StorageUnavailable(key)
+        if self.refusal is not None:
+            raise self.refusal
+        super().put(key, data, content_type)
+
+
+def test_an_image_that_a_store_never_takes_though_it_answers_fails_its_job_after_the_last_attempt(
+    ada: Customer, workshop: Workshop, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generation.finishing.PATIENCE_SECONDS", 0.1)
+    generation = workshop.submit(ada, n=2)
+    with closing(Production(source=PostgresSource(), engine=engine, storage=Picky())) as production:
+        for _ in range(settings.MAX_ATTEMPTS):
+            production.drain(workshop.pool)
+            until(lambda: production.standing()["jobs"] == 0)
+    after = row(generation)
+    assert (after.status, after.error_code, charges(ada)) == ("failed", "attempts_exhausted", 0)
+
+
+def test_no_image_waits_for_a_store_once_another_of_its_job_has_failed(
+    ada: Customer, workshop: Workshop, engine: StubEngine
+) -> None:
+    store = Picky()
+    store.refusal = StorageRefused("too large")
+    generation = workshop.submit(ada, n=2)
+    with closing(Production(source=PostgresSource(), engine=engine, storage=store)) as production:
+        production.drain(workshop.pool)
+        until(lambda: production.standing()["jobs"] == 0, seconds=10)
+        assert (row(generation).status, row(generation).attempts) == ("queued", 1)
+
+
+# --- Given pictures that the store does not hand out -----------------------------------------------------
+
+
+class Unreadable(MemoryStorage):
+    """It takes all, and gives nothing back."""
+
+    def stream(self, key: str, span: tuple[int, int] | None = None) -> ObjectStream:
+        raise StorageUnavailable(key)
+
+
+@pytest.fixture
+def deprived(engine: StubEngine) -> Iterator[Production]:
+    production = Production(source=PostgresSource(), engine=engine, storage=Unreadable())
+    yield production
+    production.close()
+
+
+@pytest.fixture
+def given(ada: Customer) -> str:
+    return str(inputs.store(a_picture(), tenant_id=ada.id).id)
+
+
+def test_a_given_picture_that_cannot_be_read_keeps_the_next_job_waiting_for_a_while_only(
+    ada: Customer, workshop: Workshop, deprived: Production, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generation.production.FETCH_SECONDS", 0.1)
+    stuck, other = workshop.submit(ada, init_image=given), workshop.submit(ada)
+    with draining(deprived, workshop.pool):
+        assert ended(other).status == "completed"
+    after = row(stuck)
+    assert (after.status, after.error_code, after.attempts) == ("failed", "attempts_exhausted", settings.MAX_ATTEMPTS)
+
+
+def test_a_cancel_is_heard_while_a_given_picture_cannot_be_read(
+    ada: Customer, workshop: Workshop, deprived: Production, given: str
+) -> None:
+    generation, before = workshop.submit(ada, init_image=given), retries("fetch")
+    with draining(deprived, workshop.pool):
+        until(lambda: retries("fetch") > before)
+        ada.client().post(f"/v1/generations/{generation}/cancel")
+        assert ended(generation, seconds=5).status == "canceled"
+    assert charges(ada) == 0
+
+
+def test_a_stop_does_not_wait_for_a_given_picture_that_cannot_be_read(
+    ada: Customer, workshop: Workshop, deprived: Production, given: str
+) -> None:
+    generation, before = workshop.submit(ada, init_image=given), retries("fetch")
+    with draining(deprived, workshop.pool):
+        until(lambda: retries("fetch") > before + 1)
+        begun = time.monotonic()
+        deprived.close()
+        assert time.monotonic() - begun < 2.0
+    assert (row(generation).status, row(generation).attempts) == ("queued", 0)
 
 
 # --- A clean stop ----------------------------------------------------------------------------------------
