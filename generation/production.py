@@ -72,8 +72,9 @@ class Production:
                     self._admit(*self._waiting.popleft())
 
     def answer(self, pool: str) -> None:
-        """For a worker that has heard no bell for a while: look, and drain if there is something."""
-        if not self._draining.locked() and self._source.ready(pool):
+        """For a worker that has heard no bell for a while: look, and drain if there is something. What was claimed when
+        an earlier answer broke off is, too."""
+        if not self._draining.locked() and (self._waiting or self._source.ready(pool)):
             self.drain(pool)
 
     def standing(self) -> dict[str, int]:

@@ -357,6 +357,30 @@ def test_a_worker_that_hears_no_bell_looks_by_itself(
     rounds.close()
 
 
+class Hiccuping(PostgresSource):
+    """Its database is away when it is first asked whether there is more to do."""
+
+    failures = 1
+
+    def ready(self, pool: str) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise OperationalError("server closed the connection unexpectedly")
+        return super().ready(pool)
+
+
+def test_what_was_claimed_just_before_the_database_was_away_is_drawn_at_the_next_round(
+    ada: Customer, workshop: Workshop, store: MemoryStorage
+) -> None:
+    generation = workshop.submit(ada)
+    with closing(Production(source=Hiccuping(), engine=StubEngine(slots=1), storage=store)) as production:
+        with pytest.raises(OperationalError):
+            production.drain(workshop.pool)
+        assert row(generation).status == "running"
+        production.answer(workshop.pool)
+        assert (ended(generation, seconds=10).status, row(generation).attempts) == ("completed", 1)
+
+
 def test_a_worker_without_a_cache_goes_on_drawing(ada: Customer, workshop: Workshop, store: MemoryStorage) -> None:
     with override_settings(CACHE_URL="redis://127.0.0.1:1"):
         production = Production(source=PostgresSource(), engine=StubEngine(), storage=store)
