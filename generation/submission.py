@@ -38,6 +38,7 @@ from generation import (
 from generation.fingerprints import Fingerprints
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Image, Model
+from generation.pick import BACKUP_NAME
 from generation.prompts import seal_prompts
 from generation.request import spec_for, within_plan
 from generation.routing import Choice
@@ -233,15 +234,18 @@ def _to_whom_can(order: Order) -> Order:
 
 def _with(order: Order, choice: Choice) -> Order | None:
     """The same request for another model; None where that cannot draw it."""
-    row = order.row
+    row, model = order.row, choice.model
+    if order.spec.init_image is not None and model.tenant_id is None and model.name == BACKUP_NAME:
+        return None  # the service is sent words alone
     try:
-        availability.admit(choice.model, row.id)
-        return _order(
+        other = _order(
             order.asked, choice, order.limits, order.judgment, principal=order.principal, request_id=row.request_id,
             row_id=row.id,
         )  # fmt: skip
+        availability.admit(model, row.id)  # last: while a probe is out, nobody else gets one
     except (BreakerOpen, ValidationError):
         return None
+    return other
 
 
 def _accept(order: Order) -> list[Image]:

@@ -69,6 +69,9 @@ class BackupEngine:
         if admission.stop.is_set():
             raise DrawingStopped
         drawing, started = admission.drawing, time.monotonic()
+        if drawing.init_image is not None:
+            detail = "The backup service draws from words only."
+            raise EngineError("init_image_unsupported", detail, permanent=True)
         try:
             data = (_from_easel if self._service.kind == "easel" else _from_openai)(self._service, drawing)
         except (Unreachable, RefusedAddress) as error:

@@ -11,11 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from PIL import Image as PILImage
 
 from easel.database import changed, platform_role
+from generation import availability
 from generation.engine.backup import WARNING, BackupEngine, Service
 from generation.engine.protocol import Admission, Checkpoint, Drawing, EngineError
 from generation.models import Model
@@ -86,10 +89,10 @@ def drawing(**fields: Any) -> Drawing:
     return Drawing(**known | fields)
 
 
-def draw(service: Service) -> Any:
+def draw(service: Service, **fields: Any) -> Any:
     engine = BackupEngine(service)
     try:
-        admission = Admission(drawing=drawing(), on_step=lambda done, total: None, stop=threading.Event())
+        admission = Admission(drawing=drawing(**fields), on_step=lambda done, total: None, stop=threading.Event())
         return engine.admit(admission).result(timeout=30)
     finally:
         engine.close()
@@ -119,6 +122,13 @@ def test_a_refusal_knows_whether_another_attempt_helps(elsewhere: str, status: i
     assert (raised.value.code, raised.value.permanent) == ("model_unavailable", permanent)
 
 
+def test_a_drawing_that_starts_from_a_picture_is_refused_for_good_and_nobody_is_asked(elsewhere: str) -> None:
+    with pytest.raises(EngineError) as raised:
+        draw(Service(kind="openai", url=elsewhere, key="", model=""), init_image=np.zeros((8, 8, 3), dtype=np.uint8))
+    assert (raised.value.code, raised.value.permanent) == ("init_image_unsupported", True)
+    assert Elsewhere.asked == []
+
+
 def test_a_service_that_is_away_may_be_back_later() -> None:
     with pytest.raises(EngineError) as raised:
         draw(Service(kind="openai", url=f"http://127.0.0.1:{closed_port()}", key="", model=""))
@@ -145,15 +155,17 @@ def standing_in(url: str) -> Iterator[Model]:
             changed("DELETE FROM generation_cachedresult WHERE model_id = %s", [model.id])
 
 
+def shut(workshop: Workshop) -> None:
+    for _ in range(settings.BREAKER_FAILURES):
+        availability.report(workshop.model.id, uuid4(), label="model:test", ok=False)
+
+
 def test_it_takes_over_when_nothing_of_ours_draws_and_the_answer_says_so(
     ada: Customer, workshop: Workshop, elsewhere: str
 ) -> None:
-    from generation import availability
-
     with standing_in(elsewhere) as backup:
         assert ada.client().post("/v1/generations", workshop.body(model="backup"), format="json").status_code == 400
-        for _ in range(5):
-            availability.report(workshop.model.id, uuid4(), label="model:test", ok=False)
+        shut(workshop)
         answer = ada.client().post("/v1/generations", workshop.body(), format="json").json()
         assert (answer["model"], answer["fallback_from"]) == ("backup", workshop.model.name)
         refused = ada.client().post("/v1/generations", workshop.body(fallback=False), format="json")
@@ -167,3 +179,12 @@ def test_it_takes_over_when_nothing_of_ours_draws_and_the_answer_says_so(
     assert generation.status == "completed"
     assert WARNING in generation.warnings
     money(ada)
+
+
+def test_it_does_not_take_over_what_starts_from_a_picture(ada: Customer, workshop: Workshop, elsewhere: str) -> None:
+    given = base64.b64encode(picture()).decode()
+    with standing_in(elsewhere):
+        shut(workshop)
+        answer = ada.client().post("/v1/generations", workshop.body(init_image=given), format="json")
+    assert (answer.status_code, answer.json()["code"]) == (503, "model_unavailable")
+    assert money(ada) == (10_000, 0)

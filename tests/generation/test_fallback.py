@@ -182,6 +182,19 @@ def test_with_no_fallback_or_an_ill_one_the_answer_is_503(
         assert ask(ada, shop).status_code == 503
 
 
+def test_a_request_that_does_not_fit_the_fallback_takes_no_probe_of_it(
+    ada: Customer, shop: Workshop, spare: Workshop
+) -> None:
+    change(spare, max_size=64)
+    shut(spare)
+    settle(lambda: availability.breaker_of(spare.model.id).state().due)
+    with override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(shop)
+        assert ask(ada, shop, width=128).status_code == 503
+        assert availability.breaker_of(spare.model.id).state().probe == ""
+        assert ask(ada, shop).json()["fallback_from"] == shop.model.name, "who fits is the probe"
+
+
 def test_the_fallback_costs_the_lower_of_both_prices(
     ada: Customer, shop: Workshop, spare: Workshop, engine: ScriptedEngine, production: Production
 ) -> None:
