@@ -41,6 +41,12 @@ def cover(pixels: Pixels, width: int, height: int) -> Pixels:
     return crop(_resample(pixels, wide, high), width, height)
 
 
+def stretch(pixels: Pixels, width: int, height: int) -> Pixels:
+    """`pixels` resampled to exactly (height, width, 3), across and down each by its own scale: nothing is lost, and
+    stretching back undoes it."""
+    return pixels if pixels.shape[:2] == (height, width) else _resample(pixels, width, height)
+
+
 def crop(pixels: Pixels, width: int, height: int) -> Pixels:
     """The middle of the picture."""
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2

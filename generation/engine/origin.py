@@ -9,7 +9,7 @@ from PIL import Image as Pictures
 from torch import Tensor
 
 from generation.engine.families.family import Family
-from generation.engine.fit import cover
+from generation.engine.fit import cover, stretch
 from generation.engine.protocol import Drawing, EngineError, Pixels
 
 HALF = 128  # of 255: a mask's gray from here on is white
@@ -33,15 +33,22 @@ def origin_of(family: Family, drawing: Drawing, width: int, height: int, generat
     if drawing.init_image is None:
         return _from_nothing(family, width, height, generator)
     skipped = drawing.steps - drawing.planned_steps
-    picture = _signal(cover(drawing.init_image, width, height), family)
+    picture = _signal(_given(drawing.init_image, drawing, width, height), family)
     if drawing.mask is None:
         if family.sees_mask:
             detail = "This model draws into pictures: it needs a mask."
             raise EngineError("mask_needed", detail, permanent=True)
         image = family.encode_image(picture, generator)
         return Origin(noise=_noise(family, width, height, generator), image=image, skipped=skipped, from_noise=False)
-    white = _white(cover(drawing.mask, width, height), family)
+    white = _white(_given(drawing.mask, drawing, width, height), family)
     return _into_picture(family, picture, white, skipped, generator, from_noise=drawing.strength == 1)
+
+
+def _given(pixels: Pixels, drawing: Drawing, width: int, height: int) -> Pixels:
+    """Of the shape that was asked for, and stretched where the model draws another (`finish` stretches it back)."""
+    if not drawing.checkpoint.native_size:
+        return cover(pixels, width, height)
+    return stretch(cover(pixels, drawing.width, drawing.height), width, height)
 
 
 def _from_nothing(family: Family, width: int, height: int, generator: torch.Generator) -> Origin:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.engine.fit import Pixels, crop, fit
+from generation.engine.fit import Pixels, crop, fit, stretch
 from generation.engine.loading import Model
 from generation.engine.protocol import Checkpoint, Drawing, EngineError
 
@@ -20,7 +20,12 @@ def drawn_size(model: Model, drawing: Drawing) -> tuple[int, int]:
 
 def finish(image: NDArray[np.float32], drawing: Drawing) -> Pixels:
     """`image` (h, w, 3) from 0 to 1 → uint8 at the requested size."""
-    resize = fit if drawing.checkpoint.native_size else crop
+    if not drawing.checkpoint.native_size:
+        resize = crop
+    elif drawing.init_image is None:
+        resize = fit
+    else:
+        resize = stretch  # as the given picture was on its way in, so that all in it stays where it was
     return resize(_pixels(image), drawing.width, drawing.height)
 
 
