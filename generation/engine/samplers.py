@@ -39,9 +39,14 @@ def scheduler_of(drawing: Drawing, config: Mapping[str, Any]) -> Any:
 
 
 def scheduler_for(sampler: Sampler, config: Mapping[str, Any], steps: int) -> Any:
-    """A fresh scheduler. `config` is the checkpoint's scheduler file; a flow-matching model's is refused."""
-    if "Flow" in str(config.get("_class_name", "")):
+    """A fresh scheduler. `config` is the checkpoint's scheduler file; where its model was trained on another kind of
+    noise than the samplers take away, it is refused."""
+    trained_by = str(config.get("_class_name", ""))
+    if "Flow" in trained_by:
         raise EngineError("sampler_unsupported", "This model solves a flow, and no sampler does.", permanent=True)
+    if trained_by.startswith("EDM"):
+        detail = "This model was trained with EDM's scaling of noise, which no sampler knows."
+        raise EngineError("sampler_unsupported", detail, permanent=True)
     trained = {key: value for key, value in config.items() if key in TRAINED_WITH}
     return deepcopy(_untouched(sampler, json.dumps(trained, sort_keys=True), _room_for(sampler, steps)))
 

@@ -55,7 +55,10 @@ def test_what_the_model_was_trained_with_is_kept() -> None:
     assert (built.timestep_spacing, built.beta_schedule) == ("trailing", "scaled_linear")
 
 
-def test_a_flow_matching_model_is_refused_rather_than_drawn_wrongly() -> None:
+@pytest.mark.parametrize(
+    "trained_by", ["FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"]
+)
+def test_a_model_of_another_kind_of_noise_is_refused_rather_than_drawn_wrongly(trained_by: str) -> None:
     with pytest.raises(EngineError) as refusal:
-        scheduler_for(find("Euler"), {"_class_name": "FlowMatchEulerDiscreteScheduler"}, 20)
+        scheduler_for(find("Euler"), {"_class_name": trained_by}, 20)
     assert (refusal.value.code, refusal.value.permanent) == ("sampler_unsupported", True)
