@@ -145,10 +145,12 @@ class LoopEngine:
         self._forget_empty_groups()
 
     def _seat_newcomers(self) -> None:
+        waiting = False
         for guest in self._door.newcomers():
             dismissal = guest.dismissal
-            if dismissal is None and not self._has_room_for_model_of(guest):
-                break  # its turn comes next, before anybody's who came later
+            if dismissal is None and (waiting or not self._has_room_for_model_of(guest)):
+                waiting = True  # its turn comes next, before anybody's who came later; but who is stopped may leave
+                continue
             self._door.seated(guest)
             error = dismissal or self._prepare(guest)
             if error is None:

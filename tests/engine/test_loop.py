@@ -1,5 +1,6 @@
 """Many guests at once: who shares calls, who waits, who is told when, and on which thread."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -164,6 +165,22 @@ def test_more_models_than_fit_are_drawn_one_after_the_other_without_changing_to_
     engine.close()
     assert len(set(pictures)) == 1
     assert caplog.text.count("Loaded model") <= len(futures)  # and not at every turn of a group
+
+
+def test_who_is_stopped_leaves_at_once_though_somebody_waits_for_room_before_it(checkpoint: Checkpoint) -> None:
+    engine = LoopEngine(device="cpu", threads=1, models_held=1, most_slots=SLOTS)
+    other = replace(checkpoint, name="other", revision="2")
+    enough, stop = Event(), Event()
+    drawn = admit(engine, a_drawing(checkpoint, steps=150), on_step=lambda *_: time.sleep(0.02), stop=enough)
+    waiting = admit(engine, a_drawing(other))
+    stopped = admit(engine, a_drawing(other, seed=8), stop=stop)
+    stop.set()
+    with pytest.raises(DrawingStopped):
+        stopped.result(timeout=30)
+    assert not drawn.done()
+    enough.set()
+    assert waiting.result(timeout=60).steps_run == 4
+    engine.close()
 
 
 def test_every_drawing_ends_when_the_engine_closes(checkpoint: Checkpoint) -> None:
