@@ -14,10 +14,12 @@ def build(
     memory: int = 0,
     dtype: str = "auto",
     compiler: str = "",
+    hang_seconds: float = 0.0,
 ) -> Engine:
     """`device`: auto, cpu or cuda:N. `threads`: of the processor, 0 for torch's own choice. `models_held`: how many
     checkpoints may be in memory at a time, `memory`: how many bytes of them (0: any). `notes`: the file that keeps how
-    many slots were measured. `dtype`: auto, float16, bfloat16 or float32. `compiler`: a backend of torch.compile."""
+    many slots were measured. `dtype`: auto, float16, bfloat16 or float32. `compiler`: a backend of torch.compile.
+    `hang_seconds`: how long the device may not answer before the process ends (0: any time)."""
     from generation.engine.loop import LoopEngine
 
     return LoopEngine(
@@ -28,4 +30,5 @@ def build(
         memory=memory,
         dtype=dtype,
         compiler=compiler,
+        hang_seconds=hang_seconds,
     )

@@ -31,6 +31,7 @@ from generation.engine.preview import Sketch
 from generation.engine.protocol import Admission, Checkpoint, DeviceLost, DrawingStopped, Drawn
 from generation.engine.studio import Studio
 from generation.engine.versions import versions
+from generation.engine.watchdog import Watchdog, end_at_once
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class LoopEngine:
     """`most_slots` bounds what warm-up may measure; 0 leaves it to the device. `notes` is the file that keeps what was
     measured, `memory` how many bytes the models held may take together (0: any), `preview_share` the part of its time
     that may go into previews while all places are taken. `device_lost` is called once if the device fails for good,
-    in the engine's thread, when everybody has been sent away."""
+    in the engine's thread, when everybody has been sent away; `device_hung` once if it has not answered for
+    `hang_seconds` (0: nobody looks), while the engine's thread is stuck."""
 
     def __init__(
         self,
@@ -63,10 +65,15 @@ class LoopEngine:
         compiler: str = "",
         preview_share: float = PREVIEW_SHARE,
         device_lost: Callable[[], None] = end_process,
+        hang_seconds: float = 0.0,
+        device_hung: Callable[[], None] = end_at_once,
     ) -> None:
         chosen = choose_device(device, dtype=dtype, compiler=compiler)
         most = most_slots or MOST_SLOTS[torch.device(chosen.name).type]
-        self._studio = Studio(chosen, models_held=models_held, most_slots=most, notes=notes, memory=memory)
+        self._watchdog = Watchdog(seconds=hang_seconds, end=device_hung)
+        self._studio = Studio(
+            chosen, models_held=models_held, most_slots=most, notes=notes, memory=memory, watchdog=self._watchdog
+        )
         self._door, self._herald = Door(most=most), Herald(versions(chosen))
         self._groups: deque[Group] = deque()
         self._finished: deque[Guest] = deque()
@@ -99,6 +106,7 @@ class LoopEngine:
     def close(self) -> None:
         self._door.close()
         self._thread.join()
+        self._watchdog.close()
         self._watch.close()
         self._herald.close()
 
@@ -119,9 +127,16 @@ class LoopEngine:
         self._send_everybody_away(DrawingStopped())
         self._studio.clear()
 
+    def _wait_for_somebody(self) -> bool:
+        self._watchdog.rest()
+        there = self._door.wait_for_somebody(busy=bool(self._groups or self._finished or self._sketches))
+        self._watchdog.on()
+        return there
+
     def _leave_with_device(self, error: Exception) -> None:
         """An engine that went on would fail every image within milliseconds, and take the next before others can.
         Nothing is cleared: the device answers no more, its memory goes with the process."""
+        self._watchdog.rest()
         log.critical("The device is lost; this process draws nothing more and ends.", exc_info=error)
         self._door.close()
         self._send_everybody_away(DeviceLost())

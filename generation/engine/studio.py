@@ -27,6 +27,7 @@ from generation.engine.residency import Residency
 from generation.engine.samplers import scheduler_of
 from generation.engine.sampling import Sampling
 from generation.engine.texts import Texts
+from generation.engine.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,11 @@ class Studio:
     """Belongs to the engine's thread."""
 
     def __init__(
-        self, device: Device, *, models_held: int, most_slots: int, notes: Path | None = None, memory: int = 0
-    ) -> None:
-        self.models = Residency(partial(load, device=device), most=models_held, budget=memory, weigh=weigh)
+        self, device: Device, *, models_held: int, most_slots: int, notes: Path | None = None, memory: int = 0,
+        watchdog: Watchdog | None = None,
+    ) -> None:  # fmt: skip
+        self._device, self._watchdog = device, watchdog or Watchdog(seconds=0)
+        self.models = Residency(self._load, most=models_held, budget=memory, weigh=weigh)
         self.capacity = Capacity(most=most_slots)
         self._most_slots = most_slots
         self._buckets = bool(device.compiler)
@@ -83,9 +86,14 @@ class Studio:
         return list(family.decode(shrink(torch.cat(latents), PREVIEW_EDGE // family.scale)).numpy())
 
     def draw_whole(self, guests: list[Guest]) -> list[Drawn]:
-        return [
-            whole.draw(self.models.model(guest.key.checkpoint), guest.drawing, guest.after_step) for guest in guests
-        ]
+        return [self._draw_whole(guest) for guest in guests]
+
+    def _draw_whole(self, guest: Guest) -> Drawn:
+        def after_step(done: int, total: int) -> None:
+            self._watchdog.on()
+            guest.after_step(done, total)
+
+        return whole.draw(self.models.model(guest.key.checkpoint), guest.drawing, after_step)
 
     def make_room(self, key: GroupKey, guests: int) -> None:
         """After so many did not fit: fewer at a time, or all memory to the model of the only one."""
@@ -118,6 +126,10 @@ class Studio:
     def clear(self) -> None:
         self._texts.clear()
         self.models.clear()
+
+    def _load(self, checkpoint: Checkpoint) -> Model:
+        with self._watchdog.unwatched():  # it may have to be fetched first
+            return load(checkpoint, device=self._device)
 
     def _prepare(self, guest: Guest) -> None:
         """Read its words, make its noise."""

@@ -287,6 +287,7 @@ ENGINE: dict[str, Any] = {
     "memory": environment.number("EASEL_MODEL_MEMORY_MB", 0) * 2**20,  # 0: any
     "dtype": environment.text("EASEL_DTYPE", "auto"),  # auto · float16 · bfloat16 · float32
     "compiler": environment.text("EASEL_COMPILE", ""),  # a backend of torch.compile
+    "hang_seconds": environment.number("EASEL_HANG_SECONDS", 600),  # a device may not answer for so long; 0: any time
 }
 
 # --- Watching -------------------------------------------------------------------------------------------
