@@ -14,7 +14,7 @@ from torch import Tensor
 from generation.engine import whole
 from generation.engine.capacity import Capacity, measure
 from generation.engine.device import Device, free_memory
-from generation.engine.families import Family, family_of
+from generation.engine.families import Family, Text, family_of
 from generation.engine.guest import GroupKey, Guest, Slot
 from generation.engine.loading import Model, load, weigh
 from generation.engine.notes import SlotNotes
@@ -156,19 +156,23 @@ class Studio:
         self.capacity.learn(key.checkpoint, slots=slots, area=key.area)
 
     def _slot(self, model: Model, family: Family, drawing: Drawing) -> Slot:
-        read = partial(self._texts.get, model.checkpoint, encode=family.encode)
         generator = torch.Generator("cpu").manual_seed(drawing.seed)  # the same noise on every device
         origin = origin_of(family, drawing, *drawn_size(model, drawing), generator)
         return Slot(
             sampling=Sampling(scheduler_of(drawing, model.scheduler_config), drawing.steps, origin, generator),
-            prompt=read(drawing.prompt, drawing.clip_skip),
-            # As diffusers has it: no guidance up to 1, and no layers skipped for what is to be kept out.
-            negative=read(drawing.negative_prompt, 1) if drawing.cfg_scale > 1 else None,
+            prompt=self._texts.get(model.checkpoint, drawing.prompt, drawing.clip_skip, family.encode),
+            negative=self._negative(model, family, drawing),
             guidance=drawing.cfg_scale,
             watch=Watch(
                 target=drawing.quality_target, min_steps=drawing.min_steps, planned_steps=drawing.planned_steps
             ),
         )
+
+    def _negative(self, model: Model, family: Family, drawing: Drawing) -> Text | None:
+        """As diffusers has it: no guidance up to 1."""
+        if drawing.cfg_scale <= 1:
+            return None
+        return self._texts.get_negative(model.checkpoint, drawing.negative_prompt, family.encode_negative)
 
     def _family(self, checkpoint: Checkpoint) -> Family:
         family = family_of(self.models.model(checkpoint))

@@ -12,12 +12,18 @@ class Texts:
 
     def __init__(self, most: int = 128) -> None:
         self._most = most
-        self._texts: OrderedDict[tuple[Checkpoint, str, int], Text] = OrderedDict()
+        self._texts: OrderedDict[tuple[Checkpoint, str, int | None], Text] = OrderedDict()
 
     def get(self, checkpoint: Checkpoint, text: str, clip_skip: int, encode: Callable[[str, int], Text]) -> Text:
-        key = (checkpoint, text, clip_skip)
+        return self._kept((checkpoint, text, clip_skip), lambda: encode(text, clip_skip))
+
+    def get_negative(self, checkpoint: Checkpoint, text: str, encode: Callable[[str], Text]) -> Text:
+        """A negative prompt, which a model may read otherwise."""
+        return self._kept((checkpoint, text, None), lambda: encode(text))
+
+    def _kept(self, key: tuple[Checkpoint, str, int | None], encode: Callable[[], Text]) -> Text:
         if key not in self._texts:
-            self._texts[key] = encode(text, clip_skip)
+            self._texts[key] = encode()
             if len(self._texts) > self._most:
                 self._texts.popitem(last=False)
         self._texts.move_to_end(key)

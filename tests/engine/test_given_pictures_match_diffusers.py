@@ -98,7 +98,7 @@ def _alone(kind: Kind, folder: Path, drawing: Drawing) -> torch.Tensor:
     if drawing.mask is not None:
         given |= {"mask_image": Image.fromarray(drawing.mask), "width": drawing.width, "height": drawing.height}
     output = pipeline(
-        drawing.prompt, negative_prompt=drawing.negative_prompt, num_inference_steps=drawing.steps,
+        drawing.prompt, negative_prompt=drawing.negative_prompt or None, num_inference_steps=drawing.steps,
         guidance_scale=drawing.cfg_scale, clip_skip=drawing.clip_skip - 1 or None,
         generator=torch.Generator().manual_seed(drawing.seed), output_type="latent", **given,
     )  # fmt: skip

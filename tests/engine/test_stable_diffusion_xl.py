@@ -49,7 +49,7 @@ def test_in_company_it_draws_what_plain_diffusers_draws(engine: LoopEngine, xl: 
         pipeline.scheduler = scheduler_of(drawing, config)
         alone = pipeline(
             drawing.prompt,
-            negative_prompt=drawing.negative_prompt,
+            negative_prompt=drawing.negative_prompt or None,  # none at all is drawn otherwise than an empty one
             num_inference_steps=drawing.steps,
             guidance_scale=drawing.cfg_scale,
             width=drawing.width,
@@ -59,6 +59,20 @@ def test_in_company_it_draws_what_plain_diffusers_draws(engine: LoopEngine, xl: 
         drawn = future.result(timeout=60).pixels
         assert drawn.std() > 10
         assert farthest(drawn, np.asarray(alone)) <= TOLERANCE, drawing.sampler
+
+
+def test_without_a_negative_prompt_it_is_kept_away_from_nothing_as_its_author_has_it(
+    xl: Checkpoint, pipeline: Any
+) -> None:
+    model = Model(checkpoint=xl, pipeline=pipeline, scheduler_config={})
+    family = StableDiffusionXL(model)
+    _, theirs, _, theirs_pooled = pipeline.encode_prompt("a cat", device="cpu", do_classifier_free_guidance=True)
+    ours = family.encode_negative("")
+    assert ours.pooled is not None
+    assert ours.hidden.equal(theirs[0])
+    assert ours.pooled.equal(theirs_pooled[0])
+    assert not family.encode("", 1).hidden.equal(ours.hidden)
+    assert family.encode_negative("blue").hidden.equal(family.encode("blue", 1).hidden)
 
 
 def test_the_loop_steps_it_itself(xl: Checkpoint, pipeline: Any) -> None:

@@ -47,6 +47,9 @@ class Family(Protocol):
     def encode(self, text: str, clip_skip: int) -> Text:
         """Words beyond the model's limit are cut off. Raises EngineError where there is no such layer."""
 
+    def encode_negative(self, text: str) -> Text:
+        """The same for what is to be kept out, of which no layers are skipped. It may be empty."""
+
     def encode_image(self, picture: Tensor, generator: torch.Generator) -> Tensor:
         """A picture (1, 3, height, width) from -1 to 1 → its latents (1, c, h, w), as the model was trained with."""
 

@@ -58,6 +58,9 @@ class StableDiffusion:
         hidden, _ = self._pipeline.encode_prompt(text, self.device, 1, do_classifier_free_guidance=False)
         return Text(hidden[0])
 
+    def encode_negative(self, text: str) -> Text:
+        return self.encode(text, 1)
+
     def encode_image(self, picture: Tensor, generator: torch.Generator) -> Tensor:
         vae = self._pipeline.vae
         encoded = vae.encode(picture.to(vae.dtype))

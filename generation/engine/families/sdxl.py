@@ -32,6 +32,13 @@ class StableDiffusionXL(StableDiffusion):
         )
         return Text(hidden[0], pooled[0])
 
+    def encode_negative(self, text: str) -> Text:
+        """Where there is none, XL was trained with zeros instead of the words' empty rest."""
+        read = super().encode_negative(text)
+        if text or read.pooled is None or not self._pipeline.config.force_zeros_for_empty_prompt:
+            return read
+        return Text(torch.zeros_like(read.hidden), torch.zeros_like(read.pooled))
+
     def predict(self, latents: Tensor, timesteps: Tensor, texts: list[Text]) -> Tensor:
         hidden = torch.stack([text.hidden for text in texts])
         pooled = torch.stack([text.pooled for text in texts if text.pooled is not None])
