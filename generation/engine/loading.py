@@ -14,6 +14,7 @@ from typing import Any
 os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "true"  # read when diffusers is imported
 
 import diffusers
+import huggingface_hub
 import huggingface_hub.errors as hub
 import transformers
 
@@ -68,8 +69,21 @@ def load(checkpoint: Checkpoint, device: Device) -> Model:
 
 def weigh(checkpoint: Checkpoint) -> int:
     """Bytes of its weights on disk, which is about what it takes in memory; 0 for what is not here yet."""
+    folder = _here(checkpoint)
+    return 0 if folder is None else sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+def _here(checkpoint: Checkpoint) -> Path | None:
+    """Its folder on this machine: a local one, or in the hub's cache. Nothing is fetched."""
     folder = Path(checkpoint.source).expanduser()
-    return sum(file.stat().st_size for file in folder.rglob("*.safetensors")) if folder.is_dir() else 0
+    if folder.is_dir():
+        return folder
+    if not HUB_ID.fullmatch(checkpoint.source):
+        return None
+    index = huggingface_hub.try_to_load_from_cache(
+        checkpoint.source, "model_index.json", revision=checkpoint.revision or None
+    )
+    return Path(index).parent if isinstance(index, str) else None
 
 
 def fetch_from_hub(checkpoint: Checkpoint) -> str:

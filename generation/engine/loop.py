@@ -115,7 +115,7 @@ class LoopEngine:
     @torch.no_grad()
     def _run(self, threads: int) -> None:
         prepare_thread(threads)
-        while self._door.wait_for_somebody(busy=bool(self._groups or self._finished or self._sketches)):
+        while self._wait_for_somebody():
             try:
                 self._turn()
             except Exception as error:
@@ -179,8 +179,7 @@ class LoopEngine:
     def _advance_next_group(self) -> None:
         if not self._groups:
             return
-        group = self._groups[0]
-        self._groups.rotate(-1)
+        group = self._next_group()
         for guest, farewell in group.advance(self._studio):
             self._leave(guest, farewell)
         self._sketches.extend(group.sketches)
@@ -261,6 +260,20 @@ class LoopEngine:
             found = Group(guest.key)
             self._groups.append(found)
         return found
+
+    def _next_group(self) -> Group:
+        """In turns. Of models that turned out not to fit together, the one in memory is drawn with to the end first:
+        changing to and fro, each step would load a model."""
+        models = self._studio.models
+        held = {group.key.checkpoint for group in self._groups if models.holds(group.key.checkpoint)}
+
+        def may_go_on(checkpoint: Checkpoint) -> bool:
+            return not held or checkpoint in held or models.has_room(checkpoint, held)
+
+        group = next(group for group in self._groups if may_go_on(group.key.checkpoint))
+        self._groups.remove(group)
+        self._groups.append(group)
+        return group
 
     def _forget_empty_groups(self) -> None:
         self._groups = deque(group for group in self._groups if group.guests)

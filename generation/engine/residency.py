@@ -1,11 +1,15 @@
-"""Which models are held in memory: the most recently used, within a bound."""
+"""Which models are held in memory: the most recently used, within a bound, and apart what did not fit together."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from typing import Final
 
 from generation.engine.device import free_memory
 from generation.engine.loading import Model
 from generation.engine.protocol import Checkpoint
+
+BELIEVED_SECONDS: Final = 600.0  # that models do not fit together: what else was in memory may have left it
 
 
 class Residency:
@@ -18,13 +22,15 @@ class Residency:
         most: int,
         budget: int = 0,
         weigh: Callable[[Checkpoint], int] = lambda checkpoint: 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """At most `most` models of together at most `budget` bytes (0: any); a single one may be larger than that."""
         if most < 1:
             raise ValueError(f"An engine holds at least one model, not {most}.")
         self.most = most
-        self._load, self._budget, self._weigh = load, budget, weigh
+        self._load, self._budget, self._weigh, self._clock = load, budget, weigh, clock
         self._models: OrderedDict[Checkpoint, Model] = OrderedDict()
+        self._too_much: dict[frozenset[Checkpoint], float] = {}  # what did not fit together, and when
 
     def model(self, checkpoint: Checkpoint) -> Model:
         """Loaded, if need be in the place of the one that was not used for longest."""
@@ -33,6 +39,9 @@ class Residency:
             self._models[checkpoint] = self._load(checkpoint)
         self._models.move_to_end(checkpoint)
         return self._models[checkpoint]
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint in self._models
 
     def has_room(self, checkpoint: Checkpoint, in_use: Collection[Checkpoint]) -> bool:
         """Whether it may be held beside those that are being drawn with."""
@@ -46,8 +55,11 @@ class Residency:
                 self._models.move_to_end(checkpoint)
 
     def keep_only(self, checkpoint: Checkpoint) -> None:
-        """All memory to this one."""
-        for other in [held for held in self._models if held != checkpoint]:
+        """All memory to this one: it did not fit beside those that are held."""
+        others = [held for held in self._models if held != checkpoint]
+        if others:
+            self._too_much[frozenset([checkpoint, *others])] = self._clock()
+        for other in others:
             del self._models[other]
         free_memory()
 
@@ -62,8 +74,12 @@ class Residency:
                 return len(held) - gone
         return 0
 
-    def _fits(self, together: Iterable[Checkpoint]) -> bool:
-        return not self._budget or sum(self._weigh(each) for each in together) <= self._budget
+    def _fits(self, together: Collection[Checkpoint]) -> bool:
+        if self._budget and sum(self._weigh(each) for each in together) > self._budget:
+            return False
+        moment = self._clock()
+        self._too_much = {each: since for each, since in self._too_much.items() if moment - since < BELIEVED_SECONDS}
+        return not any(each <= set(together) for each in self._too_much)
 
     def _leave(self, count: int) -> None:
         if len(self._models) > count:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from threading import Event, current_thread
 
 import pytest
+import torch
 
+from generation.engine.loading import Model
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Checkpoint, DrawingStopped, Drawn
 from tests.engine.asking import TOLERANCE, a_drawing, admit, draw, farthest
@@ -165,6 +167,28 @@ def test_more_models_than_fit_are_drawn_one_after_the_other_without_changing_to_
     engine.close()
     assert len(set(pictures)) == 1
     assert caplog.text.count("Loaded model") <= len(futures)  # and not at every turn of a group
+
+
+def test_models_that_turn_out_not_to_fit_together_are_not_changed_to_and_fro(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LoopEngine(device="cpu", threads=1, models_held=2, most_slots=SLOTS)
+    models, loaded = engine._studio.models, []
+    load = models._load
+
+    def fit_alone(wanted: Checkpoint) -> Model:
+        if models._models:
+            raise torch.OutOfMemoryError
+        loaded.append(wanted.name)
+        return load(wanted)
+
+    monkeypatch.setattr(models, "_load", fit_alone)
+    red, green = (replace(checkpoint, name=name, revision=name) for name in ("red", "green"))
+    futures = [admit(engine, a_drawing(model, steps=5)) for model in (red, green)]
+    pictures = [future.result(timeout=60).pixels.tobytes() for future in futures]
+    engine.close()
+    assert len(set(pictures)) == 1
+    assert len(loaded) <= 3
 
 
 def test_who_is_stopped_leaves_at_once_though_somebody_waits_for_room_before_it(checkpoint: Checkpoint) -> None:

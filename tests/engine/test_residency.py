@@ -1,10 +1,12 @@
 """The engine holds the models used last, within its bound."""
 
+from pathlib import Path
+
 import pytest
 
-from generation.engine.loading import Model
+from generation.engine.loading import Model, weigh
 from generation.engine.protocol import Checkpoint, ModelUnavailable
-from generation.engine.residency import Residency
+from generation.engine.residency import BELIEVED_SECONDS, Residency
 
 RED, GREEN, BLUE = (Checkpoint(name=name, source=name) for name in ("red", "green", "blue"))
 
@@ -102,3 +104,49 @@ def test_a_model_larger_than_the_budget_is_held_alone(shelf: Shelf) -> None:
     assert models.has_room(BLUE, ())
     models.model(RED)
     assert shelf.loaded == ["red", "blue", "red"]
+
+
+def test_what_did_not_fit_together_is_held_apart_for_a_while(shelf: Shelf) -> None:
+    now = [0.0]
+    models = Residency(shelf.load, most=3, clock=lambda: now[0])
+    models.model(RED)
+    models.keep_only(GREEN)  # for which there was no memory
+    models.model(GREEN)
+    assert not models.has_room(RED, {GREEN})
+    assert models.has_room(BLUE, {GREEN})
+    models.model(RED)
+    assert not models.holds(GREEN)
+    now[0] += BELIEVED_SECONDS
+    assert models.has_room(RED, {GREEN})
+
+
+def test_of_three_that_did_not_fit_two_may_do(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=3)
+    models.model(RED)
+    models.model(GREEN)
+    models.keep_only(BLUE)
+    assert models.has_room(BLUE, {GREEN})
+    assert not models.has_room(BLUE, {RED, GREEN})
+
+
+def test_a_model_alone_always_has_room(shelf: Shelf) -> None:
+    models = Residency(shelf.load, most=2)
+    models.model(RED)
+    models.keep_only(RED)
+    assert models.has_room(RED, ())
+    assert models.has_room(GREEN, {RED})
+
+
+def test_a_model_of_the_hub_weighs_what_was_fetched_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    on_hub = Checkpoint(name="hub", source="owner/model", revision="v1")
+    assert weigh(on_hub) == 0
+    cached = tmp_path / "models--owner--model"
+    snapshot = cached / "snapshots" / "0123abcd"
+    (snapshot / "unet").mkdir(parents=True)
+    (snapshot / "model_index.json").write_text("{}")
+    (snapshot / "unet" / "weights.safetensors").write_bytes(bytes(7))
+    (cached / "refs").mkdir()
+    (cached / "refs" / "v1").write_text("0123abcd")
+    assert weigh(on_hub) == 7
+    assert weigh(Checkpoint(name="hub", source="owner/model", revision="v2")) == 0
