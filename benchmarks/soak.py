@@ -26,6 +26,7 @@ from tests.stack import set_up_django, start_stack, stop_stack
 SHARE: Final = 0.8
 WARM_MINUTES: Final = 5
 ALLOWED: Final = 0.05
+STEP_OF_CLIMB: Final = 30.0  # seconds at each rate: a good knee, and every process has done all it does by then
 TENANTS: Final = 5
 
 
@@ -114,7 +115,7 @@ def main(*, minutes: float, rate: float | None, keep: bool, course: Path | None)
         with town(stack, slots=SLOTS, step_seconds=STEP_SECONDS) as place:
             crowd = Crowd(place.base_url, customers, place.model)
             if rate is None:
-                knee = asyncio.run(climb(crowd, seconds=10.0, most=200.0))
+                knee = asyncio.run(climb(crowd, seconds=STEP_OF_CLIMB, most=200.0))
                 rate = SHARE * knee.rate
             warm = min(WARM_MINUTES, minutes / 3) * 60
             with Scale(every=max(1.0, minutes / 6)) as scale:
