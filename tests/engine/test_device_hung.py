@@ -1,11 +1,14 @@
 """A device that hangs is waited for within bounds: then the process ends, and its leases with it."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from threading import Event
 
 import pytest
 
+from easel.embedded.var import ROOT
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Checkpoint
 from tests.engine.asking import a_drawing, admit, draw
@@ -64,3 +67,13 @@ def test_a_model_may_take_its_time_to_be_loaded(
     engine._studio.models.clear()
     assert draw(engine, checkpoint).steps_run == 4
     assert not ended.is_set()
+
+
+def test_the_process_ends_whatever_its_threads_are_stuck_in() -> None:
+    stuck = (
+        "import time; from generation.engine.watchdog import Watchdog; "
+        "watchdog = Watchdog(seconds=0.2); watchdog.on(); time.sleep(60)"
+    )
+    process = subprocess.run([sys.executable, "-c", stuck], cwd=ROOT, capture_output=True, timeout=30, check=False)
+    assert process.returncode == 1
+    assert b"has not answered" in process.stderr
