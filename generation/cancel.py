@@ -18,7 +18,8 @@ BATCH: Final = 100  # in one transaction: its locks keep the tenant's other work
 MOST: Final = 2_000  # in one request
 
 # Locked in the order of their ids, so that two of these never wait for each other in a circle. A claim or an ending
-# that comes first changes the status, which is looked at again once the lock is held.
+# that comes first changes the status, which is looked at again once the lock is held. The pool is not joined: a job
+# that is sent to another one at this moment would be looked for in the old one, and not be found.
 _STOP: Final = """
 WITH asked AS (
     SELECT id FROM generation_generation
@@ -30,9 +31,9 @@ UPDATE generation_generation AS g SET
     status = CASE WHEN status = 'queued' THEN 'canceled' ELSE status END,
     credits = CASE WHEN status = 'queued' THEN 0 END,
     finished_at = CASE WHEN status = 'queued' THEN now() END
-FROM asked, generation_pool pool
-WHERE g.id = asked.id AND pool.id = g.pool_id AND g.status IN ('queued', 'running')
-RETURNING g.id, g.pool_id, pool.name, g.work, g.status, g.draws_with IS NULL
+FROM asked WHERE g.id = asked.id AND g.status IN ('queued', 'running')
+RETURNING g.id, g.pool_id, (SELECT name FROM generation_pool WHERE id = g.pool_id), g.work, g.status,
+    g.draws_with IS NULL
 """
 
 # Newest first: what would be claimed next is the least likely to change under our hands.

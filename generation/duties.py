@@ -23,7 +23,7 @@ from generation.steadiness import Steadiness
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
-INTENT_SECONDS: Final = 3600  # far beyond any upload: an intent this old was never adopted
+INTENT_SECONDS: Final = 3600  # far beyond any upload
 IDEMPOTENCY_HOURS: Final = 24
 DELETIONS_AT_ONCE: Final = 8
 DOOMED_OBJECTS: Final = Gauge("easel_doomed_objects", "Objects that no row refers to, still to be deleted.")
@@ -43,6 +43,18 @@ WHERE id = %(id)s AND status = 'running' AND lease_expires_at < now()
 RETURNING status, work, error_code
 """
 
+
+# A job's images are adopted together, at its end: the first may have waited long for the last. The lease is in the key.
+_STALE_INTENTS: Final = """
+WITH stale AS (
+    DELETE FROM generation_objectintent intent WHERE created_at < now() - make_interval(secs => %s) AND NOT EXISTS (
+        SELECT 1 FROM generation_generation g WHERE g.status = 'running'
+            AND g.lease_id = substring(intent.object_key FROM '/([0-9a-f-]{36})-[0-9]+[.]')::uuid)
+    RETURNING id, tenant_id, object_key
+)
+INSERT INTO generation_doomedobject (id, tenant_id, object_key) SELECT id, tenant_id, object_key FROM stale
+ON CONFLICT DO NOTHING
+"""
 
 # What only this app knows of money: which of its jobs are over.
 reconciliation.add(
@@ -104,12 +116,7 @@ def take_back_expired_leases() -> int:
 def remove_leftover_objects() -> int:
     """Objects that were put but never adopted, and objects that lost their last reference; with their thumbnails."""
     with atomic():
-        changed(
-            "WITH stale AS (DELETE FROM generation_objectintent WHERE created_at < now() - make_interval(secs => %s) "
-            "RETURNING id, tenant_id, object_key) INSERT INTO generation_doomedobject (id, tenant_id, object_key) "
-            "SELECT id, tenant_id, object_key FROM stale ON CONFLICT DO NOTHING",
-            [INTENT_SECONDS],
-        )
+        changed(_STALE_INTENTS, [INTENT_SECONDS])
     # An answer from the cache may have taken an object up again: it goes with its last reference.
     changed(
         "DELETE FROM generation_doomedobject d USING generation_image i "

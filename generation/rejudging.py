@@ -111,8 +111,11 @@ def _judge(generation: Generation) -> None:
 def _apply(
     generation: Generation, screened: str, words: Judgment | None, seen: Sequence[tuple[Image, Judgment]]
 ) -> None:
-    """As the worker would have done it, had it been told."""
-    tenant_id, released = generation.tenant_id, []
+    """As the worker would have done it, had it been told. Cases come last: their record locks the audit log, and
+    whoever moves credits takes that after the wallet."""
+    tenant_id = generation.tenant_id
+    released: list[int] = []
+    held: list[tuple[Image, Judgment]] = []
     for image, judgment in seen:
         findings.store(tenant_id, judgment, generation_id=generation.id, image_index=image.index)
         if judgment.reading is not None:
@@ -124,12 +127,14 @@ def _apply(
         elif fate is Fate.REFUSE:
             decisions.reject(tenant_id, generation.id, [image.index], category=blocked.category)
         else:
-            why = judgment.leading or outcomes.of_words(tenant_id, generation.id)
-            outcomes.hold(
-                tenant_id, generation.id, image_id=image.id, image_index=image.index, finding=why, phash=judgment.phash
-            )
+            held.append((image, judgment))
     if released:
         decisions.release(tenant_id, generation.id, released)
+    for image, judgment in held:
+        why = judgment.leading or outcomes.of_words(tenant_id, generation.id)
+        outcomes.hold(
+            tenant_id, generation.id, image_id=image.id, image_index=image.index, finding=why, phash=judgment.phash
+        )
 
 
 def _waiting(generation: Generation) -> list[Image]:

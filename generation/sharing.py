@@ -44,9 +44,11 @@ UPDATE generation_generation SET status = 'canceled', credits = 0, finished_at =
     lease_expires_at = NULL WHERE tenant_id = %(tenant)s AND id = %(leader)s RETURNING pool_id, work
 """
 
+# Not of a leader that is being stopped already: its worker would stop the heir's drawing.
 _DRAWN_WITH_FOLLOWERS: Final = """
 SELECT g.id FROM generation_generation g
-WHERE g.tenant_id = %(tenant)s AND g.id = ANY(%(ids)s) AND g.status = 'running' AND EXISTS (
+WHERE g.tenant_id = %(tenant)s AND g.id = ANY(%(ids)s) AND g.status = 'running' AND g.cancel_requested_at IS NULL
+    AND EXISTS (
     SELECT 1 FROM generation_generation f
     WHERE f.tenant_id = %(tenant)s AND f.draws_with = g.id AND f.status = 'queued')
 ORDER BY g.id FOR NO KEY UPDATE OF g

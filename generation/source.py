@@ -288,8 +288,9 @@ class PostgresSource:
             erased = found[0][0]  # while it was drawn
             if nobodys := deliveries if erased else outcome.dropped:
                 _doom(job, nobodys)
+            held: list[tuple[Delivery, UUID]] = []
             if not erased:
-                self._adopt(job, outcome)
+                held = self._adopt(job, outcome)
                 outcome.note_verdicts()
             complete = outcome.complete and len(deliveries) == job.n and not erased
             if complete:
@@ -301,18 +302,23 @@ class PostgresSource:
                     error_code=outcome.error_code,
                 )
             )  # fmt: skip
+            for delivery, image_id in held:  # last: that locks the audit log, which staff take after the wallet
+                outcome.hand_to_staff(delivery, image_id=image_id)
         return True
 
-    def _adopt(self, job: Job, outcome: Outcome) -> None:
+    def _adopt(self, job: Job, outcome: Outcome) -> list[tuple[Delivery, UUID]]:
+        """Returns those that are held, with the ids of their rows."""
+        held = []
         for delivery in outcome.kept:
             image = self._image(job, delivery) | {"released": delivery in outcome.released}
             changed(_ADOPT, image)
             if delivery in outcome.held:
-                outcome.hand_to_staff(delivery, image_id=image["id"])
+                held.append((delivery, image["id"]))
         changed(
             "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = ANY(%s)",
             [job.tenant_id, [delivery.object_key for delivery in outcome.kept]],
         )
+        return held
 
     def _lease_next(self, turn: Turn, pool: str, shut: Shut) -> Job | None:
         lease_id, tenant_id, pool_id = uuid4(), turn.tenant_id, turn.pool_id

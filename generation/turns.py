@@ -109,6 +109,8 @@ def _read(sql: str, pool: str, passed: Collection[UUID] = (), *, first: bool = T
         return None
     if mark_xid is None:  # the pool's first claim
         floor, mark_vtime, mark_xid = float("-inf"), now, own
+    elif mark_xid > own:  # of another cluster: the database was restored
+        mark_vtime, mark_xid = now, own
     elif first and oldest >= mark_xid:
         floor, mark_vtime, mark_xid = max(floor, min(mark_vtime, lowest)), now, own
     return Turn(

@@ -31,6 +31,7 @@ class TooManyFoundings(Exception):
 
 def ask(user: User, name: str) -> None:
     with person_scope(user.id):
+        rows("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"founding:{user.id}"])  # counted one after the other
         if Founding.objects.filter(user=user).count() >= MOST_PER_PERSON:
             raise TooManyFoundings(f"A person may found {MOST_PER_PERSON} workspaces.")
         Founding.objects.create(user=user, name=name)

@@ -74,7 +74,8 @@ def revoke_invitation(tenant_id: UUID, invitation_id: UUID, *, by_role: str, act
         if invitation is None:
             return False
         _check_touches(by_role, invitation.role)
-        Invitation.objects.filter(id=invitation_id).update(revoked_at=datetime.now(UTC))
+        if _open().filter(id=invitation_id).update(revoked_at=datetime.now(UTC)) == 0:
+            return False  # accepted at this moment
         _record("member.invitation_revoked", tenant_id, actor, invitation.email)
     return True
 

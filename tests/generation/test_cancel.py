@@ -13,13 +13,15 @@ from django.test import override_settings
 from billing.models import Entry, Wallet
 from easel import clock
 from easel.database import changed, platform_role, rows
-from generation import stop_signs
+from generation import flows, stop_signs
+from generation.cancel import stop
 from generation.engine.loop import LoopEngine
 from generation.models import DoomedObject, Flow, Generation, Image, ObjectIntent
 from generation.production import Production
 from generation.source import PostgresSource
+from tests.aside import aside, name, wait_for_its_lock
 from tests.cast import Customer, make_customer
-from tests.generation.conftest import Workshop, ended, make_production, row, until
+from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row, until
 
 LONG = {"steps": 150, "width": 256, "height": 256}
 source = PostgresSource()
@@ -205,6 +207,29 @@ def test_a_canceled_job_that_is_given_back_ends_instead(ada: Customer, workshop:
     assert source.give_back(job, counted=True)
     assert row(generation).status == "canceled"
     assert (money(ada), flow(ada)) == ((10_000, 0), (0, 0))
+
+
+def test_a_job_that_is_sent_to_another_pool_at_this_moment_is_canceled_there(ada: Customer, workshop: Workshop) -> None:
+    generation, spare = workshop.submit(ada), make_workshop("nowhere")
+
+    def move() -> None:
+        rows("SELECT 1 FROM generation_generation WHERE id = %s FOR NO KEY UPDATE", [generation])
+        changed("UPDATE generation_generation SET pool_id = %s WHERE id = %s", [spare.model.pool_id, generation])
+        work = row(generation).work
+        flows.withdrawn(ada.id, workshop.model.pool_id, work=work)
+        flows.enqueue(ada.id, spare.model.pool_id, spare.pool, work=work)
+
+    with aside() as moving, aside() as canceling:
+        moving.do(move)
+        name(canceling, "a cancel")
+        canceling.begin(lambda: stop(ada.id, [generation]))
+        wait_for_its_lock("a cancel")
+        moving.commit()
+        assert canceling.answer().canceled == (generation,)
+    assert row(generation).status == "canceled"
+    with platform_role():
+        counts = Flow.objects.filter(tenant=ada.tenant).values_list("queued", "running")
+        assert set(counts) == {(0, 0)}
 
 
 # --- many ------------------------------------------------------------------------------------------------

@@ -141,6 +141,9 @@ def test_objects_nobody_adopted_are_removed_by_the_clock(ada: Customer, job: Job
             "UPDATE generation_objectintent SET created_at = now() - interval '2 hours' WHERE object_key = %s", [key]
         )
     clock.perform("remove_leftover_objects")
+    assert storage().exists(key), "its job's other images are still being drawn"
+    source.give_back(job, counted=True)
+    clock.perform("remove_leftover_objects")
     assert not storage().exists(key)
     with platform_role():
         assert not ObjectIntent.objects.filter(tenant=ada.tenant).exists()

@@ -218,6 +218,24 @@ def test_a_detached_leaders_drawing_may_fail_or_be_given_back(
     assert charged(ada) == {}
 
 
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+def test_who_joins_a_leader_that_is_being_stopped_is_drawn_anew(
+    way: str, ada: Customer, workshop: Workshop, leader: UUID
+) -> None:
+    job = claim(workshop)
+    ada.client().post(f"/v1/generations/{leader}/cancel")
+    follower = workshop.submit(ada, **EQUAL)
+    assert row(follower).draws_with == leader
+    if way == "cancel":
+        ada.client().post(f"/v1/generations/{leader}/cancel")
+    else:
+        ada.client().delete(f"/v1/generations/{leader}")
+    assert source.cancel(job, [], begun=[1])
+    assert (row(leader).status, row(follower).status, row(follower).draws_with) == ("canceled", "queued", None)
+    assert follower not in charged(ada)
+    assert claim(workshop).generation_id == follower
+
+
 def test_a_follower_is_canceled_by_itself_and_for_nothing(
     ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID]
 ) -> None:

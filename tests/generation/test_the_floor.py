@@ -1,72 +1,19 @@
 """The search for the next turn begins at a floor, and no flow is ever below it (docs/adr/0009)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from queue import Queue
-from threading import Thread
-from typing import Any
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from django.db import connections
 
 from easel import clock, metrics
 from easel.database import atomic, changed, platform_role, rows
 from generation import flows, turns
 from generation.source import PostgresSource
+from tests.aside import aside, name, wait_for_its_lock
 from tests.cast import Customer
-from tests.generation.conftest import Workshop, until
+from tests.generation.conftest import Workshop
 
 source = PostgresSource()
-
-
-class Aside:
-    """A transaction of its own, in which things are done one by one until it is committed."""
-
-    def __init__(self) -> None:
-        self._asked: Queue[Callable[[], Any] | None] = Queue()
-        self._answered: Queue[Any] = Queue()
-        self._thread = Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def begin(self, act: Callable[[], Any]) -> None:
-        self._asked.put(act)
-
-    def answer(self) -> Any:
-        found = self._answered.get(timeout=30)
-        if isinstance(found, BaseException):
-            raise found
-        return found
-
-    def do(self, act: Callable[[], Any]) -> Any:
-        self.begin(act)
-        return self.answer()
-
-    def commit(self) -> None:
-        self._asked.put(None)
-        self._thread.join(timeout=30)
-        assert not self._thread.is_alive()
-
-    def _work(self) -> None:
-        try:
-            with platform_role(), atomic():
-                while (act := self._asked.get()) is not None:
-                    try:
-                        self._answered.put(act())
-                    except BaseException as error:
-                        self._answered.put(error)
-                        raise
-        finally:
-            connections.close_all()
-
-
-@contextmanager
-def aside() -> Iterator[Aside]:
-    one = Aside()
-    try:
-        yield one
-    finally:
-        one.commit()
 
 
 def take(pool: str, count: int = 1) -> list[UUID]:
@@ -136,19 +83,19 @@ def test_a_claim_gets_its_id_with_the_lock(ada: Customer, bob: Customer, crowd: 
     """What the mark stands on: one that was given out while the claim still waited would be too low."""
     with aside() as first, aside() as second:
         first.do(lambda: take(crowd.pool))
-        second.do(lambda: rows("SET LOCAL application_name = 'second claim'"))
+        name(second, "second claim")
         second.begin(lambda: (take(crowd.pool), rows("SELECT pg_current_xact_id()::text::bigint")[0][0]))
-        waiting = "SELECT backend_xid FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+        wait_for_its_lock("second claim")
         with platform_role():
-            until(lambda: bool(rows(waiting, ["second claim"])), seconds=10)
-            assert rows(waiting, ["second claim"]) == [(None,)]
+            ids = rows("SELECT backend_xid FROM pg_stat_activity WHERE application_name = 'second claim'")
             ((between,),) = rows("SELECT pg_current_xact_id()::text::bigint")
+        assert ids == [(None,)]
         first.commit()
         _, own = second.answer()
     assert own > between
 
 
-def test_the_floor_rises_behind_the_claims(ada: Customer, crowd: Workshop) -> None:
+def test_the_floor_rises_behind_the_claims(crowd: Workshop) -> None:
     """Or the search would begin at the first flow there ever was."""
     for _ in range(10):
         claim(crowd.pool)
@@ -158,6 +105,13 @@ def test_the_floor_rises_behind_the_claims(ada: Customer, crowd: Workshop) -> No
             [crowd.model.pool_id],
         )[0]
     assert vtime - 3 <= floor < vtime
+
+
+def test_the_floor_rises_after_a_restore_into_a_cluster_with_younger_ids(crowd: Workshop) -> None:
+    claim(crowd.pool)
+    with platform_role():
+        changed("UPDATE generation_pooltime SET mark_xid = %s WHERE pool_id = %s", [2**60, crowd.model.pool_id])
+    test_the_floor_rises_behind_the_claims(crowd)
 
 
 def test_a_flow_below_the_floor_is_found_and_lifted(bob: Customer, crowd: Workshop) -> None:

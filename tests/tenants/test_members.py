@@ -109,6 +109,32 @@ def test_a_forged_withdrawn_replaced_or_old_invitation_opens_nothing(ada: Custom
     assert guest.email in roles(ada.tenant), "whose invitation has expired may be asked again"
 
 
+def test_an_invitation_that_is_accepted_while_it_is_withdrawn_is_not_said_to_be_withdrawn(
+    ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, guest = person(ada.tenant), person()
+    invite(signed_in(owner), guest.email)
+    with platform_role():
+        invitation = Invitation.objects.get(tenant=ada.tenant)
+    actor = Actor(kind="person", name=guest.email)
+
+    def accept() -> None:
+        try:
+            membership.accept(invitation, guest, addresses={guest.email}, actor=actor)
+        finally:
+            connections.close_all()
+
+    def meanwhile(*_: str) -> None:
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(accept).result()
+
+    monkeypatch.setattr(membership, "_check_touches", meanwhile)
+    assert not membership.revoke_invitation(ada.id, invitation.id, by_role="owner", actor=actor)
+    assert guest.email in roles(ada.tenant)
+    with platform_role():
+        assert Invitation.objects.get(id=invitation.id).revoked_at is None
+
+
 def test_a_role_is_changed_and_a_member_removed_at_once(ada: Customer) -> None:
     owner, other = person(ada.tenant), person(ada.tenant, "viewer")
     browser, their = signed_in(owner), signed_in(other)

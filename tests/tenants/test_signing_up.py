@@ -1,6 +1,7 @@
 """A person signs up, confirms their address, and gets a workspace with opening credits, once per address."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from django.conf import settings
@@ -12,6 +13,7 @@ from billing.models import Wallet
 from easel.database import platform_role
 from tenants import founding
 from tenants.models import AuditRecord, Member, User
+from tests.aside import aside, name, wait_for_its_lock
 from tests.tenants.people import PASSWORD, link_in_mail, new_address, person, sign_in, signed_in
 
 
@@ -159,6 +161,19 @@ def test_nobody_is_mailed_who_has_no_account() -> None:
     email = new_address()
     Client().post("/console/account/password/reset", {"email": email})
     assert mail.outbox == []
+
+
+def test_workspaces_that_are_asked_for_at_once_are_counted_one_after_the_other() -> None:
+    user = person()
+    with aside() as first, aside() as second:
+        for number in range(founding.MOST_PER_PERSON):
+            first.do(partial(founding.ask, user, f"Workspace {number}"))
+        name(second, "one too many")
+        second.begin(lambda: founding.ask(user, "One too many"))
+        wait_for_its_lock("one too many")
+        first.commit()
+        with pytest.raises(founding.TooManyFoundings):
+            second.answer()
 
 
 def test_a_person_founds_a_few_workspaces_and_no_more() -> None:
