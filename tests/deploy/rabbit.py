@@ -32,7 +32,6 @@ class RabbitMQ:
             "LANG": "C.UTF-8",
             "RABBITMQ_NODENAME": f"easel{self._port}@localhost",
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_MNESIA_BASE": str(folder),
             "RABBITMQ_LOG_BASE": str(folder),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
@@ -43,8 +42,10 @@ class RabbitMQ:
 
     def start(self) -> None:
         with (self._folder / "output").open("ab") as output:
+            # Between nodes, of which there is one: chosen anew, since anybody may have taken it meanwhile.
+            environment = {**self._environment, "RABBITMQ_DIST_PORT": str(free_port())}
             self._server = subprocess.Popen(
-                [SERVER], env=self._environment, stdout=output, stderr=output, start_new_session=True
+                [SERVER], env=environment, stdout=output, stderr=output, start_new_session=True
             )
         self._await(self._server)
 
