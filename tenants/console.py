@@ -10,26 +10,21 @@ from functools import wraps
 from typing import Any, Final, overload
 from uuid import UUID
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 
 from easel.crypto import DataKey
 from easel.problems import Problem
 from easel.requests import client_address
-from tenants import permissions
+from tenants import leading_away, permissions
 from tenants.accounts import has_second_factor
 from tenants.audit import Actor, acting
 from tenants.keys import tenant_data_key
+from tenants.leading_away import View, signed_in
 from tenants.models import AuditRecord, Member, Tenant, User
 from tenants.scope import person_scope, tenant_scope
 
 CHOSEN: Final = "tenant"  # in the session: the tenant that a person of several looks at
-
-View = Callable[..., HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ def _page(view: View, needed: Mapping[str, str]) -> View:
         raise ValueError(f"There is no permission {min(unknown)!r}.")
 
     @wraps(view)
-    @login_required
+    @signed_in
     def page(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         permission = needed.get("GET" if request.method == "HEAD" else str(request.method))
         if permission is None:
@@ -82,10 +77,9 @@ def _page(view: View, needed: Mapping[str, str]) -> View:
         try:
             visitor = visitor_of(request)
         except NoTenant:
-            return redirect("welcome")
+            return leading_away.to_welcome(request)
         if visitor.tenant.requires_two_factor and not has_second_factor(visitor.user):
-            messages.info(request, _("This workspace asks its members for a second factor. Set one up to go on."))
-            return redirect("mfa_index")
+            return leading_away.to_second_factor(request)
         if not permissions.may(visitor.role, permission):
             raise Problem("role_not_allowed", f"The role {visitor.role} may not do this. Ask an owner.")
         request.visitor = visitor  # type: ignore[attr-defined]  # for the frame around the page: tenants.navigation

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
@@ -18,6 +17,7 @@ from django.views.i18n import set_language
 from tenants import audit, founding, membership
 from tenants.accounts import INVITED, confirmed_addresses, has_second_factor
 from tenants.console import CHOSEN, Visitor, actor_of, console_page, memberships
+from tenants.leading_away import signed_in
 from tenants.models import Tenant, User
 from tenants.scope import tenant_scope
 
@@ -39,7 +39,7 @@ class NewWorkspace(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name of the workspace"), max_length=150)
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def welcome(request: HttpRequest) -> HttpResponse:
     """For whoever belongs to no workspace yet, or wants another one."""
@@ -55,7 +55,7 @@ def welcome(request: HttpRequest) -> HttpResponse:
     return render(request, "console/welcome.html", {"form": form, "waiting": founding.waiting(user)})
 
 
-@login_required
+@signed_in
 @require_GET
 def workspaces(request: HttpRequest) -> HttpResponse:
     user = person(request)
@@ -63,7 +63,7 @@ def workspaces(request: HttpRequest) -> HttpResponse:
     return render(request, "console/workspaces.html", context)
 
 
-@login_required
+@signed_in
 @require_GET
 def ready(request: HttpRequest) -> HttpResponse:
     """Asked by the waiting page: leads on once the workspace is there."""
@@ -72,14 +72,14 @@ def ready(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204, headers={"HX-Redirect": reverse("console")})
 
 
-@login_required
+@signed_in
 @require_GET
 def menu(request: HttpRequest) -> HttpResponse:
     """The list inside the frame's switcher, fetched when it is opened: pages do not pay for it."""
     return render(request, "console/workspaces_menu.html", {"memberships": memberships(person(request))})
 
 
-@login_required
+@signed_in
 @require_POST
 def switch(request: HttpRequest) -> HttpResponse:
     """Look at another of one's workspaces. One that is not one's own is not there."""

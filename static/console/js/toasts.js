@@ -33,7 +33,19 @@ function expire(shown) {
   if (!shown.classList.contains("toast-error")) setTimeout(() => shown.remove(), SECONDS * 1000);
 }
 
+// What polls or is typed fails again and again: it is said once.
+function fail(text) {
+  const said = [...place.querySelectorAll(".toast-error p")].some((words) => words.textContent === text);
+  if (!said) toast(text, "error");
+}
+
+function meaning(status) {
+  const { signedOutText, outdatedText, failedText } = document.body.dataset;
+  if (status === 401) return signedOutText;
+  return status === 403 ? outdatedText : failedText;
+}
+
 document.addEventListener("click", (event) => event.target.closest("[data-toast-close]")?.closest(".toast").remove());
-document.body.addEventListener("htmx:responseError", () => toast(document.body.dataset.failedText, "error"));
-document.body.addEventListener("htmx:sendError", () => toast(document.body.dataset.failedText, "error"));
+document.body.addEventListener("htmx:responseError", ({ detail }) => fail(meaning(detail.xhr.status)));
+document.body.addEventListener("htmx:sendError", () => fail(document.body.dataset.failedText));
 for (const shown of place.children) expire(shown);
