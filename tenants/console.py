@@ -78,11 +78,13 @@ def _page(view: View, needed: Mapping[str, str]) -> View:
             visitor = visitor_of(request)
         except NoTenant:
             return leading_away.to_welcome(request)
+        request.visitor = visitor  # type: ignore[attr-defined]  # for the frame around the page: tenants.navigation
+        if _meant(request) not in {"", str(visitor.tenant_id)}:
+            return leading_away.to_their_workspace(request)
         if visitor.tenant.requires_two_factor and not has_second_factor(visitor.user):
             return leading_away.to_second_factor(request)
         if not permissions.may(visitor.role, permission):
             raise Problem("role_not_allowed", f"The role {visitor.role} may not do this. Ask an owner.")
-        request.visitor = visitor  # type: ignore[attr-defined]  # for the frame around the page: tenants.navigation
         with acting(actor_of(request, visitor.user)):
             return view(request, visitor, **arguments)
 
@@ -118,6 +120,12 @@ def memberships(user: User) -> list[tuple[Tenant, Member]]:
 
 def actor_of(request: HttpRequest, user: User) -> Actor:
     return Actor(kind=AuditRecord.Actor.PERSON, name=user.email, address=client_address(request))
+
+
+def _meant(request: HttpRequest) -> str:
+    """The workspace that the page was of which asks, as htmx's header or a form's field says (`workspace.js`). The
+    session has one choice for all tabs: it may have changed in another one, or they may be a member there no more."""
+    return request.headers.get("X-Workspace") or request.POST.get("workspace", "")
 
 
 def _membership(user: User, chosen: str | None) -> Member | None:

@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -47,6 +47,11 @@ def to_second_factor(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=403)
     messages.info(request, _("This workspace asks its members for a second factor. Set one up to go on."))
     return redirect("mfa_index")
+
+
+def to_their_workspace(request: HttpRequest) -> HttpResponse:
+    """Its page was of another workspace than the one that they look at by now."""
+    return HttpResponse(status=409) if by_script(request) else render(request, "console/elsewhere.html", status=409)
 
 
 def _page_of(request: HttpRequest) -> str:

@@ -1,4 +1,6 @@
-// What every page of the console has: appearance, navigation drawer, menus, dialogs, palette, copying, toasts.
+// What every page of the console has: the name of its workspace, appearance, navigation drawer, menus, dialogs, palette,
+// copying, toasts.
+import "./workspace.js";
 import "./theme.js";
 import "./drawer.js";
 import "./menus.js";

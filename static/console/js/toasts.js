@@ -42,7 +42,7 @@ function fail(text) {
 function meaning(status) {
   const { signedOutText, outdatedText, failedText } = document.body.dataset;
   if (status === 401) return signedOutText;
-  return status === 403 ? outdatedText : failedText;
+  return status === 403 || status === 409 ? outdatedText : failedText;
 }
 
 document.addEventListener("click", (event) => event.target.closest("[data-toast-close]")?.closest(".toast").remove());
