@@ -1,5 +1,7 @@
 """When the session, the network or the server fails under a page: it says so once, and goes on by itself."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opens
@@ -26,3 +28,30 @@ def test_whoever_was_signed_out_is_told_so_and_keeps_their_words(easel: Easel, o
     assert page.locator(".toast").count() == 1
     assert page.locator("[type=password]").count() == 0
     assert page.input_value("#prompt") == "a red apple on a table"
+
+
+def waiting(easel: Easel, open_page: Opens, count: int) -> Page:
+    """The playground with so many runs in it, whose painter rests."""
+    customer, _user, cookie = easel.visitor()
+    for number in range(count):
+        customer.client().post("/v1/generations", {"prompt": f"a red apple {number}"}, format="json")
+    page = open_page(cookie)
+    page.goto("/console/playground")
+    expect(page.locator(".run")).to_have_count(count)
+    return page
+
+
+def test_many_runs_at_once_all_come_to_their_pictures(easel: Easel, open_page: Opens) -> None:
+    with easel.painter.resting():
+        page = waiting(easel, open_page, 6)
+        page.wait_for_timeout(3000)  # those without a stream have asked once by now, together
+    expect(page.locator(".run img[data-image]")).to_have_count(6)
+
+
+def test_a_run_whose_answer_failed_is_asked_for_again(easel: Easel, open_page: Opens) -> None:
+    with easel.painter.resting():
+        page = waiting(easel, open_page, 1)
+        page.watch.allowed += ["503 (Service Unavailable)", "Error Code 503"]  # type: ignore[attr-defined]
+        page.route(re.compile(r"/console/runs/[0-9a-f-]{36}$"), lambda route: route.fulfill(status=503), times=1)
+    expect(page.locator(".toast")).to_contain_text("That did not work")
+    expect(page.locator(".run img[data-image]")).to_have_count(1)

@@ -4,8 +4,15 @@ const MOST_STREAMS = 3;
 const ASK_SECONDS = 2;
 const streams = new Map();
 
-function refresh(run) {
-  return htmx.ajax("GET", run.dataset.self, { target: run, swap: "outerHTML" });
+// Each asks for itself: htmx lets one element wait for one answer at a time. What is still here afterwards was not
+// answered (toasts.js says so), and is looked after again.
+async function refresh(run) {
+  run.dataset.asks = "true";
+  await htmx.ajax("GET", run.dataset.self, { source: run, target: run, swap: "outerHTML" }).catch(() => {});
+  if (!run.isConnected) return;
+  await new Promise((later) => setTimeout(later, ASK_SECONDS * 1000));
+  delete run.dataset.asks;
+  watch();
 }
 
 function preview(run, { index, content_type: type, image }) {
