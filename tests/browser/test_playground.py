@@ -16,9 +16,9 @@ from tests.browser.easel import Easel
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 
 
-def opened(easel: Easel, open_page: Opens, role: str = "owner") -> tuple[Page, UUID]:
+def opened(easel: Easel, open_page: Opens, role: str = "owner", **options: object) -> tuple[Page, UUID]:
     customer, _user, cookie = easel.visitor(role=role)
-    page = open_page(cookie)
+    page = open_page(cookie, **options)
     page.goto("/console/playground")
     expect(page.locator(".quote-price")).to_have_text("1 credit")
     return page, customer.id
@@ -92,6 +92,20 @@ def test_a_refusal_stands_beside_the_form_and_keeps_what_was_written(easel: Ease
     expect(page.locator("#playground-problem")).to_contain_text("width")
     assert page.input_value("#prompt") == "a red apple"
     assert page.locator(".run").count() == 0
+
+
+def test_a_refusal_is_seen_on_a_phone(easel: Easel, open_page: Opens) -> None:
+    page, _tenant_id = opened(easel, open_page, viewport={"width": 390, "height": 500})
+    page.watch.allowed.append("400 (Bad Request)")  # type: ignore[attr-defined]
+    page.fill("#prompt", "a red apple")
+    page.click("#draw")
+    expect(page.locator(".run img[data-image]")).to_have_count(1)
+    page.fill("#width", "1024")
+    page.click("#draw")
+    problem = page.locator("#playground-problem")
+    expect(problem).to_contain_text("width")
+    page.wait_for_timeout(500)  # it would have scrolled away by now
+    expect(problem).to_be_in_viewport()
 
 
 def test_price_and_tokens_follow_the_form(easel: Easel, open_page: Opens) -> None:

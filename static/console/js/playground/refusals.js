@@ -4,6 +4,9 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.shouldSwap = true;
   event.detail.isError = false;
 });
+document.getElementById("playground-problem").addEventListener("htmx:afterSwap", (event) => {
+  event.currentTarget.scrollIntoView({ block: "nearest" });
+});
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.requestConfig.verb === "post" && !event.target.closest("#quote")) {
     document.getElementById("playground-problem").replaceChildren();

@@ -68,7 +68,9 @@ document.body.addEventListener("htmx:afterSettle", () => {
 document.getElementById("playground").addEventListener("htmx:afterRequest", (event) => {
   const runs = document.getElementById("runs");
   const form = event.currentTarget;
-  if (event.detail.elt === form && event.detail.successful && runs.offsetTop > form.offsetTop + form.offsetHeight) {
+  const { elt, successful, xhr } = event.detail;
+  const drawn = elt === form && successful && xhr.status < 400; // to htmx a refusal that is shown is a success
+  if (drawn && runs.offsetTop > form.offsetTop + form.offsetHeight) {
     runs.scrollIntoView({ block: "start" });
   }
 });
