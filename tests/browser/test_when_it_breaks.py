@@ -7,6 +7,15 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Opens
 from tests.browser.easel import Easel
 
+# Streams are kept in a list as they are opened, and counted while they are not closed.
+KEEP_STREAMS = """
+window.streams = [];
+window.EventSource = class extends EventSource {
+  constructor(...given) { super(...given); window.streams.push(this); }
+};
+"""
+OPEN = "window.streams.filter((each) => each.readyState !== EventSource.CLOSED).length"
+
 
 def playground(easel: Easel, open_page: Opens) -> Page:
     _customer, _user, cookie = easel.visitor()
@@ -36,6 +45,7 @@ def waiting(easel: Easel, open_page: Opens, count: int) -> Page:
     for number in range(count):
         customer.client().post("/v1/generations", {"prompt": f"a red apple {number}"}, format="json")
     page = open_page(cookie)
+    page.add_init_script(KEEP_STREAMS)
     page.goto("/console/playground")
     expect(page.locator(".run")).to_have_count(count)
     return page
@@ -55,3 +65,25 @@ def test_a_run_whose_answer_failed_is_asked_for_again(easel: Easel, open_page: O
         page.route(re.compile(r"/console/runs/[0-9a-f-]{36}$"), lambda route: route.fulfill(status=503), times=1)
     expect(page.locator(".toast")).to_contain_text("That did not work")
     expect(page.locator(".run img[data-image]")).to_have_count(1)
+
+
+def test_a_tab_that_nobody_looks_at_holds_no_connection(easel: Easel, open_page: Opens) -> None:
+    with easel.painter.resting():
+        page = waiting(easel, open_page, 4)
+        assert page.evaluate(OPEN) == 2
+        look(page, away=True)
+        page.wait_for_timeout(2500)  # answers that come meanwhile open none either
+        assert page.evaluate(OPEN) == 0
+    look(page, away=False)
+    expect(page.locator(".run img[data-image]")).to_have_count(4)
+
+
+def look(page: Page, *, away: bool) -> None:
+    """At another tab, or back: a browser without a screen shows all of its pages."""
+    page.evaluate(
+        """away => {
+        Object.defineProperty(document, "hidden", {value: away, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""",
+        away,
+    )

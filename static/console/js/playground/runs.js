@@ -1,6 +1,7 @@
-// Runs as they are drawn: one event stream each while there are few (a browser keeps six connections to a host), and
-// the rest ask now and then. The end of a run is the server's own rendering of it.
-const MOST_STREAMS = 3;
+// Runs as they are drawn: one event stream each while there are few, and the rest ask now and then. Over plain HTTP a
+// browser keeps six connections to a host for all its tabs together: a tab that nobody looks at has none. The end of a
+// run is the server's own rendering of it.
+const MOST_STREAMS = 2;
 const ASK_SECONDS = 2;
 const streams = new Map();
 
@@ -16,26 +17,28 @@ async function refresh(run) {
 }
 
 function preview(run, { index, content_type: type, image }) {
-  const picture = run.querySelector(`[data-slot="${index}"] .slot-wait img`);
+  const picture = run?.querySelector(`[data-slot="${index}"] .slot-wait img`);
   if (!picture) return;
   picture.src = `data:${type};base64,${image}`;
   picture.hidden = false;
 }
 
-function follow(run) {
-  const stream = new EventSource(run.dataset.stream);
-  streams.set(run.dataset.run, stream);
+function follow({ dataset: { run: id, stream: address } }) {
+  const stream = new EventSource(address);
+  const run = () => document.getElementById(`run-${id}`); // canceling puts another one in its place
+  streams.set(id, stream);
   const end = () => {
-    stream.close();
-    streams.delete(run.dataset.run);
-    if (run.isConnected) refresh(run);
+    if (streams.get(id) !== stream) return; // left meanwhile
+    leave(id);
+    if (run()) refresh(run());
   };
   stream.addEventListener("progress", (event) => {
-    run.querySelector("progress").value = JSON.parse(event.data).progress;
+    const bar = run()?.querySelector("progress");
+    if (bar) bar.value = JSON.parse(event.data).progress;
   });
-  stream.addEventListener("preview", (event) => preview(run, JSON.parse(event.data)));
+  stream.addEventListener("preview", (event) => preview(run(), JSON.parse(event.data)));
   stream.addEventListener("status", (event) => {
-    if (JSON.parse(event.data).status !== run.dataset.status) end();
+    if (JSON.parse(event.data).status !== run()?.dataset.status) end();
   });
   stream.addEventListener("done", end);
   stream.addEventListener("error", () => {
@@ -43,12 +46,19 @@ function follow(run) {
   });
 }
 
+function leave(id) {
+  streams.get(id).close();
+  streams.delete(id);
+}
+
+function leaveAll() {
+  for (const id of [...streams.keys()]) leave(id);
+}
+
 function watch() {
-  for (const [id, stream] of streams) {
-    if (!document.getElementById(`run-${id}`)?.dataset.stream) {
-      stream.close();
-      streams.delete(id);
-    }
+  if (document.hidden) return;
+  for (const id of [...streams.keys()]) {
+    if (!document.getElementById(`run-${id}`)?.dataset.stream) leave(id);
   }
   for (const run of document.querySelectorAll(".run[data-stream]")) {
     if (streams.has(run.dataset.run) || run.dataset.asks) continue;
@@ -77,7 +87,7 @@ document.getElementById("playground").addEventListener("htmx:afterRequest", (eve
 document.getElementById("grid-form").addEventListener("htmx:afterRequest", () => {
   document.getElementById("grid-dialog").close();
 });
-addEventListener("pagehide", () => {
-  for (const stream of streams.values()) stream.close();
-});
+document.addEventListener("visibilitychange", () => (document.hidden ? leaveAll() : watch()));
+addEventListener("pagehide", leaveAll);
+addEventListener("pageshow", watch);
 watch();
