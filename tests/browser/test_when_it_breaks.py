@@ -60,11 +60,11 @@ def test_many_runs_at_once_all_come_to_their_pictures(easel: Easel, open_page: O
 
 def test_a_run_whose_answer_failed_is_asked_for_again(easel: Easel, open_page: Opens) -> None:
     with easel.painter.resting():
-        page = waiting(easel, open_page, 1)
+        page = waiting(easel, open_page, 4)
         page.watch.allowed += ["503 (Service Unavailable)", "Error Code 503"]  # type: ignore[attr-defined]
         page.route(re.compile(r"/console/runs/[0-9a-f-]{36}$"), lambda route: route.fulfill(status=503), times=1)
-    expect(page.locator(".toast")).to_contain_text("That did not work")
-    expect(page.locator(".run img[data-image]")).to_have_count(1)
+        page.wait_for_timeout(3000)  # one without a stream has asked by now
+    expect(page.locator(".run img[data-image]")).to_have_count(4)
 
 
 def test_a_tab_that_nobody_looks_at_holds_no_connection(easel: Easel, open_page: Opens) -> None:
@@ -76,6 +76,19 @@ def test_a_tab_that_nobody_looks_at_holds_no_connection(easel: Easel, open_page:
         assert page.evaluate(OPEN) == 0
     look(page, away=False)
     expect(page.locator(".run img[data-image]")).to_have_count(4)
+
+
+def test_a_break_of_the_network_is_said_once_and_until_it_is_over(easel: Easel, open_page: Opens) -> None:
+    with easel.painter.resting():
+        page = waiting(easel, open_page, 1)
+        page.watch.allowed += ["net::ERR_", "htmx:afterRequest", "htmx:sendError"]  # type: ignore[attr-defined]
+        page.context.set_offline(True)
+        page.wait_for_timeout(7000)  # three questions for the place in the queue
+        expect(page.locator(".toast")).to_have_count(1)
+        expect(page.locator(".toast")).to_contain_text("No connection: trying again")
+        page.context.set_offline(False)
+        expect(page.locator(".toast")).to_have_count(0)
+    expect(page.locator(".run img[data-image]")).to_have_count(1)
 
 
 def look(page: Page, *, away: bool) -> None:

@@ -14,6 +14,7 @@ function symbol(name) {
 }
 
 export function toast(text, kind = "info") {
+  if (kind === "error" && said(text)) return; // what polls or is typed fails again and again
   const shown = document.createElement("div");
   shown.className = `toast toast-${kind}`;
   const words = document.createElement("p");
@@ -33,19 +34,23 @@ function expire(shown) {
   if (!shown.classList.contains("toast-error")) setTimeout(() => shown.remove(), SECONDS * 1000);
 }
 
-// What polls or is typed fails again and again: it is said once.
-function fail(text) {
-  const said = [...place.querySelectorAll(".toast-error p")].some((words) => words.textContent === text);
-  if (!said) toast(text, "error");
+function said(text) {
+  return [...place.querySelectorAll(".toast-error")].find((shown) => shown.querySelector("p").textContent === text);
 }
 
-function meaning(status) {
-  const { signedOutText, outdatedText, failedText } = document.body.dataset;
+// A page that asks by itself goes on asking: that it hears nothing is said until it does, and no longer.
+function meaning({ xhr: { status }, requestConfig }) {
+  const { signedOutText, outdatedText, lostText, failedText } = document.body.dataset;
   if (status === 401) return signedOutText;
-  return status === 403 || status === 409 ? outdatedText : failedText;
+  if (status === 403 || status === 409) return outdatedText;
+  const away = status === 0 || status >= 500;
+  return away && !requestConfig.triggeringEvent ? lostText : failedText;
 }
 
 document.addEventListener("click", (event) => event.target.closest("[data-toast-close]")?.closest(".toast").remove());
-document.body.addEventListener("htmx:responseError", ({ detail }) => fail(meaning(detail.xhr.status)));
-document.body.addEventListener("htmx:sendError", () => fail(document.body.dataset.failedText));
+document.body.addEventListener("htmx:responseError", ({ detail }) => toast(meaning(detail), "error"));
+document.body.addEventListener("htmx:sendError", ({ detail }) => toast(meaning(detail), "error"));
+document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.successful) said(document.body.dataset.lostText)?.remove();
+});
 for (const shown of place.children) expire(shown);
