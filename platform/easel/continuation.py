@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from easel import dialects, requests
+from easel import dialects, feed, requests
 from easel.bridge import ClientGone, Message, Receive, Send
 from easel.feed import News
 from easel.hub import Ended, Hub, HubAway, Listener, TooMany
@@ -237,7 +237,7 @@ class EventStream:
                 return
         try:
             async for news in self._after(visit, listener):
-                if news.id and seen and _order(news.id) <= _order(seen):
+                if news.id and seen and feed.order(news.id) <= feed.order(seen):
                     continue  # told already
                 await self._tell(visit, news)
                 if self._over(news):
@@ -278,11 +278,6 @@ class EventStream:
 
     def _over(self, news: News) -> bool:
         return self.subject is not None and news.kind == self.ends
-
-
-def _order(news_id: str) -> tuple[int, int]:
-    moment, _, number = news_id.partition("-")
-    return int(moment), int(number or 0)
 
 
 async def _chunk(visit: Visit, content: bytes) -> None:

@@ -103,6 +103,12 @@ def parse_published(raw: bytes) -> News:
     return parse(news_id, message)
 
 
+def order(news_id: str) -> tuple[int, int]:
+    """By which ids of news compare: the moment, and a number within it."""
+    moment, _, number = news_id.partition("-")
+    return int(moment), int(number or 0)
+
+
 def channel_name(channel: UUID | str) -> str:
     return f"easel:feed:{channel}"
 

@@ -171,12 +171,14 @@ class Hub:
         if self._log is None:
             self._log = Redis.from_url(self._url, socket_timeout=2.0, socket_connect_timeout=1.0, decode_responses=True)
         try:
-            entries: Any = await self._log.xrange(key, min=last_id)
+            later: Any = await self._log.xrange(key, min=f"({last_id}")
+            oldest: Any = await self._log.xrange(key, count=1)  # after it: what is trimmed in between shows
         except (RedisError, OSError) as error:
             raise HubAway(str(error)) from error
-        if not entries or entries[0][0] != last_id:
+        # The id itself need not be there: a channel's log forgets those of previews, which its listeners hear, too.
+        if not oldest or feed.order(oldest[0][0]) > feed.order(last_id):
             return None
-        return [feed.parse(news_id, fields["n"]) for news_id, fields in entries[1:]]
+        return [feed.parse(news_id, fields["n"]) for news_id, fields in later]
 
     def end_all(self) -> None:
         """Let everybody finish now: the server is going to stop and waits for open answers."""

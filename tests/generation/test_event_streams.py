@@ -109,6 +109,20 @@ def test_the_accounts_stream_tells_of_all_its_generations_and_of_nobody_elses(
     assert missed.data["generation"] == str(later)
 
 
+def test_the_accounts_stream_goes_on_after_a_preview(ada: Customer, workshop: Workshop, port: int) -> None:
+    """Its log keeps no previews, and a client names the last event that it saw, whatever that was."""
+    found = read(stream(port, ada))
+    generation = workshop.submit(ada)
+    (job,) = PostgresSource().claim(workshop.pool, limit=1)
+    events.publish(generation, "preview", {"step": 5}, tenant_id=ada.id)
+    seen = list(islice(found, 3))
+    assert [event.kind for event in seen] == ["status", "status", "preview"]
+    PostgresSource().fail(job, code="out_of_memory", detail="")
+    for last in seen[1:]:
+        missed = next(read(stream(port, ada, Last_Event_ID=last.id)))
+        assert (missed.kind, missed.data["status"]) == ("done", "failed")
+
+
 @pytest.mark.parametrize("whose", ["another's", "nobody's"])
 def test_what_is_not_yours_has_no_stream(
     ada: Customer, bob: Customer, workshop: Workshop, port: int, whose: str
