@@ -79,6 +79,15 @@ def test_what_was_chosen_is_tagged_and_found_by_its_tag(easel: Easel, open_page:
     expect(page.locator(".shot")).to_have_count(2)
 
 
+def test_enter_in_the_tag_puts_it_on(easel: Easel, open_page: Opens, drawn: Customer) -> None:
+    page = opened(easel, open_page, drawn)
+    choose(page, "a red apple", "a green pear")
+    page.get_by_role("button", name="Tag…").click()
+    page.locator("#tag-name").fill("Fruit")
+    page.locator("#tag-name").press("Enter")
+    expect(page.get_by_text("“fruit” was changed on 2 pictures.")).to_be_visible()
+
+
 def test_what_was_chosen_comes_as_one_zip_file(easel: Easel, open_page: Opens, drawn: Customer) -> None:
     page = opened(easel, open_page, drawn)
     choose(page, "a red apple", "a blue fish")

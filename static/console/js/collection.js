@@ -28,5 +28,11 @@ if (form) {
   form.addEventListener("change", show);
   form.addEventListener("reset", () => setTimeout(show));
   document.addEventListener("htmx:afterSettle", show);
+  // Enter would press the form's first button, which is the download.
+  document.getElementById("tag-name")?.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    document.getElementById("tag-put").click();
+  });
   show(); // a browser that comes back may have kept what was chosen
 }
