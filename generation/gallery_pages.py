@@ -1,5 +1,7 @@
 """The console's gallery: a page of pictures with its filters, what is done to many at once, and the details of one."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,7 +23,7 @@ from generation.models import Generation
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
 
-MOST_CHOSEN: Final = 500
+MOST_CHOSEN: Final = archive.MOST
 
 STATUS_CHOICES: Final = (
     (gallery.PICTURES, gettext_lazy("With pictures")),
@@ -37,6 +39,20 @@ STATUS_CHOICES: Final = (
 )
 
 
+def of_chosen(act: Callable[[HttpRequest, Visitor, list[UUID]], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Gives the view what was chosen. More than one may do at a time is refused, and never cut off in silence."""
+
+    @wraps(act)
+    def view(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+        named = request.POST.getlist("id")
+        if len(named) > MOST_CHOSEN:
+            messages.error(request, _("At most %(most)d pictures at a time: nothing was done.") % {"most": MOST_CHOSEN})
+            return _back(request)
+        return act(request, visitor, _ids(named))
+
+    return view
+
+
 @console_page
 def gallery_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     """The whole page; for htmx, which asks for more of it, only the next cards."""
@@ -50,14 +66,15 @@ def gallery_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         "statuses": STATUS_CHOICES,
         "next": _next(request.GET, shown.before),
         "here": request.get_full_path(),
+        "most": MOST_CHOSEN,
     }
     return render(request, f"console/gallery/{'cards' if partial else 'page'}.html", context)
 
 
 @console_page({"POST": "pictures.make"})
-def delete_chosen(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+@of_chosen
+def delete_chosen(request: HttpRequest, visitor: Visitor, chosen: list[UUID]) -> HttpResponse:
     """Erase words and pictures of what was chosen. Whatever is somebody else's is not there."""
-    chosen = _chosen(request.POST)
     count = sum(erasure.erase(visitor.tenant_id, each) for each in chosen)
     said = ngettext("%(n)d picture was deleted.", "%(n)d pictures were deleted.", count)
     messages.success(request, said % {"n": count})
@@ -65,9 +82,9 @@ def delete_chosen(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 
 @console_page({"POST": "pictures.make"})
-def tag_chosen(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+@of_chosen
+def tag_chosen(request: HttpRequest, visitor: Visitor, chosen: list[UUID]) -> HttpResponse:
     """Put a tag on what was chosen, or take it off."""
-    chosen = _chosen(request.POST)
     try:
         name = tags.tidy(request.POST.get("tag", ""))
     except tags.BadTag:
@@ -82,9 +99,10 @@ def tag_chosen(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 
 @console_page({"POST": "console.view"})
-def download_chosen(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+@of_chosen
+def download_chosen(request: HttpRequest, visitor: Visitor, chosen: list[UUID]) -> HttpResponseBase:
     """The chosen pictures as one ZIP file."""
-    found = archive.members(visitor.tenant_id, _chosen(request.POST), key=visitor.data_key)
+    found = archive.members(visitor.tenant_id, chosen, key=visitor.data_key)
     if not found:
         messages.error(request, _("None of the chosen has a picture to download."))
         return _back(request)
@@ -138,10 +156,10 @@ def appeal(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpR
     return redirect("gallery-detail", generation_id=generation_id)
 
 
-def _chosen(form: QueryDict) -> list[UUID]:
-    """The ids that were chosen; what is no id names nothing."""
+def _ids(named: list[str]) -> list[UUID]:
+    """What is no id names nothing."""
     found = []
-    for text in form.getlist("id")[:MOST_CHOSEN]:
+    for text in named:
         try:
             found.append(UUID(text))
         except ValueError:

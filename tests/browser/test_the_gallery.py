@@ -88,6 +88,19 @@ def test_enter_in_the_tag_puts_it_on(easel: Easel, open_page: Opens, drawn: Cust
     expect(page.get_by_text("“fruit” was changed on 2 pictures.")).to_be_visible()
 
 
+def test_too_many_cannot_be_sent(easel: Easel, open_page: Opens, drawn: Customer) -> None:
+    page = opened(easel, open_page, drawn)
+    page.locator("[data-collection]").evaluate("form => { form.dataset.most = 2; }")
+    choose(page, *PROMPTS)
+    bar = page.locator("[data-chosen-bar]")
+    expect(bar).to_contain_text("at most 500 at a time")
+    for name in ("Download ZIP", "Tag…", "Delete…"):
+        expect(bar.get_by_role("button", name=name)).to_be_disabled()
+    page.locator(".shot-box").first.uncheck()
+    expect(bar.get_by_role("button", name="Download ZIP")).to_be_enabled()
+    expect(bar.get_by_text("at most 500 at a time")).to_be_hidden()
+
+
 def test_what_was_chosen_comes_as_one_zip_file(easel: Easel, open_page: Opens, drawn: Customer) -> None:
     page = opened(easel, open_page, drawn)
     choose(page, "a red apple", "a blue fish")

@@ -133,6 +133,18 @@ def test_chosen_pictures_are_tagged_found_by_the_tag_and_deleted(
     assert ids(page(browser)) == [str(two)]
 
 
+@pytest.mark.parametrize("act", ["delete", "tag", "download"])
+def test_more_than_one_may_choose_is_refused_whole(ada: Customer, browser: Client, shop: Workshop, act: str) -> None:
+    """Nothing of it is cut off in silence."""
+    one = drawn(ada, shop, "an apple")
+    chosen = [str(one), *(str(new_id()) for _ in range(500))]
+    answer = browser.post(f"/console/gallery/{act}", {"id": chosen, "tag": "fruit"}, follow=True)
+    text = answer.content.decode()
+    assert "At most 500 pictures at a time: nothing was done." in text
+    assert ids(text) == [str(one)]
+    assert ids(page(browser, tag="fruit")) == []
+
+
 def test_nobody_is_led_elsewhere(browser: Client) -> None:
     for back in ("https://example.org/console/gallery", "//example.org", "/console/keys"):
         assert browser.post("/console/gallery/delete", {"back": back})["Location"] == "/console/gallery"

@@ -4,14 +4,18 @@ const form = document.querySelector("[data-collection]");
 if (form) {
   const bar = form.querySelector("[data-chosen-bar]");
   const count = form.querySelector("[data-chosen-count]");
+  const tooMany = form.querySelector("[data-too-many]");
   let last = null;
 
   const boxes = () => [...form.querySelectorAll(".shot-box")];
 
   function show() {
     const chosen = boxes().filter((box) => box.checked).length;
+    const over = chosen > Number(form.dataset.most);
     count.textContent = String(chosen);
     bar.hidden = chosen === 0;
+    tooMany.hidden = !over;
+    for (const button of bar.querySelectorAll("button:not([type=reset])")) button.disabled = over;
     form.classList.toggle("choosing", chosen > 0);
   }
 
