@@ -192,3 +192,19 @@ def test_the_code_is_the_request(easel: Easel, open_page: Opens) -> None:
     expect(page.locator("#code-python")).to_contain_text('"prompt": "it\'s an apple"')
     expect(page.locator("#code-curl")).to_contain_text("/v1/generations")
     expect(page.locator("#code-javascript")).to_contain_text("fetch(")
+
+
+def test_the_code_is_copied_on_an_address_without_tls_too(easel: Easel, open_page: Opens) -> None:
+    """Where browsers have no clipboard for pages, and the code stands in a dialog."""
+    _customer, _user, cookie = easel.visitor()
+    page = open_page(cookie)
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined});")
+    page.goto("/console/playground")
+    page.fill("#prompt", "an apple in code")
+    page.get_by_role("button", name="Code", exact=True).click()
+    page.get_by_role("button", name="Copy the code").first.click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.fill("#prompt", "")
+    page.locator("#prompt").press("Control+v")
+    assert "an apple in code" in page.input_value("#prompt")

@@ -9,14 +9,16 @@ function textOf(button) {
   return source.value ?? source.textContent;
 }
 
-async function put(text) {
+async function put(text, button) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Browsers give the clipboard to secure pages only; this is what is left for plain HTTP in a local network.
+  // Browsers give the clipboard to secure pages only; this is what is left for plain HTTP in a local network. Outside of
+  // an open dialog nothing can be selected.
   const area = Object.assign(document.createElement("textarea"), { value: text });
-  document.body.append(area);
+  (button.closest("dialog") ?? document.body).append(area);
   area.select();
   const done = document.execCommand("copy");
   area.remove();
+  button.focus();
   if (!done) throw new Error("The browser did not copy.");
 }
 
@@ -24,7 +26,7 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy], [data-copy-text]");
   if (!button) return;
   try {
-    await put(textOf(button));
+    await put(textOf(button), button);
   } catch (error) {
     console.warn("copying", error);
     toast(document.body.dataset.failedText, "error");
