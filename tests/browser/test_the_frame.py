@@ -18,6 +18,23 @@ def test_the_palette_leads_anywhere_by_keyboard_alone(easel: Easel, open_page: O
     page.wait_for_url("**/console/keys")
 
 
+def test_enter_that_ends_a_composition_leads_nowhere(easel: Easel, open_page: Opens) -> None:
+    """It takes over what an input method has put together, as for Chinese."""
+    _customer, _user, cookie = easel.visitor()
+    page = open_page(cookie)
+    page.goto("/console/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("api k")
+    page.locator("#palette-input").evaluate(
+        """input => input.dispatchEvent(
+            new KeyboardEvent("keydown", {key: "Enter", isComposing: true, bubbles: true, cancelable: true}))"""
+    )
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/console/")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/keys")
+
+
 def test_a_key_is_made_by_keyboard_alone_and_its_secret_is_shown_once(easel: Easel, open_page: Opens) -> None:
     _customer, _user, cookie = easel.visitor()
     page = open_page(cookie)

@@ -52,7 +52,7 @@ if (dialog) {
     if (step) {
       event.preventDefault();
       mark(chosen + step);
-    } else if (event.key === "Enter" && shown().length) {
+    } else if (event.key === "Enter" && !event.isComposing && shown().length) {
       event.preventDefault();
       shown()[chosen].click();
     }
