@@ -153,6 +153,10 @@ def test_a_mask_is_painted_and_drawn_with(easel: Easel, open_page: Opens) -> Non
     )
     page.get_by_role("button", name="Paint what to draw anew").click()
     canvas = page.locator("#mask-canvas")
+    page.locator(".mask-tools span").first.hover()
+    page.mouse.down()  # a pointer that was pressed elsewhere paints nothing
+    canvas.hover()
+    page.mouse.up()
     canvas.focus()
     for key in ("ArrowLeft", " ", "ArrowRight", " "):
         page.keyboard.press(key)
@@ -160,8 +164,18 @@ def test_a_mask_is_painted_and_drawn_with(easel: Easel, open_page: Opens) -> Non
     expect(page.get_by_text("A part is marked")).to_be_visible()
     mask = page.input_value("#mask")
     assert base64.b64decode(mask.partition(",")[2])[:4] == b"\x89PNG"
+    page.get_by_role("button", name="Code", exact=True).click()
+    expect(page.locator("#code-python")).to_contain_text('"mask": "<base64 of a picture>"')
+    page.keyboard.press("Escape")
     page.click("#draw")
     expect(page.locator(".run img[data-image]")).to_have_count(1)
+
+
+def test_a_file_that_is_no_picture_is_said_to_be_none(easel: Easel, open_page: Opens) -> None:
+    page, _tenant_id = opened(easel, open_page)
+    page.set_input_files("#init-file", [{"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"}])
+    expect(page.get_by_text("This file cannot be read as a picture.")).to_be_visible()
+    assert page.input_value("#init_image") == ""
 
 
 def test_variations_compare_and_grid(easel: Easel, open_page: Opens) -> None:

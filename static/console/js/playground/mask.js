@@ -11,6 +11,7 @@ const eraser = document.getElementById("mask-erase");
 const TINT = "rgb(240 110 60 / 55%)";
 
 let strokes = [];
+let painting = null; // the pointer that is down on the canvas
 let at = { x: 0, y: 0 };
 
 const erasing = () => eraser.getAttribute("aria-pressed") === "true";
@@ -70,13 +71,15 @@ function draw(point) {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  canvas.setPointerCapture(event.pointerId);
+  painting = event.pointerId;
+  canvas.setPointerCapture(painting);
   begin(place(event));
   draw(place(event));
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (event.buttons) draw(place(event));
+  if (event.pointerId === painting) draw(place(event));
 });
+canvas.addEventListener("lostpointercapture", () => (painting = null));
 canvas.addEventListener("keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
   if (!move && event.key !== " ") return;

@@ -1,4 +1,5 @@
 // The picture to start from: a file (made small enough here), a dropped one, or one that was drawn before.
+import { toast } from "../toasts.js";
 import { changed, form } from "./form.js";
 
 const LARGEST = 1024;
@@ -30,7 +31,12 @@ function start(value, source) {
 
 async function take(chosen) {
   if (!chosen) return;
-  const bitmap = await createImageBitmap(chosen);
+  const bitmap = await createImageBitmap(chosen).catch(() => null);
+  if (!bitmap) {
+    file.value = "";
+    toast(drop.dataset.unreadable, "error");
+    return;
+  }
   const scale = Math.min(1, LARGEST / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
