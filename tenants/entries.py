@@ -6,9 +6,10 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.navigation import Entry
 
+ENDPOINT: Final = frozenset({"webhook-page", "webhook-page-rotate"})
 ENTRIES: Final = (
     Entry("develop", 10, "keys-page", _("API keys"), "key", "keys.view", frozenset({"rotate-key"})),
-    Entry("develop", 20, "webhooks-page", _("Webhooks"), "webhook", "webhooks.manage", frozenset({"webhook-page"})),
+    Entry("develop", 20, "webhooks-page", _("Webhooks"), "webhook", "webhooks.manage", ENDPOINT),
     Entry("develop", 90, "docs", _("API reference"), "book-open"),
     Entry("workspace", 50, "members", _("Members"), "users", "members.view", frozenset({"invite-member"})),
     Entry("workspace", 60, "audit-page", _("Audit log"), "scroll-text", "audit.read"),

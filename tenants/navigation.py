@@ -81,13 +81,28 @@ def theme_of(request: HttpRequest) -> str:
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor: what the frame around every page needs."""
-    context: dict[str, Any] = {"theme": theme_of(request), "account_pages": ACCOUNT_PAGES}
+    context: dict[str, Any] = {
+        "theme": theme_of(request),
+        "account_pages": ACCOUNT_PAGES,
+        "this_page": _this_page(request),
+    }
     visitor = getattr(request, "visitor", None)
     if visitor is not None:
         found = entries_for(visitor.permissions)
         route = request.resolver_match.url_name if request.resolver_match else ""
         context |= {"visitor": visitor, "navigation": list(_sections(found, route or "")), "palette": found}
     return context
+
+
+def _this_page(request: HttpRequest) -> str:
+    """Where this page can be opened again. One that shows what came of sending something may have an address that takes
+    nothing else: then its entry's."""
+    match = request.resolver_match
+    methods = getattr(match.func, "permissions", {"GET": ""}) if match else {"GET": ""}
+    if "GET" in methods:
+        return request.get_full_path()
+    entry = next((each for each in _entries.values() if match and match.url_name in each.within), None)
+    return entry.url if entry else reverse("console")
 
 
 def _sections(entries: list[Entry], route: str) -> Iterator[tuple[Promise, list[Shown]]]:

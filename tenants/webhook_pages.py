@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -164,7 +164,7 @@ def _endpoint(
         deliveries, cursor = page_of(list(found[: SHOWN + 1]), SHOWN)
     context = {
         "visitor": visitor, "endpoint": endpoint, "form": form, "secret": secret, "deliveries": deliveries,
-        "older": f"?cursor={cursor}" if cursor else "",
+        "older": f"{reverse('webhook-page', args=[endpoint.id])}?cursor={cursor}" if cursor else "",
         "overlap_hours": webhooks.ROTATION_OVERLAP.days * 24,
     }  # fmt: skip
     return _secret(render(request, "console/webhooks/endpoint.html", context))

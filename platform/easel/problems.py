@@ -175,8 +175,8 @@ class AnswerProblems:
             field = next((name for name, value in request.GET.items() if "\0" in value), "")
             return page(request, invalid(field, "invalid", "A parameter holds no U+0000."))
         answered = self.get_response(request)
-        if answered.status_code == 405 and wants_json(request) and not hasattr(answered, "problem"):
-            return response(_not_allowed(str(request.method), answered.get("Allow", "")), request.path)
+        if answered.status_code == 405 and not hasattr(answered, "problem"):
+            return page(request, _not_allowed(str(request.method), answered.get("Allow", "")))
         return answered
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

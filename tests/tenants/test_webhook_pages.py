@@ -108,11 +108,27 @@ def test_the_log_comes_in_pages(ada: Customer, browser: Client) -> None:
             webhooks.send_test(endpoint(ada))
     path = f"/console/webhooks/{endpoint(ada).id}"
     first = browser.get(path).content.decode()
-    older = re.search(r'href="(\?cursor=[^"]+)"', first)
-    assert older is not None
-    rest = browser.get(path + older[1]).content.decode()
+    rest = browser.get(older(first)).content.decode()
     seen = re.findall(r"deliveries/([0-9a-f-]{36})/", first + rest)
     assert len(seen) == len(set(seen)) == 30
+    assert older(browser.post(f"{path}/rotate").content.decode()).startswith(f"{path}?")
+
+
+def older(page: str) -> str:
+    found = re.search(r'href="([^"]*\?cursor=[^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_page_that_answers_a_form_can_be_left_by_its_language(ada: Customer, browser: Client) -> None:
+    """Its own address takes no GET, which says so itself."""
+    make(browser)
+    path = f"/console/webhooks/{endpoint(ada).id}/rotate"
+    page = browser.post(path).content.decode()
+    assert set(re.findall(r'name="next" value="([^"]*)"', page)) == {"/console/webhooks"}
+    answer = browser.get(path)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "The method is not allowed here" in answer.content.decode()
 
 
 def test_a_viewer_has_no_webhooks(ada: Customer) -> None:
