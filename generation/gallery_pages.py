@@ -119,23 +119,24 @@ def detail_page(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> 
     shown = details.of(visitor.tenant_id, generation_id, key=visitor.data_key, base_url=base_url)
     if shown is None:
         raise Http404
-    context = {"visitor": visitor, "share_spans": share_pages.SPANS, **shown}
+    context = {"visitor": visitor, "share_spans": share_pages.SPANS, "written": request.GET.get("tags"), **shown}
     return render(request, "console/gallery/detail.html", context)
 
 
 @console_page({"POST": "pictures.make"})
 def set_tags(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpResponse:
-    """The tags of one generation, written with commas between them."""
+    """The tags of one generation, written with commas between them. What is refused is there to be mended."""
+    written = request.POST.get("tags", "")
+    back = reverse("gallery-detail", args=[generation_id])
     try:
-        names = sorted({tags.tidy(each) for each in tags.listed(request.POST.get("tags", ""))})
+        names = sorted({tags.tidy(each) for each in tags.listed(written)})
     except tags.BadTag:
         messages.error(request, _("A tag has 1 to %(most)d visible characters.") % {"most": tags.LONGEST})
-        names = []
-    else:
-        with tenant_scope(visitor.tenant_id):
-            tags.replace(visitor.tenant_id, generation_id, names[: tags.MOST])
-        messages.success(request, _("Saved."))
-    return redirect("gallery-detail", generation_id=generation_id)
+        return redirect(f"{back}?{urlencode({'tags': written})}")
+    with tenant_scope(visitor.tenant_id):
+        tags.replace(visitor.tenant_id, generation_id, names[: tags.MOST])
+    messages.success(request, _("Saved."))
+    return redirect(back)
 
 
 @console_page({"POST": "pictures.make"})

@@ -33,6 +33,17 @@ def test_a_generation_has_the_tags_it_was_given_and_no_others(ada: Customer, sho
     assert ada.client().get(f"/v1/generations/{one}/tags").json()["data"] == ["final"]
 
 
+def test_tags_of_which_one_is_refused_are_there_to_be_mended(ada: Customer, shop: Workshop) -> None:
+    one, browser = shop.submit(ada), let_in(person(ada.tenant, "developer"))
+    put(ada, one, "before")
+    written = f"hero shot, draft & {'x' * 41}"
+    answer = browser.post(f"/console/gallery/{one}/tags", {"tags": written}, follow=True)
+    text = answer.content.decode()
+    assert f'value="hero shot, draft &amp; {"x" * 41}"' in text
+    assert "A tag has 1 to 40 visible characters." in text
+    assert ada.client().get(f"/v1/generations/{one}/tags").json()["data"] == ["before"]
+
+
 # The second comma is full-width, the third one sets off the items of a Chinese list.
 @pytest.mark.parametrize("comma", [", ", "\uff0c", "\u3001"])
 def test_the_console_takes_the_commas_of_both_its_languages(ada: Customer, shop: Workshop, comma: str) -> None:
