@@ -17,7 +17,7 @@ from django.db import IntegrityError
 
 from easel import uploads
 from easel.clock import duty
-from easel.crypto import CryptoError
+from easel.crypto import CryptoError, DataKey
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
 from easel.problems import Problem, invalid, storage_away
@@ -104,6 +104,11 @@ def measure(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
 def known(input_id: UUID, *, tenant_id: UUID) -> InputReference | None:
     """One that is kept, for another use."""
     return _use(tenant_id, "id", input_id)
+
+
+def contents(given: Input, key: DataKey) -> bytes:
+    """The picture's file, in clear. Raises storage errors and TamperedSeal."""
+    return b"".join(sealed_images.contents(storage(), given.object_key, sealed_images.opened(given, key)))
 
 
 def store(data: bytes, *, tenant_id: UUID) -> InputReference:

@@ -21,6 +21,7 @@ from easel.requests import current_request_id
 from generation import (
     cancel,
     derived_api,
+    given_pages,
     grid,
     playground_form,
     problem_words,
@@ -32,7 +33,7 @@ from generation import (
 )
 from generation.catalogue import available, sample_file
 from generation.playground_form import Settings
-from generation.spec import FORMATS, MOST_IMAGES, InputReference
+from generation.spec import FORMATS, MOST_CLIP_SKIP, MOST_IMAGES, InputReference
 from generation.submission import submit
 from tenants.console import Visitor, console_page
 from tenants.console_key import principal_for
@@ -56,21 +57,24 @@ STYLES: Final = (
 
 @console_page({"GET": MAKE})
 def playground(request: HttpRequest, visitor: Visitor) -> HttpResponse:
+    settings = Settings.of_link(request.GET).values
     with tenant_scope(visitor.tenant_id):
         models = [(model, sample_file(model) is not None) for model in available(visitor.tenant_id)]
         latest = runs.page(visitor)
-    settings = Settings.of_link(request.GET).values
+        start = given_pages.address(settings.get("init_image", ""))
     context = {
         "models": models,
         "default": next((model for model, _sample in models if model.is_default), models[0][0] if models else None),
         "chosen": settings.get("model", "auto"),
         "settings": settings,
+        "start": start,
         "samplers": [each.name for each in samplers.SAMPLERS],
         "formats": FORMATS,
         "counts": range(1, MOST_IMAGES + 1),
         "shapes": SHAPES,
         "styles": STYLES,
         "axes": grid.AXES,
+        "most_clip_skip": MOST_CLIP_SKIP,
         "runs": latest.cards,
         "older": latest.older,
     }

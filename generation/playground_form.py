@@ -57,7 +57,7 @@ class Settings:
 
     @classmethod
     def of_link(cls, query: QueryDict) -> "Settings":
-        said = {name: query.get(name) for name in (*SHARED, "init_image")}
+        said = {name: query.get(name) for name in (*SHARED, *PICTURES)}
         return cls({name: value for name, value in said.items() if value})
 
 

@@ -138,12 +138,21 @@ def _settings(generation: Generation, words: Shown) -> dict[str, Any]:
         "steps": generation.steps,
         "width": generation.width,
         "height": generation.height,
-        "cfg_scale": f"{generation.cfg_scale:g}",
+        "cfg_scale": _spelled(generation.cfg_scale),
         "sampler": generation.sampler,
         "seed": generation.seed,
         "n": generation.n,
         "format": generation.format,
         "quality_target": generation.quality_target,
         "min_steps": generation.min_steps,
+        "init_image": generation.init_image_id,
+        "mask": generation.mask_id,
+        "strength": None if generation.strength is None else _spelled(generation.strength),
+        "clip_skip": generation.clip_skip,
     }
     return {name: value for name, value in said.items() if value not in {None, ""}}
+
+
+def _spelled(number: float) -> str:
+    """As a person writes it, with every digit that counts."""
+    return f"{number:.15g}"

@@ -10,6 +10,7 @@ from generation import (
     derived_api,
     first_steps,
     gallery_pages,
+    given_pages,
     inputs_api,
     live_pages,
     moderation_policy_api,
@@ -37,6 +38,7 @@ from generation.thumbnails import thumbnail
 urlpatterns = [
     *console.urlpatterns,
     *playground.urlpatterns,
+    *given_pages.urlpatterns,
     *first_steps.urlpatterns,
     *catalogue.urlpatterns,
     *routes_api.urlpatterns,

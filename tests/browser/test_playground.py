@@ -2,6 +2,7 @@
 
 import base64
 import re
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
 from playwright.sync_api import Page, expect
@@ -133,6 +134,32 @@ def test_a_link_carries_the_settings(easel: Easel, open_page: Opens) -> None:
     assert page.input_value("#prompt") == "a green pear & more"
     assert page.input_value("#n") == "3"
     assert page.input_value("#seed") == seed
+
+
+def test_a_link_is_taken_as_it_is(easel: Easel, open_page: Opens) -> None:
+    """Sliders do not bend its numbers, and its picture is shown and drawn from."""
+    page, _tenant_id = opened(easel, open_page)
+    page.fill("#prompt", "a red apple")
+    page.click("#draw")
+    image = page.locator(".run img[data-image]").get_attribute("data-image")
+    exact = {"cfg_scale": "27.25", "strength": "0.555", "quality_target": "0.42", "clip_skip": "2"}
+    asked = {"prompt": "a green pear", "init_image": str(image), "steps": "4", "min_steps": "1", **exact}
+    page.goto(f"/console/playground?{urlencode(asked)}")
+    assert {name: page.input_value(f"[name={name}]") for name in exact} == exact
+    preview = page.locator("#start-image")
+    expect(preview).to_be_visible()
+    page.wait_for_function("image => image.complete && image.naturalWidth === 64", arg=preview.element_handle())
+    expect(page.locator("#drop")).to_be_hidden()
+    page.hover("#share-settings")
+    page.mouse.down()
+    page.mouse.up()
+    link = page.get_attribute("#share-settings", "data-copy-text") or ""
+    assert asked.items() <= dict(parse_qsl(urlsplit(link).query)).items()
+    page.locator("#cfg_scale").press("ArrowLeft")
+    assert page.input_value("#cfg_scale") == "27"
+    page.get_by_role("button", name="Remove").click()
+    expect(preview).to_be_hidden()
+    assert page.input_value("#init_image") == ""
 
 
 def test_a_mask_is_painted_and_drawn_with(easel: Easel, open_page: Opens) -> None:

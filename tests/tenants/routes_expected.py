@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from easel.identifiers import new_id
+from easel.storage import storage
 from generation.compat.replicate.models import version_of
 from generation.models import Image, Input, Model, Share
 from moderation.models import Complaint
@@ -115,6 +116,7 @@ PAGES: dict[str, dict[str, str]] = {
     "playground-quote": {"POST": "pictures.make"},
     "playground-code": {"POST": "pictures.make"},
     "playground-history": {"GET": "console.view"},
+    "given-picture": {"GET": "pictures.make"},
     "run": {"GET": "console.view"},
     "run-place": {"GET": "console.view"},
     "run-stream": {"GET": "console.view"},
@@ -239,9 +241,10 @@ def _version(customer: Customer) -> str:
 
 
 def _file(customer: Customer) -> UUID:
-    digest = customer.id.hex * 2
+    digest, object_key = customer.id.hex * 2, f"t/{customer.id}/i/walk"
+    storage().put(object_key, b"x", "image/png")
     kept: Input = Input.objects.create(
-        tenant=customer.tenant, sha256=digest, object_key=f"t/{customer.id}/i/walk", width=8, height=8, bytes=1
+        tenant=customer.tenant, sha256=digest, object_key=object_key, width=8, height=8, bytes=1
     )
     return kept.id
 

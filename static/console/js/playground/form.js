@@ -13,6 +13,12 @@ function showFigures() {
   }
 }
 
+// Sliders take any number, as the API does, so that a link's is not bent; whoever moves one gets round ones.
+function even(slider) {
+  const grain = Number(slider.dataset.grain);
+  slider.value = Number((Math.round(slider.value / grain) * grain).toFixed(2));
+}
+
 function model() {
   return form.querySelector("input[name=model]:checked") ?? form.querySelector("input[name=model]");
 }
@@ -55,6 +61,7 @@ function adapt(on) {
 }
 
 form.addEventListener("input", (event) => {
+  if (event.target.dataset.grain) even(event.target);
   if (event.target.name === "model") takeDefaults();
   if (event.target.id === "adaptive") adapt(event.target.checked);
   if (event.target.name === "seed") {
