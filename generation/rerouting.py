@@ -78,6 +78,8 @@ def _move(generation_id: UUID, model: Model, other: Model) -> bool:
 
 
 def _fits(row: Generation, other: Model) -> bool:
+    if row.init_image_id is not None and not routing.takes_pictures(other):
+        return False
     sizes = (row.width, row.height)
     return all(other.min_size <= size <= other.max_size for size in sizes) and row.steps <= other.max_steps
 

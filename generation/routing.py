@@ -75,6 +75,11 @@ def usable(tenant_id: UUID) -> QuerySet[Model]:
     return _drawing().filter(Q(tenant=None) | Q(tenant=tenant_id)).filter(mine).exclude(tenant=None, name=BACKUP_NAME)
 
 
+def takes_pictures(model: Model) -> bool:
+    """Whether it may draw what starts from a given picture: the backup service is sent words alone."""
+    return model.tenant_id is not None or model.name != BACKUP_NAME
+
+
 def fallbacks_of(choice: Choice, tenant_id: UUID) -> Iterator[Choice]:
     """Who draws while this model cannot, in the order to try them: its fallback, then the backup service."""
     if choice.model.fallback_id is not None:

@@ -38,7 +38,6 @@ from generation import (
 from generation.fingerprints import Fingerprints
 from generation.idempotency import IdempotencyKey
 from generation.models import Generation, Image, Model
-from generation.pick import BACKUP_NAME
 from generation.prompts import seal_prompts
 from generation.request import spec_for, within_plan
 from generation.routing import Choice
@@ -235,8 +234,8 @@ def _to_whom_can(order: Order) -> Order:
 def _with(order: Order, choice: Choice) -> Order | None:
     """The same request for another model; None where that cannot draw it."""
     row, model = order.row, choice.model
-    if order.spec.init_image is not None and model.tenant_id is None and model.name == BACKUP_NAME:
-        return None  # the service is sent words alone
+    if order.spec.init_image is not None and not routing.takes_pictures(model):
+        return None
     try:
         other = _order(
             order.asked, choice, order.limits, order.judgment, principal=order.principal, request_id=row.request_id,

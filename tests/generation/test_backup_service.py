@@ -24,8 +24,9 @@ from generation.engine.protocol import Admission, Checkpoint, Drawing, EngineErr
 from generation.models import Model
 from generation.registry import register_backup
 from tests.cast import Customer
-from tests.generation.conftest import Workshop, ended, make_production
+from tests.generation.conftest import Workshop, ended, make_production, row
 from tests.generation.test_endings import money
+from tests.generation.test_fallback import change, reroute
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -188,3 +189,16 @@ def test_it_does_not_take_over_what_starts_from_a_picture(ada: Customer, worksho
         answer = ada.client().post("/v1/generations", workshop.body(init_image=given), format="json")
     assert (answer.status_code, answer.json()["code"]) == (503, "model_unavailable")
     assert money(ada) == (10_000, 0)
+
+
+def test_what_waits_and_starts_from_a_picture_is_not_sent_there_either(
+    ada: Customer, workshop: Workshop, elsewhere: str
+) -> None:
+    given = base64.b64encode(picture()).decode()
+    of_words, of_picture = workshop.submit(ada), workshop.submit(ada, init_image=given)
+    with standing_in(elsewhere) as backup, override_settings(BREAKER_OPEN_SECONDS=60):
+        change(workshop, fallback=backup)
+        shut(workshop)
+        reroute(ada)
+        assert [row(each).model_id for each in (of_words, of_picture)] == [backup.id, workshop.model.id]
+        ada.client().post(f"/v1/generations/{of_words}/cancel")
