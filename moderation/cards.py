@@ -115,9 +115,9 @@ def _prompts(case: Case) -> tuple[str, str]:
 
 
 def _said(case: Case) -> tuple[list[tuple[str, str]], int]:
+    if case.kind == Case.Kind.COMPLAINT:
+        return complaints.said_of(case)
     try:
-        if case.kind == Case.Kind.COMPLAINT:
-            return complaints.said_of(case)
         text = cases.text_of(case)
     except CryptoError:
         log.exception("cards.words_unreadable", case=str(case.id))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from easel import metrics
@@ -122,16 +123,11 @@ def new_receipt() -> str:
 
 def said_of(case: Case) -> tuple[list[tuple[str, str]], int]:
     """Reason and words of the complaints behind a case, the worst first and of these the newest; and how many more
-    there are. Raises CryptoError."""
+    there are."""
     severity = [models.When(reason=reason, then=cases.severity_of(_category(reason))) for reason in REASONS]
     behind = Complaint.objects.filter(tenant_id=case.tenant_id, case_id=case.id)
     found = list(behind.order_by(models.Case(*severity, default=0).desc(), "-id")[:SHOWN])
-    key = open_data_key(case.tenant.data_key, case.tenant.data_key_version)
-    said = [
-        (str(REASONS.get(each.reason, each.reason)),
-         open_sealed(each.text_sealed, key=key, context=_context(each.id)).decode())
-        for each in found
-    ]  # fmt: skip
+    said = [(str(REASONS.get(each.reason, each.reason)), _words(each, case)) for each in found]
     return said, behind.count() - len(found)
 
 
@@ -216,6 +212,16 @@ def _case_for(filing: Filing) -> UUID:
         return case_id
     known = rows(_OPEN_CASE, [filing.tenant_id, filing.image_id])
     return UUID(str(known[0][0])) if known else _case_for(filing)  # applied in this very moment: a case of its own
+
+
+def _words(complaint: Complaint, case: Case) -> str:
+    """Those that cannot be opened hide neither their reason nor the others."""
+    try:
+        key = open_data_key(case.tenant.data_key, case.tenant.data_key_version)
+        return open_sealed(complaint.text_sealed, key=key, context=_context(complaint.id)).decode()
+    except CryptoError:
+        log.exception("complaints.words_unreadable", case=str(case.id))
+        return gettext("(these words cannot be read)")
 
 
 def _category(reason: str) -> str:

@@ -215,6 +215,17 @@ def test_a_case_is_as_severe_as_the_worst_that_was_said(ada: Customer, image: Im
     assert (case.category, case.severity) == ("sexual/minors", 3)
 
 
+def test_words_that_cannot_be_opened_hide_no_others(ada: Customer, image: Image) -> None:
+    where = path(share(ada, image))
+    complain(where, text="damaged", reason="hate")
+    complain(where, text="whole")
+    with platform_role():
+        changed("UPDATE moderation_complaint SET text_sealed = '\\xab' WHERE image_id = %s AND reason = 'hate'",
+                [image.id])  # fmt: skip
+        case = Case.objects.select_related("tenant").get(image_id=image.id)
+        assert complaints.said_of(case) == ([("Violence", "whole"), ("Hatred", "(these words cannot be read)")], 0)
+
+
 def test_what_comes_after_a_decision_to_keep_the_picture_is_read_too(ada: Customer, image: Image) -> None:
     where = path(share(ada, image))
     complain(where, text="the first")
