@@ -109,7 +109,7 @@ def _sample(case: Case) -> None:
     decision. Of appeals and complaints a part is gone by now: the picture that was taken down, the words."""
     if case.kind != Case.Kind.HELD or case.category == MINORS:
         return
-    if _chance.random() * 100 >= settings.SECOND_OPINION_PERCENT or not staff.colleagues_of(case.decided_by):
+    if _chance.random() * 100 >= settings.SECOND_OPINION_PERCENT or not staff.has_colleagues(case.decided_by):
         return
     Case.objects.create(
         tenant_id=case.tenant_id, kind=Case.Kind.SECOND, generation_id=case.generation_id, image_id=case.image_id,

@@ -18,7 +18,7 @@ from moderation.cards import cards, title_of
 from moderation.cases import REASONS, Wanted
 from moderation.categories import CATEGORIES, MINORS
 from moderation.models import Case, Verdict
-from moderation.staff import colleagues_of, moderator_of, moderator_page
+from moderation.staff import has_colleagues, moderator_of, moderator_page
 from moderation.subjects import subjects
 from tenants import audit
 
@@ -90,7 +90,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 @require_POST
 def escalate(request: HttpRequest, case_id: UUID) -> HttpResponse:
     who = moderator_of(request).email
-    if not colleagues_of(who):
+    if not has_colleagues(who):
         return _answer(False, detail=_("There is no other moderator who could decide it."))
     if Case.objects.filter(id=case_id, kind=Case.Kind.SECOND).exists():
         return _answer(False, detail=_("A second opinion is for nobody else to decide."))

@@ -39,7 +39,7 @@ def is_moderator(user: User) -> bool:
     return user.is_superuser or user.groups.filter(name=ROLE).exists()
 
 
-def colleagues_of(email: str) -> bool:
+def has_colleagues(email: str) -> bool:
     """Whether there is another moderator. Needs the platform role."""
     moderators = User.objects.filter(Q(is_superuser=True) | Q(groups__name=ROLE), is_active=True, is_staff=True)
     return moderators.exclude(email=email).exists()

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.test import Client
 
 from easel.database import platform_role
 from easel.storage import storage
@@ -19,6 +20,7 @@ from generation.registry import register
 from generation.source import PostgresSource
 from tests import tiny
 from tests.cast import Customer
+from tests.tenants.people import let_in, person
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ def make_workshop(source: str, **fields: Any) -> Workshop:
     name = f"test-{uuid4().hex[:12]}"
     with platform_role():
         return Workshop(register(name, source, pool=name, title=name, **fields))
+
+
+@pytest.fixture
+def browser(ada: Customer) -> Client:
+    """A developer of Ada's in the console."""
+    return let_in(person(ada.tenant, "developer"))
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from tests.generation.decided import decide
 from tests.generation.test_gallery import drawn, image_of
 from tests.staff import at_the_staff_port, staff_person
 from tests.staff import let_in as let_in_staff
-from tests.tenants.people import let_in, person
 
 SAID = "(this prompt cannot be read)"
-
-
-@pytest.fixture
-def browser(ada: Customer) -> Client:
-    return let_in(person(ada.tenant, "developer"))
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ def shop() -> Workshop:
     return make_workshop("nowhere")
 
 
-@pytest.fixture
-def browser(ada: Customer) -> Client:
-    return let_in(person(ada.tenant, "developer"))
-
-
 def picture(color: str, size: int = 96) -> bytes:
     file = io.BytesIO()
     PILImage.new("RGB", (size, size), color).save(file, "png")

@@ -24,11 +24,6 @@ def shop() -> Workshop:
     return make_workshop("nowhere")
 
 
-@pytest.fixture
-def browser(ada: Customer) -> Client:
-    return let_in(person(ada.tenant, "developer"))
-
-
 def given(customer: Customer, color: str) -> str:
     file = io.BytesIO()
     Image.new("RGB", (64, 64), color).save(file, "png")

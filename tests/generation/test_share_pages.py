@@ -22,11 +22,6 @@ def generation(ada: Customer) -> UUID:
     return drawn(ada, make_workshop("nowhere"), "a red apple")
 
 
-@pytest.fixture
-def browser(ada: Customer) -> Client:
-    return let_in(person(ada.tenant, "developer"))
-
-
 def make(browser: Client, generation: UUID, days: str = "30") -> int:
     image = image_of(generation)
     return browser.post(f"/console/gallery/{generation}/images/{image.id}/share", {"days": days}).status_code

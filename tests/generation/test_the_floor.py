@@ -97,6 +97,10 @@ def test_a_claim_gets_its_id_with_the_lock(ada: Customer, bob: Customer, crowd: 
 
 def test_the_floor_rises_behind_the_claims(crowd: Workshop) -> None:
     """Or the search would begin at the first flow there ever was."""
+    claim_until_the_floor_is_near(crowd)
+
+
+def claim_until_the_floor_is_near(crowd: Workshop) -> None:
     for _ in range(10):
         claim(crowd.pool)
     with platform_role():
@@ -111,7 +115,7 @@ def test_the_floor_rises_after_a_restore_into_a_cluster_with_younger_ids(crowd: 
     claim(crowd.pool)
     with platform_role():
         changed("UPDATE generation_pooltime SET mark_xid = %s WHERE pool_id = %s", [2**60, crowd.model.pool_id])
-    test_the_floor_rises_behind_the_claims(crowd)
+    claim_until_the_floor_is_near(crowd)
 
 
 def test_a_flow_below_the_floor_is_found_and_lifted(bob: Customer, crowd: Workshop) -> None:
