@@ -60,7 +60,8 @@ class Rotated:
 
 
 def rotate_platform() -> int:
-    """Everything under the newest platform key. Returns how many things were not. Needs the platform role."""
+    """Everything under the newest platform key. Returns how many things were not: also those that somebody changed in
+    this very moment, which the next pass finds again. Needs the platform role."""
     newest = provider().newest
     count = 0
     last = NOBODY
@@ -71,24 +72,26 @@ def rotate_platform() -> int:
     ):
         for tenant_id, old, version in found:
             again, sealed_by = seal_data_key(open_data_key(old, version))
-            count += changed(
+            changed(
                 "UPDATE tenants_tenant SET data_key = %s, data_key_version = %s WHERE id = %s AND data_key = %s",
                 [again, sealed_by, tenant_id, old],
             )
-            last = tenant_id
+            count, last = count + 1, tenant_id
     for row_id, old, version in rows(
         "SELECT id, sealed, key_version FROM tenants_platformsecret WHERE key_version <> %s", [newest]
     ):
         again, sealed_by = sealed_anew(bytes(old), version)
-        count += changed(
+        changed(
             "UPDATE tenants_platformsecret SET sealed = %s, key_version = %s WHERE id = %s AND sealed = %s",
             [again, sealed_by, row_id, old],
         )
+        count += 1
     for row_id, data in rows("SELECT id, data::json FROM mfa_authenticator"):
         fresh = sealed_factors.sealed_anew(data, newest=newest)
         if fresh is not None:
             move = "UPDATE mfa_authenticator SET data = %s WHERE id = %s AND data = %s"
-            count += changed(move, [Jsonb(fresh), row_id, Jsonb(data)])
+            changed(move, [Jsonb(fresh), row_id, Jsonb(data)])
+            count += 1
     count += escrow.seal_anew()
     if count:
         audit.record("platform_key.rotated", tenant_id=None, details={"version": newest, "sealed_anew": count})

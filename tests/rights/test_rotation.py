@@ -230,6 +230,14 @@ def test_the_command_ends_only_when_nothing_is_left_under_another_key() -> None:
     assert ": 4. Nothing is left" in said.getvalue()
 
 
+def test_what_somebody_else_changes_in_that_moment_is_not_said_to_be_done(ada: Customer, tmp_path: Path) -> None:
+    old, new = settings.PLATFORM_KEYS[0], new_word(4)
+    with override_settings(KEY_ESCROW=str(tmp_path / "none"), PLATFORM_KEYS=[new, old]), platform_role():
+        with patch.object(rotation, "changed", return_value=0):
+            assert rotation.rotate_platform() > 0
+        assert Tenant.objects.get(id=ada.id).data_key_version != 4
+
+
 def test_an_interrupted_rotation_of_the_platform_key_goes_on(ada: Customer, bob: Customer, tmp_path: Path) -> None:
     old, new = settings.PLATFORM_KEYS[0], new_word(3)
     with override_settings(KEY_ESCROW=str(tmp_path / "keys.escrow"), PLATFORM_KEYS=[new, old]), platform_role():
