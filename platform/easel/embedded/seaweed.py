@@ -62,15 +62,17 @@ class SeaweedFS(Service):
             "-s3.port.lance=0",
             f"-master.port={self._ports['s3-master']}",
             f"-volume.port={self._ports['s3-volume']}",
+            "-volume.index=leveldb",  # where objects lie: on disk, not 16 bytes of memory for each
             "-volume.preStopSeconds=0",  # for other volume servers to notice, and there are none
             f"-filer.port={self._ports['s3-filer']}",
             f"-s3.config={self.folder / 's3.json'}",
         ]
 
     def environment(self) -> Mapping[str, str]:
-        """Go's heap grows by a quarter, not by as much again, before it is swept: one machine is shared by all. Most of
-        it are buffers without a pointer, so that to sweep more often costs next to nothing."""
-        return {**super().environment(), "GOGC": "25"}
+        """Go's heap grows by a quarter, not by as much again, before it is swept, and what is over the limit goes back to
+        the system: one machine is shared by all. Most of it are buffers without a pointer, so that to sweep more often
+        costs next to nothing. What is always alive, about 200 MB, has to stay below the limit."""
+        return {**super().environment(), "GOGC": "25", "GOMEMLIMIT": "230MiB"}
 
     def prepare(self) -> None:
         self._var.data(self.name).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -86,10 +86,11 @@ TEMPLATES = [
 # --- Postgres: one alias per role; a process sees only the passwords it was given ---------------------------
 # A worker's finishing, claims, leases, cancels, previews and rounds each ask from a thread of their own.
 _pool = environment.number("EASEL_DATABASE_POOL", 12 if PROCESS == "worker" else 4)
+_fixed = environment.flag("EASEL_DATABASE_POOL_FIXED")
 _databases = {
-    "default": environment.database("EASEL_DATABASE_URL", pool_size=_pool),
-    "platform": environment.database("EASEL_PLATFORM_DATABASE_URL", pool_size=_pool),
-    "owner": environment.database("EASEL_OWNER_DATABASE_URL", pool_size=0),
+    "default": environment.database("EASEL_DATABASE_URL", pool_size=_pool, fixed=_fixed, process=PROCESS),
+    "platform": environment.database("EASEL_PLATFORM_DATABASE_URL", pool_size=_pool, fixed=_fixed, process=PROCESS),
+    "owner": environment.database("EASEL_OWNER_DATABASE_URL", pool_size=0, process=PROCESS),
 }
 # Off behind a pooler that gives a connection's statements to another (PgBouncer before 1.21).
 DATABASE_PREPARES = environment.flag("EASEL_DATABASE_PREPARES", default=True)

@@ -43,17 +43,21 @@ def networks(name: str) -> list[str]:
     return words(name)
 
 
-def database(name: str, *, pool_size: int) -> dict[str, object] | None:
-    """A `postgresql://user:password@host:port/name?option=value` URL as a Django database; None: it is not set."""
+def database(name: str, *, pool_size: int, fixed: bool = False, process: str = "") -> dict[str, object] | None:
+    """A `postgresql://user:password@host:port/name?option=value` URL as a Django database; None: it is not set.
+
+    Up to `pool_size` connections are kept open, all of them from the start where the pool is `fixed`; 0: there is no
+    pool. Postgres shows them under the name of the `process`.
+    """
     url = os.environ.get(name)
     if not url:
         return None
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured(f"{name} must start with postgresql://, not {parts.scheme}://.")
-    options: dict[str, object] = dict(parse_qsl(parts.query))
+    options: dict[str, object] = {"application_name": f"easel {process}".rstrip(), **dict(parse_qsl(parts.query))}
     if pool_size:
-        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}
+        options["pool"] = {"min_size": pool_size if fixed else 1, "max_size": pool_size, "timeout": 10}
     return {
         "ENGINE": "django_prometheus.db.backends.postgresql",
         "NAME": parts.path.lstrip("/"),
