@@ -35,10 +35,10 @@ def test_a_short_load_is_served_without_an_error_and_told(easel_town: Town, monk
     assert (
         "| offered/s | pictures/s | requests/s | p50 | p95 | p99 | held | errors |" in table(knee, tenants=2).markdown()
     )
-    growth = scale.growth(1.0)
-    assert {"web", "worker", "clock", "postgres", "broker (Valkey)", "cache (Valkey)", "seaweedfs"} <= growth.keys()
-    load, told = tables(knee.stretches[-1], growth, minutes=0.1, warm=1.0, knee=knee)
-    assert len(told.rows) == len(growth)
+    held = scale.held(1.0)
+    assert {"web", "worker", "clock", "postgres", "broker (Valkey)", "cache (Valkey)", "seaweedfs"} <= held.keys()
+    load, told = tables(knee.stretches[-1], held, minutes=0.1, warm=1.0, knee=knee)
+    assert len(told.rows) == len(held)
     assert load.rows[0][-1] == "0"
     assert "(80% of the knee, 4.0)" in load.what
 
@@ -66,7 +66,9 @@ def test_memory_that_grows_by_more_than_a_twentieth_is_noticed(step: int, leaks:
     scale.samples = [
         (float(at), {"web": 50_000_000 + step * at, "worker": 10_000_000 + (at % 3) * 1000}) for at in range(100)
     ]
-    assert grown(scale.growth(50.0)) == leaks
+    held = scale.held(50.0)
+    assert grown(held) == leaks
+    assert (held["web"].least, held["web"].most) == (50_000_000 + step * 50, 50_000_000 + step * 99)
 
 
 class Script:
