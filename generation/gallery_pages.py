@@ -128,13 +128,18 @@ def set_tags(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> Htt
     """The tags of one generation, written with commas between them. What is refused is there to be mended."""
     written = request.POST.get("tags", "")
     back = reverse("gallery-detail", args=[generation_id])
+    wrong, names = "", []
     try:
         names = sorted({tags.tidy(each) for each in tags.listed(written)})
     except tags.BadTag:
-        messages.error(request, _("A tag has 1 to %(most)d visible characters.") % {"most": tags.LONGEST})
+        wrong = _("A tag has 1 to %(most)d visible characters.") % {"most": tags.LONGEST}
+    if len(names) > tags.MOST:
+        wrong = _("A picture has at most %(most)d tags.") % {"most": tags.MOST}
+    if wrong:
+        messages.error(request, wrong)
         return redirect(f"{back}?{urlencode({'tags': written})}")
     with tenant_scope(visitor.tenant_id):
-        tags.replace(visitor.tenant_id, generation_id, names[: tags.MOST])
+        tags.replace(visitor.tenant_id, generation_id, names)
     messages.success(request, _("Saved."))
     return redirect(back)
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 from django.http import QueryDict
+from django.test import Client
+from django.utils.html import escape
 
 from easel.database import platform_role
 from generation import tags
@@ -33,14 +35,22 @@ def test_a_generation_has_the_tags_it_was_given_and_no_others(ada: Customer, sho
     assert ada.client().get(f"/v1/generations/{one}/tags").json()["data"] == ["final"]
 
 
-def test_tags_of_which_one_is_refused_are_there_to_be_mended(ada: Customer, shop: Workshop) -> None:
-    one, browser = shop.submit(ada), let_in(person(ada.tenant, "developer"))
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        (f"hero shot, draft & {'x' * 41}", "A tag has 1 to 40 visible characters."),
+        (", ".join(f"tag {number}" for number in range(21)), "A picture has at most 20 tags."),
+    ],
+)
+def test_tags_that_are_refused_are_there_to_be_mended(
+    ada: Customer, shop: Workshop, browser: Client, written: str, rule: str
+) -> None:
+    one = shop.submit(ada)
     put(ada, one, "before")
-    written = f"hero shot, draft & {'x' * 41}"
     answer = browser.post(f"/console/gallery/{one}/tags", {"tags": written}, follow=True)
     text = answer.content.decode()
-    assert f'value="hero shot, draft &amp; {"x" * 41}"' in text
-    assert "A tag has 1 to 40 visible characters." in text
+    assert f'value="{escape(written)}"' in text
+    assert rule in text
     assert ada.client().get(f"/v1/generations/{one}/tags").json()["data"] == ["before"]
 
 
