@@ -17,21 +17,23 @@ from tenants.scope import tenant_scope
 BATCH: Final = 100  # in one transaction: its locks keep the tenant's other work waiting
 MOST: Final = 2_000  # in one request
 
-# Locked in the order of their ids, so that two of these never wait for each other in a circle. A claim or an ending
-# that comes first changes the status, which is looked at again once the lock is held. The pool is not joined: a job
-# that is sent to another one at this moment would be looked for in the old one, and not be found.
+# All of them before the first one ends, which takes the wallet: with that, no row of a generation is waited for. In the
+# order of their ids, so that two of these never wait for each other in a circle. A claim or an ending that comes first
+# changes the status, which is looked at again once the lock is held.
+_LOCK: Final = """
+SELECT id FROM generation_generation
+WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND status IN ('queued', 'running') AND erased_at IS NULL
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+# Some may have ended since they were locked: those that were handed over.
 _STOP: Final = """
-WITH asked AS (
-    SELECT id FROM generation_generation
-    WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND status IN ('queued', 'running') AND erased_at IS NULL
-    ORDER BY id FOR NO KEY UPDATE
-)
 UPDATE generation_generation AS g SET
     cancel_requested_at = coalesce(cancel_requested_at, now()),
     status = CASE WHEN status = 'queued' THEN 'canceled' ELSE status END,
     credits = CASE WHEN status = 'queued' THEN 0 END,
     finished_at = CASE WHEN status = 'queued' THEN now() END
-FROM asked WHERE g.id = asked.id AND g.status IN ('queued', 'running')
+WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND status IN ('queued', 'running')
 RETURNING g.id, g.pool_id, (SELECT name FROM generation_pool WHERE id = g.pool_id), g.work, g.status,
     g.draws_with IS NULL
 """
@@ -93,8 +95,9 @@ def cancel_many(tenant_id: UUID, chosen: Filter) -> Stopped:
 
 def stop(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Stopped:
     """Stop these, as part of the caller's transaction in the tenant's scope."""
-    canceled, stopping = sharing.detach(tenant_id, generation_ids), []
-    stopped = rows(_STOP, {"tenant": tenant_id, "ids": list(generation_ids)})
+    unfinished = [each for (each,) in rows(_LOCK, {"tenant": tenant_id, "ids": list(generation_ids)})]
+    canceled, stopping = sharing.detach(tenant_id, unfinished), []
+    stopped = rows(_STOP, {"tenant": tenant_id, "ids": unfinished})
     for generation_id, pool_id, pool, work, status, was_queued in stopped:
         if status == "running":
             stopping.append(generation_id)

@@ -7,7 +7,7 @@ when it has completed is `sharing`'s; any other ending makes the oldest of them 
 Followers' rows are locked or left out (SKIP LOCKED), never waited for. Whom that leaves behind, the clock serves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -31,6 +31,10 @@ WHERE flight.tenant_id = %(tenant)s AND flight.fingerprint = %(fingerprint)s FOR
 """
 
 _LAND: Final = "DELETE FROM generation_inflight WHERE tenant_id = %s AND leader_id = %s RETURNING fingerprint"
+
+_HOLD: Final = """
+SELECT 1 FROM generation_inflight WHERE tenant_id = %(tenant)s AND leader_id = ANY(%(leaders)s) ORDER BY id FOR UPDATE
+"""
 
 _FOLLOWERS: Final = """
 SELECT id FROM generation_generation
@@ -94,6 +98,12 @@ def join(tenant_id: UUID, generation_id: UUID, fingerprints: list[bytes]) -> Lea
     for each in others:
         _lead(tenant_id, generation_id, each)
     return None
+
+
+def hold(tenant_id: UUID, generation_ids: Sequence[UUID]) -> None:
+    """Nobody joins these until the transaction ends. For whoever ends several at once: a submission that has joined one
+    of them waits for the wallet, and must not be waited for by whom has that."""
+    rows(_HOLD, {"tenant": tenant_id, "leaders": list(generation_ids)})
 
 
 def leave(tenant_id: UUID, generation_id: UUID) -> None:

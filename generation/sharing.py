@@ -51,7 +51,7 @@ WHERE g.tenant_id = %(tenant)s AND g.id = ANY(%(ids)s) AND g.status = 'running' 
     AND EXISTS (
     SELECT 1 FROM generation_generation f
     WHERE f.tenant_id = %(tenant)s AND f.draws_with = g.id AND f.status = 'queued')
-ORDER BY g.id FOR NO KEY UPDATE OF g
+ORDER BY g.id
 """
 
 # Its share is of the lower price, where the leader was drawn by a fallback.
@@ -106,7 +106,8 @@ def judged(tenant_id: UUID, key_id: UUID | None, original: copies.Original) -> V
 
 def detach(tenant_id: UUID, generation_ids: Sequence[UUID]) -> list[UUID]:
     """Of these, the leaders that are being drawn for others too: each ends as canceled, for nothing, and its oldest
-    follower takes its place at the worker. Part of the transaction that cancels."""
+    follower takes its place at the worker. Part of the transaction that cancels, which holds their rows."""
+    inflight.hold(tenant_id, generation_ids)
     drawn = rows(_DRAWN_WITH_FOLLOWERS, {"tenant": tenant_id, "ids": list(generation_ids)})
     return [leader for (leader,) in drawn if _hand_over(tenant_id, leader)]
 

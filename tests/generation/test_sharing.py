@@ -11,12 +11,15 @@ from django.test import override_settings
 
 from billing.models import Entry, Hold
 from easel import clock
-from easel.database import platform_role
-from generation import sharing
+from easel.database import platform_role, rows
+from easel.identifiers import new_id
+from generation import inflight, sharing
+from generation.cancel import stop
 from generation.copies import Original
 from generation.jobs import Job
 from generation.models import Generation, Image, InFlight
 from generation.source import PostgresSource
+from tests.aside import aside, name, wait_for_its_lock
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, row
 from tests.generation.test_endings import delivery, expire, flow, money
@@ -303,4 +306,47 @@ def test_followers_left_behind_by_a_dead_worker_are_served_by_the_clock(
     assert statuses(followers) == ["queued"] * 3
     clock.perform("serve_left_followers")
     assert statuses(followers) == ["completed"] * 3
+    money(ada)
+
+
+# --- no circle of locks ------------------------------------------------------------------------------------
+
+
+def lock_wallet(customer: Customer) -> None:
+    rows("SELECT 1 FROM billing_wallet WHERE tenant_id = %s FOR UPDATE", [customer.id])
+
+
+def test_a_cancel_that_detaches_a_leader_waits_for_nobody_with_the_wallet_locked(
+    ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID]
+) -> None:
+    assert claim(workshop).generation_id == leader
+    other = workshop.submit(ada)
+    with aside() as ending, aside() as canceling:
+        ending.do(lambda: rows("SELECT 1 FROM generation_generation WHERE id = %s FOR NO KEY UPDATE", [other]))
+        name(canceling, "a cancel of two")
+        canceling.begin(lambda: stop(ada.id, [leader, other]))
+        wait_for_its_lock("a cancel of two")
+        ending.do(lambda: lock_wallet(ada))
+        ending.commit()
+        assert set(canceling.answer().canceled) == {leader, other}
+    assert statuses([leader, followers[0], other]) == ["canceled", "running", "canceled"]
+    money(ada)
+
+
+def test_nor_for_who_joins_another_of_them_at_that_moment(
+    ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID]
+) -> None:
+    assert claim(workshop).generation_id == leader
+    other = workshop.submit(ada, seed=8, steps=2)
+    with platform_role():
+        fingerprint = bytes(InFlight.objects.get(leader=other).fingerprint)
+    with aside() as joining, aside() as canceling:
+        assert joining.do(lambda: inflight.join(ada.id, new_id(), [fingerprint])).generation_id == other
+        name(canceling, "a cancel of two")
+        canceling.begin(lambda: stop(ada.id, [leader, other]))
+        wait_for_its_lock("a cancel of two")
+        joining.do(lambda: lock_wallet(ada))
+        joining.commit()
+        assert set(canceling.answer().canceled) == {leader, other}
+    assert statuses([leader, followers[0], other]) == ["canceled", "running", "canceled"]
     money(ada)
