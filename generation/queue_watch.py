@@ -1,4 +1,5 @@
-"""The clock looks at the queue: how deep and how old it is, how fast it is served, and whether flows count right."""
+"""The clock looks at the queue: how deep and how old it is, how fast it is served, whether flows count right, and by
+which limits."""
 
 from typing import Final
 from uuid import UUID
@@ -7,10 +8,11 @@ import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from billing import plans
 from easel import metrics
 from easel.clock import duty
 from easel.database import atomic, changed, rows
-from generation import bell, rounds_seen
+from generation import bell, flows, rounds_seen
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +81,14 @@ FROM (
 WHERE flow.tenant_id = %(tenant)s AND flow.pool_id = %(pool)s
 """
 
+# A submission reads its plan's limits first and its flow last: a plan that changed in between left the old ones there.
+_OUTDATED: Final = """
+SELECT DISTINCT flow.tenant_id FROM generation_flow flow
+JOIN billing_subscription subscription ON subscription.tenant_id = flow.tenant_id AND subscription.ended_at IS NULL
+JOIN billing_planversion version ON version.id = subscription.version_id
+WHERE flow.queued > 0 AND (flow.weight <> version.queue_weight OR flow.cap <> version.running_jobs)
+"""
+
 
 @duty("measure_queue", every=5.0)
 def measure_queue() -> int:
@@ -109,6 +119,16 @@ def recount_flows() -> int:
         _recount(tenant_id, pool_id)
         bell.ring(pool)
     return len(wrong)
+
+
+@duty("follow_plans", every=60.0)
+def follow_plans() -> int:
+    """What waits is served by the limits of the plan that its tenant is on now."""
+    outdated = rows(_OUTDATED)
+    for (tenant_id,) in outdated:
+        with atomic():
+            flows.apply_limits(tenant_id, plans.limits_of(tenant_id))
+    return len(outdated)
 
 
 def _recount(tenant_id: UUID, pool_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """What the clock and the workers tell of the queue, and that flows which count wrongly are found and mended."""
 
+from billing import plans
 from easel import clock, metrics
 from easel.database import changed, platform_role
 from generation import rounds_seen
@@ -86,6 +87,20 @@ def test_a_flow_that_counts_wrongly_is_found_and_mended(ada: Customer, bob: Cust
             (2, 1, ada.id), (2, 1, bob.id),
         }  # fmt: skip
     assert clock.perform("recount_flows") == 0
+
+
+def test_a_flow_with_the_limits_of_a_plan_that_its_tenant_has_left_gets_those_of_today(
+    ada: Customer, workshop: Workshop
+) -> None:
+    workshop.submit(ada)
+    clock.perform("follow_plans")
+    assert clock.perform("follow_plans") == 0
+    with platform_role():
+        today = plans.limits_of(ada.id)
+        flow = Flow.objects.filter(tenant=ada.tenant)
+        flow.update(weight=today.queue_weight + 3, cap=today.running_jobs + 3)
+        assert clock.perform("follow_plans") == 1
+        assert list(flow.values_list("weight", "cap")) == [(today.queue_weight, today.running_jobs)]
 
 
 def test_old_rows_of_a_pools_time_are_forgotten_and_the_time_stays(ada: Customer, workshop: Workshop) -> None:
