@@ -36,6 +36,7 @@ from easel.storage import ObjectMissing, storage
 from tenants import escrow
 from tenants.backup import closed_file, postgres
 from tenants.backup.manifest import Manifest
+from tenants.backup.pruning import prune, whole_backups
 from tenants.escrow import Escrow
 from tenants.keys import data_key_of
 
@@ -55,8 +56,9 @@ class AnotherIsRunning(Exception):
     """Another backup into the same folder has not ended yet. Nothing was done."""
 
 
-def backup(folder: Path, *, report: Report = lambda _: None) -> Path:
-    """Returns the folder of this backup. Needs the platform role, outside of a transaction."""
+def backup(folder: Path, *, keep: int | None = None, report: Report = lambda _: None) -> Path:
+    """Returns the folder of this backup. `keep`: how many stay, this one among them; None: all. Needs the platform
+    role, outside of a transaction. Raises CannotPrune when this one is whole, but older ones could not be removed."""
     postgres.dumper()  # names what is not set before anything is changed
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
@@ -77,7 +79,12 @@ def backup(folder: Path, *, report: Report = lambda _: None) -> Path:
             objects=len(copied), files=files,
         )  # fmt: skip
         manifest.write(place, key)
-        return place.rename(place.with_suffix(""))
+        place = place.rename(place.with_suffix(""))
+        report(f"{place} is whole.")
+        if keep is not None:
+            backups, copies = prune(folder, keep=keep)
+            report(f"removed: {backups} older backups, {copies} copies of objects that no other needs")
+    return place
 
 
 @contextmanager
@@ -172,8 +179,7 @@ def _described(written: tuple[int, str]) -> dict[str, Any]:
 
 def newest(folder: Path) -> Path | None:
     """The newest whole backup in a folder."""
-    whole = [place for place in folder.glob("*Z") if (place / "manifest.json").exists()]
-    return max(whole, default=None)
+    return next(iter(whole_backups(folder)), None)
 
 
 def tenants_in_database() -> int:

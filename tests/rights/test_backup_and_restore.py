@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -34,30 +34,9 @@ from tenants.models import KeyRotation
 from tenants.rotation import rotate_tenant
 from tests.cast import Customer, make_customer
 from tests.generation.conftest import Workshop
-from tests.rights.conftest import Draw, wish
+from tests.rights.conftest import Draw, Vault, wish
 
 WORD = "xylophone-orchard"  # in nothing but our prompts
-
-
-@dataclass
-class Vault:
-    """Where a test keeps its backups, and its escrow elsewhere."""
-
-    folder: Path
-    kept: Path
-
-    def backup(self) -> Path:
-        call_command("backup", str(self.folder), stdout=StringIO())
-        place = backups.newest(self.folder)
-        assert place is not None
-        return place
-
-
-@pytest.fixture
-def vault(tmp_path: Path, stack: Stack) -> Iterator[Vault]:
-    kept = tmp_path / "custody" / "keys.escrow"
-    with override_settings(KEY_ESCROW=str(kept)):
-        yield Vault(tmp_path / "backups", kept)
 
 
 def erase(customer: Customer) -> None:
@@ -230,12 +209,7 @@ def test_a_second_backup_copies_only_new_objects_and_both_restore(ada: Customer,
     copy = vault.folder / "objects" / first.object_key
     stamp = copy.stat().st_mtime_ns
     (second,) = draw(ada)
-    said = StringIO()
-    with patch.object(backups, "datetime") as clock:
-        import datetime as real
-
-        clock.now.return_value = real.datetime(2031, 1, 1, tzinfo=real.UTC)
-        call_command("backup", str(vault.folder), stdout=said)
+    vault.backup(at=datetime(2031, 1, 1, tzinfo=UTC))
     assert copy.stat().st_mtime_ns == stamp
     assert (vault.folder / "objects" / second.object_key).exists()
     assert backups.newest(vault.folder) == vault.folder / "20310101T000000Z"

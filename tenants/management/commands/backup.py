@@ -14,11 +14,12 @@ from easel.key_providers import KeyProviderUnavailable
 from easel.storage import StorageError
 from tenants.backup import postgres
 from tenants.backup.backup import AnotherIsRunning, backup
+from tenants.backup.pruning import CannotPrune
 from tenants.escrow import EscrowUnavailable
 
 MISHAPS = (
-    AnotherIsRunning, CryptoError, EscrowUnavailable, ImproperlyConfigured, KeyProviderUnavailable, OperationalError,
-    OSError, StorageError, postgres.ProgramFailed,
+    AnotherIsRunning, CannotPrune, CryptoError, EscrowUnavailable, ImproperlyConfigured, KeyProviderUnavailable,
+    OperationalError, OSError, StorageError, postgres.ProgramFailed,
 )  # fmt: skip
 
 
@@ -27,11 +28,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path)
+        parser.add_argument("--keep", type=int, metavar="N", help="leave the newest N in the folder; without it, all")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["keep"] is not None and options["keep"] < 1:
+            raise CommandError("--keep must be 1 or more.")
         with platform_role():
             try:
-                place = backup(options["folder"], report=self.stdout.write)
+                backup(options["folder"], keep=options["keep"], report=self.stdout.write)
             except MISHAPS as error:
                 raise CommandError(str(error)) from error
-        self.stdout.write(f"{place} is whole.")
