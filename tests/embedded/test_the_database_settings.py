@@ -45,7 +45,8 @@ from easel.database import rows, platform_role
 from django.db import connections
 with platform_role():
     rows("SELECT 1")
-    connections["platform"].pool.wait(20)
+    connections["platform"].close()
+    connections["platform"].pool.wait(60)
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'easel pool-test'"
     print(rows(count)[0][0])
 """
@@ -54,6 +55,6 @@ with platform_role():
     path = os.pathsep.join([str(ROOT), str(ROOT / "platform")])
     done = subprocess.run(
         [sys.executable, "-c", program], env={**environment_, "PYTHONPATH": path}, cwd=ROOT, capture_output=True,
-        text=True, check=True,
+        text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == ["3"]
+    assert done.stdout.split() == ["3"], done.stderr
