@@ -23,14 +23,15 @@ SELECT pool.name, coalesce(sum(flow.queued), 0), coalesce(sum(flow.running), 0)
 FROM generation_pool pool LEFT JOIN generation_flow flow ON flow.pool_id = pool.id GROUP BY pool.name
 """
 
-# The oldest of each tenant's waiting jobs is at one end of an index; ids are ordered by time.
+# The oldest of each tenant's waiting jobs is at one end of an index; ids are ordered by time. Whoever is at its own cap
+# waits for itself, however many workers there are.
 _OLDEST: Final = """
 SELECT pool.name, max(extract(epoch FROM now() - oldest.created_at))::float
 FROM generation_flow flow JOIN generation_pool pool ON pool.id = flow.pool_id, LATERAL (
     SELECT created_at FROM generation_generation g WHERE g.tenant_id = flow.tenant_id AND g.pool_id = flow.pool_id
         AND g.status = 'queued' AND g.draws_with IS NULL ORDER BY g.priority DESC, g.id LIMIT 1
 ) oldest
-WHERE flow.queued > 0 GROUP BY pool.name
+WHERE flow.ready GROUP BY pool.name
 """
 
 # Only what was served while something waited says how fast a pool is: otherwise it was as fast as it was asked to be.

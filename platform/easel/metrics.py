@@ -32,7 +32,7 @@ BREAKER_OPEN = Gauge(
 
 # --- The queue. Gauges are set by the clock.
 QUEUE_JOBS = Gauge("easel_queue_jobs", "Generations that wait or run.", ["pool", "state"])
-QUEUE_OLDEST = Gauge("easel_queue_oldest_seconds", "Age of the oldest generation that waits.", ["pool"])
+QUEUE_OLDEST = Gauge("easel_queue_oldest_seconds", "Age of the oldest generation that may be drawn now.", ["pool"])
 WORKERS = Gauge("easel_workers", "Workers that were seen within one lease length.", ["pool"])
 FLOW_DRIFT = Gauge("easel_flow_drift", "Flows whose counts were wrong at the last recount, and were mended.")
 CLAIMS = Counter("easel_claims", "Claims: work, or empty-handed.", ["outcome"])

@@ -34,6 +34,24 @@ def test_depth_and_age_of_each_pool_are_told(ada: Customer, bob: Customer, works
     assert 90 <= gauge(metrics.QUEUE_OLDEST, workshop.pool) < 150
 
 
+def test_what_waits_for_its_tenants_own_cap_alone_makes_no_queue_old(
+    ada: Customer, bob: Customer, workshop: Workshop
+) -> None:
+    for _ in range(2):
+        workshop.submit(ada)
+    with platform_role():
+        Flow.objects.filter(tenant=ada.tenant).update(cap=1)
+        changed("UPDATE generation_generation SET created_at = now() - interval '400 s' WHERE tenant_id = %s", [ada.id])
+    (job,) = source.claim(workshop.pool, limit=2)
+    workshop.submit(bob)
+    clock.perform("measure_queue")
+    assert gauge(metrics.QUEUE_JOBS, workshop.pool, "queued") == 2
+    assert gauge(metrics.QUEUE_OLDEST, workshop.pool) < 300
+    source.fail(job, code="for_the_test", detail="")
+    clock.perform("measure_queue")
+    assert gauge(metrics.QUEUE_OLDEST, workshop.pool) >= 400
+
+
 def test_workers_that_signed_lately_are_counted(workshop: Workshop) -> None:
     rounds_seen.sign("one", [workshop.pool])
     rounds_seen.sign("two", [workshop.pool])
