@@ -80,9 +80,14 @@ _GIVE_UP: Final = """
 UPDATE tenants_webhookdelivery SET state = 'failed', ended_at = now(), leased_until = NULL
 WHERE state = 'pending' AND (endpoint_id = %s OR expires_at < now() - interval '1 hour')
 """
-OLDEST: Final = """
-SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM tenants_webhookdelivery
-WHERE state = 'pending'
+# What waits for its next attempt is its receiver's matter, and what is sent to a disabled endpoint its owner's.
+LONGEST_DUE: Final = """
+SELECT coalesce(extract(epoch FROM now() - (
+    SELECT d.due_at FROM tenants_webhookdelivery d
+    WHERE d.state = 'pending' AND d.due_at <= now() AND (d.leased_until IS NULL OR d.leased_until <= now())
+        AND (SELECT e.disabled_at IS NULL FROM tenants_webhookendpoint e WHERE e.id = d.endpoint_id)
+    ORDER BY d.due_at LIMIT 1
+)), 0)::float
 """
 
 
@@ -311,13 +316,15 @@ def deliver_webhooks() -> int:
     """Hands over what is due and returns: threads do the sending."""
     global _courier  # noqa: PLW0603  threads are made where there is a clock
     _courier = _courier or Courier()
-    metrics.WEBHOOK_OLDEST_SECONDS.set(oldest_seconds())
     return _courier.round()
 
 
-def oldest_seconds() -> float:
-    ((age,),) = rows(OLDEST)
-    return float(age)
+@duty("measure_webhooks", every=15.0)
+def measure_webhooks() -> int:
+    """For how long the delivery that has been due for the longest has been waiting for a thread."""
+    ((seconds,),) = rows(LONGEST_DUE)
+    metrics.WEBHOOK_OLDEST_SECONDS.set(seconds)
+    return 0
 
 
 @duty("forget_webhooks", every=3600.0)

@@ -78,7 +78,7 @@ WEBHOOK_DELIVERIES = Counter(
     "easel_webhook_deliveries", "Attempts to deliver: delivered, retry, failed, refused, postponed.", ["outcome"]
 )
 WEBHOOK_OLDEST_SECONDS = Gauge(
-    "easel_webhook_oldest_seconds", "Age of the oldest event that is still to be delivered.", multiprocess_mode="max"
+    "easel_webhook_oldest_seconds", "How long a delivery that is due has waited to be sent.", multiprocess_mode="max"
 )
 WEBHOOKS_DISABLED = Counter("easel_webhooks_disabled", "Endpoints that were disabled, by cause.", ["cause"])
 

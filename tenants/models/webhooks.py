@@ -74,7 +74,7 @@ class WebhookDelivery(TenantRow):
             models.Index(
                 "tenant", "endpoint", "due_at", condition=models.Q(state="pending"), name="webhook_delivery_turn"
             ),
-            models.Index("created_at", condition=models.Q(state="pending"), name="webhook_delivery_oldest"),
+            models.Index("due_at", condition=models.Q(state="pending"), name="webhook_delivery_longest_due"),
             models.Index("tenant", "endpoint", models.F("id").desc(), name="webhook_delivery_log"),
         ]
 

@@ -76,7 +76,12 @@ BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
 
 # Unusual, but nobody's trouble.
 HARMLESS: Final[Mapping[str, Series]] = {
-    "a customer's receiver of webhooks is dead": {'easel_breaker_open{name="webhook"}': "1x400"},
+    "a customer's receiver of webhooks is dead": {
+        'easel_breaker_open{name="webhook"}': "1x400",
+        'easel_webhook_deliveries_total{outcome="retry"}': "0+10x400",
+        'easel_webhook_deliveries_total{outcome="postponed"}': "0+100x400",
+        "easel_webhook_oldest_seconds": "0 4 9 30 2x396",
+    },
     "a process that has asked nothing since an outage": {'easel_screening_breaker_open{process="worker"}': "1x400"},
     "few pictures and one complaint": {
         "easel_complaints_total": "0+0.05x400",

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.test import override_settings
+from prometheus_client import REGISTRY
 from standardwebhooks.webhooks import Webhook
 
+from easel import clock
 from easel.database import changed, platform_role, rows
 from easel.outbound import Answer
 from tenants import delivery, webhooks
@@ -265,14 +267,39 @@ def test_two_couriers_share_the_work(ada: Customer) -> None:
     assert (len(told), set(told.values())) == (20, {1})
 
 
-def test_the_age_of_what_waits_is_told(ada: Customer) -> None:
+def measured() -> float:
+    clock.perform("measure_webhooks")
+    return REGISTRY.get_sample_value("easel_webhook_oldest_seconds") or 0.0
+
+
+def test_how_long_something_has_been_due_is_told(ada: Customer) -> None:
     listening(ada, "https://example.org/hook")
-    emit(ada)
+    emit(ada, 2)
     with platform_role():
-        changed("UPDATE tenants_webhookdelivery SET created_at = now() - interval '90 s', due_at = 'infinity' "
-                "WHERE tenant_id = %s", [ada.id])  # fmt: skip
-        assert delivery.oldest_seconds() >= 90
-        changed("DELETE FROM tenants_webhookdelivery WHERE tenant_id = %s", [ada.id])
+        first = WebhookDelivery.objects.filter(tenant=ada.tenant).order_by("id")[0]
+        changed("UPDATE tenants_webhookdelivery SET due_at = now() - interval '90 s' WHERE id = %s", [first.id])
+        assert 90 <= measured() < 150
+        changed("UPDATE tenants_webhookdelivery SET leased_until = now() + interval '60 s' WHERE id = %s", [first.id])
+        assert measured() < 60
+        changed("UPDATE tenants_webhookdelivery SET leased_until = now() WHERE id = %s", [first.id])
+        assert measured() >= 90
+
+
+def test_what_waits_for_its_receiver_or_for_its_owner_is_not_late(ada: Customer, bob: Customer) -> None:
+    listening(ada, f"https://{ada.id.hex}.example.org/hook")
+    off, _ = listening(bob, "https://example.org/hook")
+    for customer in (ada, bob):
+        emit(customer)
+    with platform_role():
+        changed(
+            "UPDATE tenants_webhookdelivery SET created_at = now() - interval '1 h', due_at = now() - interval '1 h'"
+        )
+        changed("UPDATE tenants_webhookendpoint SET disabled_at = now() WHERE id = %s", [off.id])
+    with courier(send=failing(500), pause=lambda _: 600.0) as made, platform_role():
+        assert made.round() == 1
+    with platform_role():
+        assert WebhookDelivery.objects.get(tenant=ada.tenant).attempts == 1
+    assert measured() == 0
 
 
 def test_old_deliveries_and_events_are_forgotten(ada: Customer) -> None:
