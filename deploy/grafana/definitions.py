@@ -153,7 +153,10 @@ QUEUE = Dashboard(
                 Panel(
                     "Since a duty last ended well",
                     "s",
-                    {"{{duty}}": "time() - max by (duty) (easel_clock_last_run_timestamp_seconds)"},
+                    {
+                        "{{duty}}": "time() - (max by (duty) (easel_clock_last_run_timestamp_seconds)"
+                        " or min by (duty) (easel_clock_started_timestamp_seconds))"
+                    },
                 ),
                 Panel(
                     "Duties that failed",

@@ -1,8 +1,8 @@
 """Periodic duties. One process runs them; more may, each duty holds an advisory lock of its own while it works.
 
 An app registers a duty in its `AppConfig.ready()`. A duty runs under the platform role in a connection that the lock
-lives in; what it raises is logged and counted, and the next round tries again. They are done one after the other, so
-one that may find very much does it in turns (`work_off`).
+lives in; what it raises is logged and counted, and it is tried again within a minute. They are done one after the
+other, so one that may find very much does it in turns (`work_off`).
 """
 
 import time
@@ -24,9 +24,11 @@ log = structlog.get_logger(__name__)
 
 LOCK_SPACE: Final = 0x0EA5E1
 PATIENCE_SECONDS: Final = 1.0  # a database that takes longer to answer a lock is in trouble
+RETRY_SECONDS: Final = 60.0  # at most, after a failure: a rare duty does not wait for its next turn
 TURN_SECONDS: Final = 2.0  # how long a duty that finds more and more may keep the others waiting
 RUNS = Counter("easel_clock_runs_total", "Runs of periodic duties", ["duty", "outcome"])
 LAST_RUN = Gauge("easel_clock_last_run_timestamp_seconds", "When a duty last ended well", ["duty"])
+STARTED = Gauge("easel_clock_started_timestamp_seconds", "Since when a clock has been doing a duty", ["duty"])
 PERIOD = Gauge("easel_clock_period_seconds", "How often a duty is due; silent for much longer, it is overdue", ["duty"])
 SECONDS = Histogram("easel_clock_duty_seconds", "How long a duty took", ["duty"])
 
@@ -60,6 +62,10 @@ class Unfinished(int):
     """How many things a duty has changed whose turn is over before it was done: it is due again at once."""
 
 
+class Failed(int):
+    """0, of a duty that raised: it is due again after its period, or RETRY_SECONDS where that is less."""
+
+
 def work_off(find: Callable[[], Sequence[Found]], do: Callable[[Found], int]) -> int:
     """Do what is found, batch after batch, until nothing is left or the turn is over. `do` returns how many things it
     changed. A batch in which nothing changed is left to the next round: somebody else is at it, or it cannot be done.
@@ -78,16 +84,27 @@ def work_off(find: Callable[[], Sequence[Found]], do: Callable[[Found], int]) ->
 
 def run(stopping: Event) -> None:
     """Do what is due until `stopping` is set."""
+    for name in _duties:
+        STARTED.labels(name).set_to_current_time()
     while not stopping.is_set():
         for each in _duties.values():
             now = time.monotonic()
             if each.due <= now and not stopping.is_set():
-                each.due = now + each.every
-                if isinstance(perform(each.name), Unfinished):
-                    each.due = now
+                each.due = now + _pause(each, perform(each.name))
         now = time.monotonic()
         soonest = min((each.due for each in _duties.values()), default=now + 1.0)
         stopping.wait(max(0.05, soonest - now))
+
+
+def _pause(of: Duty, outcome: int) -> float:
+    """Seconds from the beginning of a turn to the next."""
+    match outcome:
+        case Unfinished():
+            return 0.0
+        case Failed():
+            return min(of.every, RETRY_SECONDS)
+        case _:
+            return of.every
 
 
 def perform(name: str) -> int:
@@ -111,7 +128,7 @@ def perform(name: str) -> int:
             RUNS.labels(name, "failed").inc()
             log.exception("clock.duty_failed", duty=name)
             _end_session()
-            return 0
+            return Failed(0)
     RUNS.labels(name, "done").inc()
     LAST_RUN.labels(name).set_to_current_time()
     if count:

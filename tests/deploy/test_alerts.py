@@ -57,6 +57,16 @@ def test_all_are_silent_when(name: str, tmp_path: Path) -> None:
     assert promtool(tmp_path, world, at="390m", expression='ALERTS{alertstate="firing"}', gives=[]) == ""
 
 
+@pytest.mark.parametrize(("at", "fires"), [("20m", False), ("390m", True)])
+def test_a_duty_that_never_ended_well_is_overdue_from_the_clocks_start_on(at: str, fires: bool, tmp_path: Path) -> None:
+    never = {
+        'easel_clock_started_timestamp_seconds{duty="reconcile_ledger"}': "0x400",
+        'easel_clock_period_seconds{duty="reconcile_ledger"}': "3600x400",
+    }
+    expected: list[dict[str, object]] = [{"value": 1}] if fires else []
+    assert promtool(tmp_path, {**HEALTHY, **never}, at=at, expression=firing("EaselDutyOverdue"), gives=expected) == ""
+
+
 def test_a_clock_that_was_never_there_is_silent_too(tmp_path: Path) -> None:
     world = {name: values for name, values in HEALTHY.items() if "clock" not in name}
     assert promtool(tmp_path, world, at="5m", expression=firing("EaselClockSilent"), gives=[{"value": 1}]) == ""

@@ -24,6 +24,7 @@ HEALTHY: Final[Series] = {
     "easel_leases_lost_total": "0x400",
     'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.7x400",
     _CLOCK: "0+60x400",
+    'easel_clock_started_timestamp_seconds{duty="ring_ready_pools"}': "0x400",
     'easel_clock_period_seconds{duty="ring_ready_pools"}': "2x400",
     'easel_clock_runs_total{duty="ring_ready_pools",outcome="done"}': "0+30x400",
     'easel_clock_runs_total{duty="ring_ready_pools",outcome="failed"}': "0x400",

@@ -118,6 +118,38 @@ def test_after_a_failing_duty_the_next_one_runs_and_a_rare_one_waits_for_its_tim
     assert runs("test_run_failing", "failed") == 3
 
 
+def test_a_rare_duty_that_failed_is_tried_again_soon_and_one_that_did_not_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock, "RETRY_SECONDS", 0.0)
+    stopping, calls = Event(), list[str]()
+
+    @duty("test_rare_failing", every=1000.0)
+    def failing() -> int:
+        calls.append("failing")
+        if len(calls) > 3:
+            stopping.set()
+            return 0
+        return fail()
+
+    duty("test_rare_well", every=1000.0)(lambda: calls.append("well") or 1)
+    clock.run(stopping)
+    assert calls == ["failing", "well", "failing", "failing"]
+
+
+def test_when_the_clock_began_is_told_of_a_duty_that_never_ended_well() -> None:
+    stopping = Event()
+
+    @duty("test_never_well", every=1000.0)
+    def never() -> int:
+        stopping.set()
+        return fail()
+
+    clock.run(stopping)
+    assert REGISTRY.get_sample_value("easel_clock_last_run_timestamp_seconds", {"duty": "test_never_well"}) is None
+    assert REGISTRY.get_sample_value("easel_clock_started_timestamp_seconds", {"duty": "test_never_well"})
+
+
 def test_a_duty_that_finds_much_takes_turns_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "TURN_SECONDS", 0)
     stopping, left, calls = Event(), [3, 2, 1], list[str]()
