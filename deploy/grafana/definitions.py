@@ -101,7 +101,16 @@ QUEUE = Dashboard(
                     {"{{status}} {{reason}}": "sum by (status, reason) (rate(easel_generation_endings_total[5m]))"},
                 ),
                 Panel("Claims", "ops", {"{{outcome}}": "sum by (outcome) (rate(easel_claims_total[5m]))"}),
-                Panel("Leases lost", "short", {"lost": "sum(increase(easel_leases_lost_total[15m]))"}, limit=5),
+                Panel(
+                    "Leases lost",
+                    "short",
+                    {
+                        "taken back by the clock": "sum(increase(easel_leases_taken_back_total[15m]))",
+                        "missed by a worker": "sum(increase(easel_leases_lost_total[15m]))",
+                    },
+                    "A worker that was killed misses nothing.",
+                    limit=5,
+                ),
                 Panel("Flows that were wrong", "short", {"drift": "max(easel_flow_drift)"}, limit=1),
             ],
         ),

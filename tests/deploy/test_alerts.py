@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.deploy.programs import needs
-from tests.deploy.worlds import BROKEN, HARMLESS, HEALTHY, Series
+from tests.deploy.worlds import BROKEN, COMPLETED, FAILED, HARMLESS, HEALTHY, Series
 
 pytestmark = needs("promtool", "amtool")
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,12 @@ def test_a_duty_that_never_ended_well_is_overdue_from_the_clocks_start_on(at: st
     }
     expected: list[dict[str, object]] = [{"value": 1}] if fires else []
     assert promtool(tmp_path, {**HEALTHY, **never}, at=at, expression=firing("EaselDutyOverdue"), gives=expected) == ""
+
+
+def test_when_all_fail_few_are_enough(tmp_path: Path) -> None:
+    world = {**HEALTHY, COMPLETED: "0x400", FAILED: "0+2x400"}
+    for alert in ("EaselSuccessRateLow", "EaselErrorBudgetBurnsFast"):
+        assert promtool(tmp_path, world, at="20m", expression=firing(alert), gives=[{"value": 1}]) == ""
 
 
 def test_a_clock_that_was_never_there_is_silent_too(tmp_path: Path) -> None:

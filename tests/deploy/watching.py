@@ -21,6 +21,7 @@ from tests.web.served import eventually
 
 RULES = Path(__file__).resolve().parents[2] / "deploy/prometheus"
 FEWEST_PICTURES = 20
+FEWEST_FAILURES = 2
 
 
 @dataclass
@@ -76,9 +77,11 @@ class Watch:
 
 
 def hurried(rules: str) -> str:
-    """The same conditions; what must last minutes lasts a second, and fewer pictures are enough to count complaints."""
-    assert rules.count(">= 100") == 1
-    return re.sub(r"for: \d+[mh]", "for: 1s", rules).replace(">= 100", f">= {FEWEST_PICTURES}")
+    """The same conditions; what must last minutes lasts a second, and fewer pictures are enough to count complaints,
+    and fewer failures to be many."""
+    assert (rules.count(">= 100"), len(re.findall(r"count\w+ >= 5\b", rules))) == (1, 4)
+    sooner = re.sub(r"for: \d+[mh]", "for: 1s", rules).replace(">= 100", f">= {FEWEST_PICTURES}")
+    return re.sub(r"(count\w+) >= 5\b", rf"\1 >= {FEWEST_FAILURES}", sooner)
 
 
 @contextmanager

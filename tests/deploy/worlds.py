@@ -5,7 +5,8 @@ from typing import Final
 
 Series = Mapping[str, str]
 
-_FAILED: Final = 'easel_generation_endings_total{status="failed",reason="model_unavailable"}'
+COMPLETED: Final = 'easel_generation_endings_total{status="completed",reason=""}'
+FAILED: Final = 'easel_generation_endings_total{status="failed",reason="model_unavailable"}'
 _CLOCK: Final = 'easel_clock_last_run_timestamp_seconds{duty="ring_ready_pools"}'
 
 HEALTHY: Final[Series] = {
@@ -13,15 +14,15 @@ HEALTHY: Final[Series] = {
     'easel_http_request_seconds_count{method="GET",route="status"}': "0+600x400",
     'easel_http_requests_total{status="200"}': "0+600x400",
     'easel_http_requests_total{status="503"}': "0+1x400",
-    'easel_generation_endings_total{status="completed",reason=""}': "0+600x400",
-    _FAILED: "0+1x400",
+    COMPLETED: "0+600x400",
+    FAILED: "0+1x400",
     'easel_generation_endings_total{status="rejected",reason="image"}': "0+60x400",
     'easel_generation_endings_total{status="canceled",reason=""}': "0+60x400",
     'up{job="easel",process="web",instance="web"}': "1x400",
     'easel_queue_oldest_seconds{pool="default"}': "4x400",
     'easel_queue_jobs{pool="default",state="queued"}': "9x400",
     'easel_workers{pool="default"}': "2x400",
-    "easel_leases_lost_total": "0x400",
+    "easel_leases_taken_back_total": "0x400",
     'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.7x400",
     _CLOCK: "0+60x400",
     'easel_clock_started_timestamp_seconds{duty="ring_ready_pools"}': "0x400",
@@ -42,14 +43,14 @@ HEALTHY: Final[Series] = {
 # Alert → what is different where it fires, and how long that takes at most.
 BROKEN: Final[Mapping[str, tuple[Series, str]]] = {
     "EaselResponseSlow": ({'easel_http_request_seconds_sum{method="GET",route="status"}': "0+2400x400"}, "10m"),
-    "EaselSuccessRateLow": ({_FAILED: "0+12x400"}, "10m"),
-    "EaselErrorBudgetBurnsFast": ({_FAILED: "0+120x400"}, "90m"),
-    "EaselErrorBudgetBurnsSlowly": ({_FAILED: "0+12x400"}, "390m"),
+    "EaselSuccessRateLow": ({FAILED: "0+12x400"}, "10m"),
+    "EaselErrorBudgetBurnsFast": ({FAILED: "0+120x400"}, "90m"),
+    "EaselErrorBudgetBurnsSlowly": ({FAILED: "0+12x400"}, "390m"),
     "EaselServerErrors": ({'easel_http_requests_total{status="503"}': "0+30x400"}, "10m"),
     "EaselTargetDown": ({'up{job="easel",process="web",instance="web"}': "0x400"}, "5m"),
     "EaselQueueOld": ({'easel_queue_oldest_seconds{pool="default"}': "400x400"}, "5m"),
     "EaselNoWorker": ({'easel_workers{pool="default"}': "0x400"}, "5m"),
-    "EaselLeasesLost": ({"easel_leases_lost_total": "0+1x400"}, "20m"),
+    "EaselLeasesLost": ({"easel_leases_taken_back_total": "0+1x400"}, "20m"),
     "EaselDeviceSaturated": ({'easel_device_utilization_ratio{device="cuda:0",instance="worker"}': "0.97x400"}, "10m"),
     "EaselClockSilent": ({_CLOCK: "0x400"}, "5m"),
     "EaselDutyOverdue": (
@@ -87,6 +88,17 @@ HARMLESS: Final[Mapping[str, Series]] = {
     "few pictures and one complaint": {
         "easel_complaints_total": "0+0.05x400",
         "easel_images_delivered_total": "0+0.1x400",
+    },
+    "one generation fails in a quiet night": {COMPLETED: "0+0.05x400", FAILED: "0x385 1x15"},
+    "requests ask for what cannot be drawn": {
+        f'easel_generation_endings_total{{status="failed",reason="{reason}"}}': "0+300x400"
+        for reason in (
+            "not_a_picture",
+            "sampler_unsupported",
+            "mask_needed",
+            "clip_skip_too_large",
+            "init_image_unsupported",
+        )
     },
     "customers cancel everything": {'easel_generation_endings_total{status="canceled",reason=""}': "0+6000x400"},
     "the policy refuses a lot": {'easel_generation_endings_total{status="rejected",reason="image"}': "0+6000x400"},
