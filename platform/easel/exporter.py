@@ -7,6 +7,7 @@ port with SO_REUSEPORT, and whichever the kernel picks answers for all of them.
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -17,7 +18,7 @@ import structlog
 from django.conf import settings
 from prometheus_client import REGISTRY, CollectorRegistry, Metric, ProcessCollector, make_wsgi_app
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -56,6 +57,23 @@ class _Quiet(WSGIRequestHandler):
         """A scrape every few seconds is no news."""
 
 
+class Living(MultiProcessCollector):
+    """What all processes of the folder count together, without the gauges of those that have ended: what a killed one
+    had open would stay open for ever."""
+
+    def __init__(self, registry: CollectorRegistry, folder: Path) -> None:
+        super().__init__(registry, str(folder))  # type: ignore[no-untyped-call]
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        for pid in _pids(self._folder):
+            if not Path("/proc", pid).exists():
+                with suppress(FileNotFoundError):  # another process of the port does it at this moment
+                    mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
+        found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+        return found
+
+
 class EachProcess(Collector):
     """CPU time and memory of every process that shares the folder: the shared files hold only what is counted in them.
 
@@ -70,16 +88,18 @@ class EachProcess(Collector):
         cpu = CounterMetricFamily("process_cpu_seconds", "User and system CPU time of a process.", labels=["pid"])
         memory = GaugeMetricFamily("process_resident_memory_bytes", "Resident memory of a process.", labels=["pid"])
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {f"{cpu.name}_total": cpu, memory.name: memory}
-        for pid in self._pids():
+        for pid in _pids(self._folder):
             for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect():
                 for sample in metric.samples:
                     if sample.name in families:
                         families[sample.name].add_metric([pid], sample.value)
         return families.values()
 
-    def _pids(self) -> list[str]:
-        """From the files that they count in. One whose process has ended adds nothing: /proc does not know it."""
-        return sorted({path.stem.rpartition("_")[2] for path in self._folder.glob("*.db")})
+
+def _pids(folder: Path) -> list[str]:
+    """Of the processes that count in the folder, from their files' names: also those that have ended, which /proc does
+    not know."""
+    return sorted({path.stem.rpartition("_")[2] for path in folder.glob("*.db")})
 
 
 def registry() -> CollectorRegistry:
@@ -88,7 +108,7 @@ def registry() -> CollectorRegistry:
     if not folder:
         return REGISTRY
     shared = CollectorRegistry()
-    MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+    Living(shared, Path(folder))
     shared.register(EachProcess(Path(folder)))
     return shared
 

@@ -147,6 +147,11 @@ def test_processes_behind_one_metrics_port_are_added_up(chart: list[dict[str, An
     assert shared == {"easel-web", "easel-staff"}
 
 
+def test_no_other_command_stands_before_the_webs_own(chart: list[dict[str, Any]]) -> None:
+    for name in ("easel-web", "easel-staff"):
+        assert [each.get("command") for each in pods(chart)[name]["containers"]] == [None]
+
+
 def test_the_key_escrow_can_be_written_and_is_not_with_the_backups(chart: list[dict[str, Any]]) -> None:
     (container,) = pods(chart)["easel-commands"]["containers"]
     folder = str(Path(told(chart, "easel-commands")["EASEL_KEY_ESCROW"]).parent)
