@@ -53,6 +53,11 @@ SERVICE = Dashboard(
                     },
                 ),
                 Panel(
+                    "Object store, failed calls",
+                    "reqps",
+                    {"{{process}}": "sum by (process) (rate(easel_store_failures_total[5m]))"},
+                ),
+                Panel(
                     "Webhooks",
                     "reqps",
                     {"{{outcome}}": "sum by (outcome) (rate(easel_webhook_deliveries_total[5m]))"},

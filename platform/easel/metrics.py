@@ -49,8 +49,10 @@ GENERATION_WAIT_SECONDS = Histogram(
 )
 
 # --- The store.
-STORE_SECONDS = Histogram("easel_store_seconds", "Calls to the object store that succeeded.", ["operation"])
-STORE_FAILURES = Counter("easel_store_failures", "Calls to the object store that failed.")
+STORE_SECONDS = Histogram(
+    "easel_store_seconds", "Calls to the object store that were answered; what is streamed is not in it.", ["operation"]
+)
+STORE_FAILURES = Counter("easel_store_failures", "Calls to the object store that failed or were refused.")
 
 # --- Earlier results that answer equal requests.
 CACHE_LOOKUPS = Counter("easel_cache_lookups", "Questions to a level of the result cache.", ["level", "outcome"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
 
+from easel import metrics
 from easel.storage_errors import (
     ObjectMissing,
     StorageError,
@@ -228,10 +230,10 @@ class S3Storage:
     def _call(self, kind: Kind, doing: str, key: str) -> Iterator["S3Client"]:
         """The client to make one call with. Where a guard stands before the store, it may not be asked at all."""
         if self._guard is None:
-            with translated(doing, key):
+            with _measured(doing), translated(doing, key):
                 yield self._client
             return
-        with self._guard.around(kind) as is_probe, translated(doing, key):
+        with self._guard.around(kind) as is_probe, _measured(doing), translated(doing, key):
             yield self._once if is_probe else self._client
 
     @cached_property
@@ -324,6 +326,25 @@ class MemoryStorage:
     def _reach(self) -> None:
         if self.broken:
             raise StorageUnavailable("the memory store was told to fail")
+
+
+@contextmanager
+def _measured(operation: str) -> Iterator[None]:
+    """An object that is not there is an answer like any other."""
+    started = time.perf_counter()
+    try:
+        yield
+    except ObjectMissing:
+        _took(operation, started)
+        raise
+    except StorageError:
+        metrics.STORE_FAILURES.inc()
+        raise
+    _took(operation, started)
+
+
+def _took(operation: str, started: float) -> None:
+    metrics.STORE_SECONDS.labels(operation).observe(time.perf_counter() - started)
 
 
 @cache

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from prometheus_client import REGISTRY
 
 from easel.embedded.stack import Stack
 from easel.storage import (
@@ -160,3 +161,30 @@ def test_the_stub_can_be_told_to_fail() -> None:
     for call in (lambda: stub.put("a", b"", "text/plain"), lambda: stub.get("a"), stub.check):
         with pytest.raises(StorageUnavailable):
             call()
+
+
+def calls(operation: str) -> float:
+    return REGISTRY.get_sample_value("easel_store_seconds_count", {"operation": operation}) or 0.0
+
+
+def failures() -> float:
+    return REGISTRY.get_sample_value("easel_store_failures_total") or 0.0
+
+
+def test_calls_are_measured_by_what_they_do_and_those_that_fail_are_counted(s3: S3Storage, key: str) -> None:
+    operations = ("put", "get", "head", "list", "delete")
+    before, failed = [calls(each) for each in operations], failures()
+    s3.put(key, PNG, "image/png")
+    s3.get(key)
+    s3.stream(key).close()
+    assert s3.exists(key)
+    assert list(s3.keys(key)) == [key]
+    s3.delete(key)
+    assert not s3.exists(key)
+    after = [calls(each) for each in operations]
+    assert [later - earlier for earlier, later in zip(before, after, strict=True)] == [1, 2, 2, 1, 1]
+    assert failures() == failed
+    with pytest.raises(StorageRefused):
+        S3Storage(**{**settings.S3, "secret_key": "wrong"}).put(key, PNG, "image/png")
+    assert failures() == failed + 1
+    assert calls("put") == after[0]
