@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from threading import Event, Lock
 
+from generation import availability
 from generation.engine.protocol import Checkpoint, Drawing, DrawingStopped, EngineError, StopSign
 from generation.fetching import GivenPixels
 from generation.jobs import Delivery, Job
@@ -80,6 +81,7 @@ class Assignment:
             revision=job.model_revision,
             digest=job.model_digest,
             native_size=job.model_native_size,
+            label=job.model_label.removeprefix(availability.PREFIX),
         )
         for index in range(job.n):
             yield (

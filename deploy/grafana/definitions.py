@@ -126,7 +126,8 @@ QUEUE = Dashboard(
                 Panel(
                     "Busy slots",
                     "percentunit",
-                    {"{{model}}": "sum by (model) (easel_engine_busy_slots) / sum by (model) (easel_engine_slots)"},
+                    {"{{instance}}": "easel_engine_busy_slots / easel_engine_slots"},
+                    "More than all of them: memory ran out, and some wait inside.",
                 ),
                 Panel("A step", "s", quantiles("easel_engine_step_seconds", "model")),
                 Panel("Drawing an image", "s", quantiles("easel_engine_draw_seconds", "model")),

@@ -1,10 +1,12 @@
-"""Where other threads meet the engine's: it counts places, keeps newcomers until they have a seat, wakes the loop."""
+"""Where other threads meet the engine's: it counts places (and tells them to Prometheus), keeps newcomers until they
+have a seat, wakes the loop."""
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Condition, Event
 
+from easel import metrics
 from generation.engine.device import is_device_lost
 from generation.engine.guest import Guest
 
@@ -22,6 +24,7 @@ class Door:
         self._newcomers: deque[Guest] = deque()
         self._errands: deque[tuple[Errand, Future[None]]] = deque()
         self._changed = Condition()
+        metrics.ENGINE_SLOTS.set(most)
 
     # --- from outside -------------------------------------------------------------------------------------
 
@@ -38,7 +41,7 @@ class Door:
                 return False
             if self._inside >= self._most:
                 raise RuntimeError("admit() without a free slot: ask wait_for_slot() first")
-            self._inside += 1
+            self._count(1)
             self._newcomers.append(guest)
             self._changed.notify_all()
         return True
@@ -87,13 +90,14 @@ class Door:
     def left(self) -> None:
         """A guest has given up its place."""
         with self._changed:
-            self._inside -= 1
+            self._count(-1)
             self._changed.notify_all()
 
     def announce(self, places: int) -> None:
         with self._changed:
             if places != self._places:
                 self._places = min(places, self._most)
+                metrics.ENGINE_SLOTS.set(self._places)
                 self._changed.notify_all()
 
     def run_errands(self) -> None:
@@ -107,6 +111,10 @@ class Door:
                     raise
             else:
                 future.set_result(None)
+
+    def _count(self, change: int) -> None:
+        self._inside += change
+        metrics.ENGINE_BUSY_SLOTS.set(self._inside)
 
     def _next_errand(self) -> "tuple[Errand, Future[None]] | None":
         with self._changed:

@@ -15,6 +15,7 @@ from easel import metrics
 log = logging.getLogger(__name__)
 
 SECONDS = 5.0
+RETRY_SECONDS = 60.0  # after a failure: a driver comes back, a missing library does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,14 @@ Probe = Callable[[], Reading]
 
 
 class DeviceWatch:
-    """`device` is its name among the metrics: cpu, or cuda:N."""
+    """`device` is its name among the metrics: cpu, or cuda:N. One that tells nothing of itself has none of them, and is
+    asked again each `retry_seconds`."""
 
-    def __init__(self, device: str, probe: Probe, *, seconds: float = SECONDS) -> None:
-        self._device, self._probe, self._seconds = device, probe, seconds
+    def __init__(
+        self, device: str, probe: Probe, *, seconds: float = SECONDS, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        self._device, self._probe = device, probe
+        self._seconds, self._retry_seconds = seconds, retry_seconds
         self._closing = Event()
         self._thread = Thread(target=self._run, name="device-watch", daemon=True)
         self._thread.start()
@@ -51,13 +56,25 @@ class DeviceWatch:
         self._closing.set()
         self._thread.join(timeout=2)
 
+    def _forget(self) -> None:
+        """What it said last would be taken for what it does now."""
+        metrics.DEVICE_UTILIZATION.remove(self._device)
+        metrics.DEVICE_TEMPERATURE.remove(self._device)
+        for kind in ("used", "total"):
+            metrics.DEVICE_MEMORY.remove(self._device, kind)
+
     def _run(self) -> None:
-        while not self._closing.wait(self._seconds):
+        told, pause = True, self._seconds
+        while not self._closing.wait(pause):
             try:
                 self.look()
             except (RuntimeError, OSError, ModuleNotFoundError) as error:
-                log.warning("The device tells nothing of itself, and is not asked again: %s", error)
-                return
+                if told:
+                    log.warning("The device tells nothing of itself: %s", error)
+                    self._forget()
+                told, pause = False, self._retry_seconds
+            else:
+                told, pause = True, self._seconds
 
 
 def probe_of(device: str) -> Probe:

@@ -32,16 +32,11 @@ class Group:
         seated = self.guests[: studio.slots(self.key)]
         for guest in seated:
             guest.begin()
-        name = self.key.checkpoint.name
-        metrics.ENGINE_SLOTS.labels(name).set(studio.slots(self.key))
-        metrics.ENGINE_BUSY_SLOTS.labels(name).set(len(seated))
-        with metrics.ENGINE_STEP_SECONDS.labels(name).time():
+        with metrics.ENGINE_STEP_SECONDS.labels(self.key.checkpoint.measured_as).time():
             farewells = list(self._call(studio, seated) if self.key.whole else self._step(studio, seated))
         for guest, farewell in farewells:
             self.guests.remove(guest)
             yield guest, farewell
-        if not self.guests:
-            metrics.ENGINE_BUSY_SLOTS.labels(name).set(0)
 
     def leave_if(self, wants: Callable[[Guest], bool]) -> list[Guest]:
         leaving = [guest for guest in self.guests if wants(guest)]

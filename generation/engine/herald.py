@@ -72,7 +72,7 @@ class Herald:
 
     @staticmethod
     def _tell(guest: Guest, drawn: Drawn) -> None:
-        model = guest.drawing.checkpoint.name
+        model = guest.drawing.checkpoint.measured_as
         metrics.ENGINE_IMAGES.labels("drawn").inc()
         metrics.ENGINE_DRAW_SECONDS.labels(model).observe(drawn.seconds)
         if drawn.quality_score is not None:

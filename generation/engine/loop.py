@@ -204,7 +204,7 @@ class LoopEngine:
         images = glance(self._studio, key, wanted)
         took = time.perf_counter() - started
         self._courtesy.spend(took)
-        metrics.ENGINE_PREVIEW_SECONDS.labels(key.checkpoint.name).inc(took)
+        metrics.ENGINE_PREVIEW_SECONDS.labels(key.checkpoint.measured_as).inc(took)
         for sketch, image in zip(wanted, images, strict=True):
             self._herald.show(sketch, image)
 

@@ -26,6 +26,11 @@ class Checkpoint:
     revision: str = ""
     digest: str = ""
     native_size: int | None = None
+    label: str = field(default="", compare=False)  # in metrics, where that is not its name
+
+    @property
+    def measured_as(self) -> str:
+        return self.label or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,9 +99,9 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     REQUEST_SECONDS.labels(known, route).observe(seconds)
 
 
-# --- The engine, in a worker. `model` is a model's name.
-ENGINE_SLOTS = Gauge("easel_engine_slots", "Images that one call of a model may hold.", ["model"])
-ENGINE_BUSY_SLOTS = Gauge("easel_engine_busy_slots", "Images in the last call of a model.", ["model"])
+# --- The engine, in a worker. `model` is the name of a model of everybody's; a tenant's own is only "model".
+ENGINE_SLOTS = Gauge("easel_engine_slots", "Images that the engine takes in at a time.")
+ENGINE_BUSY_SLOTS = Gauge("easel_engine_busy_slots", "Images that are in the engine, of whatever model.")
 ENGINE_STEP_SECONDS = Histogram(
     "easel_engine_step_seconds",
     "One step of one group: the model's call, and each image's own step.",

@@ -1,6 +1,7 @@
 """What the engine tells Prometheus."""
 
-from threading import Event
+from dataclasses import replace
+from threading import Event, Semaphore
 
 import pytest
 from prometheus_client import REGISTRY
@@ -9,6 +10,7 @@ from generation.engine.gauges import DeviceWatch, Processor, Reading, probe_of
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Checkpoint
 from tests.engine.asking import a_drawing, admit, draw
+from tests.web.served import eventually
 
 
 def told(name: str, **labels: str) -> float:
@@ -28,8 +30,32 @@ def test_drawn_images_and_steps_are_counted(engine: LoopEngine, checkpoint: Chec
         told("easel_quality_score_count", model="tiny"),
     ]
     assert [later - earlier for earlier, later in zip(before, after, strict=True)] == [1, 3, 1]
-    assert told("easel_engine_slots", model="tiny") >= 1
-    assert told("easel_engine_busy_slots", model="tiny") == 0
+
+
+def test_busy_slots_are_those_of_all_groups_and_none_when_all_have_left(
+    engine: LoopEngine, checkpoint: Checkpoint
+) -> None:
+    assert told("easel_engine_slots") >= 1
+    stop, begun = Event(), [Event(), Event()]
+    drawings = [a_drawing(checkpoint, steps=1000, width=size, height=size) for size in (64, 128)]
+    futures = [
+        admit(engine, drawing, on_step=lambda done, total, event=event: event.set(), stop=stop)  # type: ignore[misc]
+        for drawing, event in zip(drawings, begun, strict=True)
+    ]
+    assert all(event.wait(30) for event in begun)
+    assert told("easel_engine_busy_slots") == 2
+    stop.set()
+    for future in futures:
+        future.exception(30)
+    assert told("easel_engine_busy_slots") == 0
+
+
+def test_a_model_that_is_a_tenants_own_has_no_name_in_metrics(engine: LoopEngine, checkpoint: Checkpoint) -> None:
+    before = told("easel_quality_score_count", model="model")
+    draw(engine, replace(checkpoint, name="of-ada", label="model"))
+    assert told("easel_quality_score_count", model="model") == before + 1
+    assert told("easel_quality_score_count", model="of-ada") == 0
+    assert told("easel_engine_step_seconds_count", model="of-ada") == 0
 
 
 def test_failures_are_counted_by_their_code(engine: LoopEngine, checkpoint: Checkpoint) -> None:
@@ -65,14 +91,34 @@ def test_a_device_that_tells_its_temperature_is_heard() -> None:
     assert told("easel_device_temperature_celsius", device="cuda:7") == 63.0
 
 
-def test_a_device_that_cannot_be_asked_is_asked_once() -> None:
-    asked = Event()
+def test_a_device_that_answers_no_more_is_not_told_of_until_it_does() -> None:
+    asked, well = Semaphore(0), Event()
 
-    def mute() -> Reading:
-        assert not asked.is_set()
-        asked.set()
-        raise ModuleNotFoundError("pynvml")
+    def moody() -> Reading:
+        asked.release()
+        if well.is_set():
+            return Reading(0.25, 1, 2, celsius=40.0)
+        raise OSError("the driver is gone")
 
-    watch = DeviceWatch("cuda:8", mute, seconds=0.01)
-    watch._thread.join(5)
-    assert (asked.is_set(), watch._thread.is_alive()) == (True, False)
+    watch = DeviceWatch("cuda:8", moody, seconds=0.01, retry_seconds=0.02)
+    try:
+        well.set()
+        eventually(lambda: told("easel_device_utilization_ratio", device="cuda:8") == 0.25, seconds=10)
+        well.clear()
+        eventually(lambda: of_device("cuda:8") == [], seconds=10)
+        for _ in range(3):
+            assert asked.acquire(timeout=10)
+        well.set()
+        eventually(lambda: len(of_device("cuda:8")) == 4, seconds=10)
+    finally:
+        watch.close()
+
+
+def of_device(device: str) -> list[str]:
+    """The names of all that is told of it."""
+    return [
+        sample.name
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.labels.get("device") == device
+    ]
