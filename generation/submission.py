@@ -15,7 +15,7 @@ from rest_framework.serializers import ValidationError
 from billing import ledger, plans, pricing, quotas
 from easel import metrics
 from easel.breaker import BreakerOpen
-from easel.database import answers, insert, inserting
+from easel.database import answers, insert, inserting, on_commit
 from easel.identifiers import new_id
 from easel.problems import Problem
 from easel.tracing import traced
@@ -172,8 +172,13 @@ def _recalled(order: Order) -> list[Image] | None:
     row.timings = {"queued_seconds": 0, "drawing_seconds": 0, "total_seconds": 0}
     images, listeners = _handed_over(order, original)
     events.completed_at_once(tenant_id, row.id, url=row.webhook_url, listeners=listeners)
-    metrics.CACHE_ANSWERS.labels("cached").inc()
+    on_commit(partial(_count_recalled, len(images)))
     return images
+
+
+def _count_recalled(images: int) -> None:
+    metrics.CACHE_ANSWERS.labels("cached").inc()
+    metrics.IMAGES_DELIVERED.inc(images)
 
 
 def _handed_over(order: Order, original: copies.Original) -> tuple[list[Image], list[UUID]]:

@@ -198,7 +198,7 @@ MONEY = Dashboard(
                     "Delivered images",
                     "ops",
                     {"delivered": "sum(rate(easel_images_delivered_total[5m]))"},
-                    "What is charged for.",
+                    "What customers were given: drawn for them, shared, or from the cache at its lower price.",
                 ),
             ],
         ),
@@ -214,7 +214,13 @@ MODERATION = Dashboard(
             [
                 Panel("Open cases", "short", {"open": "max(easel_moderation_open_cases)"}),
                 Panel("Oldest case", "s", {"oldest": "max(easel_moderation_oldest_case_seconds)"}, limit=86400),
-                Panel("Complaints a day", "percentunit", {"of delivered": "easel:complaints:ratio24h"}, limit=0.02),
+                Panel(
+                    "Complaints a day",
+                    "percentunit",
+                    {"of delivered": "easel:complaints:ratio24h"},
+                    "Of all images that customers were given, also shared and cached ones; from 100 on.",
+                    limit=0.02,
+                ),
             ],
         ),
         Row(

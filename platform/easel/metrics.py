@@ -85,7 +85,9 @@ WEBHOOK_OLDEST_SECONDS = Gauge(
 WEBHOOKS_DISABLED = Counter("easel_webhooks_disabled", "Endpoints that were disabled, by cause.", ["cause"])
 
 # --- Trust and money
-IMAGES_DELIVERED = Counter("easel_images_delivered", "Images that were released to their customers.")
+IMAGES_DELIVERED = Counter(
+    "easel_images_delivered", "Images that customers were given: drawn, shared or from the cache."
+)
 COMPLAINTS = Counter("easel_complaints", "Delivered images that were complained about, each once until it is decided.")
 HOLDS_CREDITS = Gauge("easel_holds_credits", "Credits that all wallets together hold for unfinished work.")
 

@@ -79,6 +79,20 @@ def test_it_costs_the_plans_cached_price_and_nothing_is_held(ada: Customer, work
         assert (charge.generations, charge.images) == (1, 1)
 
 
+def test_its_images_count_as_delivered_once_it_is_committed(ada: Customer, workshop: Workshop, drawn: UUID) -> None:
+    before = delivered()
+    assert ask(ada, workshop).status_code == 200
+    assert delivered() == before + 1
+    client, body, once = ada.client(), workshop.body(**WISH), {"Idempotency-Key": "once"}
+    for _ in range(2):  # the second changes nothing
+        assert client.post("/v1/generations", body, format="json", headers=once).status_code == 200
+    assert delivered() == before + 2
+
+
+def delivered() -> float:
+    return REGISTRY.get_sample_value("easel_images_delivered_total") or 0.0
+
+
 def test_who_cannot_pay_is_not_answered(ada: Customer, workshop: Workshop, drawn: UUID) -> None:
     from billing import ledger
 
