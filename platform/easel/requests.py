@@ -18,6 +18,8 @@ from easel import metrics, tracing
 HEADER: Final = "X-Request-ID"
 # Short and plain enough to be put into a log line, a header and a webhook as it came.
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+# What a network is in the log: an IPv4 network of 256 addresses, the IPv6 network of a site.
+_NETWORK_BITS: Final = {4: 24, 6: 48}
 _PROBES: Final = {"healthz", "readyz"}
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -78,9 +80,19 @@ class RequestIdentity:
                 "http.route": route,
                 "http.response.status_code": response.status_code,
                 "event.duration": int(seconds * 1e9),
-                "client.ip": client_address(request),
+                "client.ip": _logged(client_address(request)),
             },
         )
+
+
+def _logged(address: str) -> str | None:
+    """As much of a client's address as EASEL_LOG_ADDRESSES lets into the log."""
+    if settings.LOG_ADDRESSES == "full":
+        return address
+    if settings.LOG_ADDRESSES == "none" or not _normal(address):
+        return None
+    bits = _NETWORK_BITS[ipaddress.ip_address(address).version]
+    return str(ipaddress.ip_network((address, bits), strict=False).network_address)
 
 
 def _normal(hop: str) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import structlog
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 
 from easel import logs
 from easel.requests import RequestIdentity, begin
+from easel.settings import environment
 
 Lines = Callable[[], list[dict[str, Any]]]
 SECRETS = {
@@ -97,6 +99,35 @@ def test_an_answered_request_is_one_line_without_its_path(lines: Lines) -> None:
     assert (line["message"], line["http.response.status_code"], line["request_id"]) == ("answered", 418, "mine")
     assert line["event.duration"] > 0
     assert "signed-token" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "address", "told"),
+    [
+        ("full", "203.0.113.77", "203.0.113.77"),
+        ("full", "2001:db8:1:2::3", "2001:db8:1:2::3"),
+        ("network", "203.0.113.77", "203.0.113.0"),
+        ("network", "2001:db8:1:2::3", "2001:db8:1::"),
+        ("network", "::ffff:203.0.113.77", "203.0.113.0"),
+        ("network", "", None),  # a socket of this machine
+        ("none", "203.0.113.77", None),
+    ],
+)
+def test_as_much_of_the_clients_address_is_written_as_the_operator_wants(
+    lines: Lines, wanted: str, address: str, told: str | None
+) -> None:
+    with override_settings(LOG_ADDRESSES=wanted):
+        RequestIdentity(lambda request: HttpResponse())(RequestFactory().get("/", REMOTE_ADDR=address))
+    (line,) = lines()
+    assert line.get("client.ip") == told
+    assert told == address or not address or address not in json.dumps(line)
+
+
+def test_a_misspelt_wish_for_addresses_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.choice("EASEL_LOG_ADDRESSES", "full", "network", "none") == "full"
+    monkeypatch.setenv("EASEL_LOG_ADDRESSES", "nets")
+    with pytest.raises(ImproperlyConfigured, match="EASEL_LOG_ADDRESSES must be one of full, network, none"):
+        environment.choice("EASEL_LOG_ADDRESSES", "full", "network", "none")
 
 
 @pytest.mark.parametrize("name", SECRETS)

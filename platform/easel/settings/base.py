@@ -321,6 +321,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 STATICFILES_DIRS = [BASE_DIR / "static"]
+LOG_ADDRESSES = environment.choice("EASEL_LOG_ADDRESSES", "full", "network", "none")  # of clients
 LOGGING_CONFIG = "easel.logs.configure"
 LOGGING = {
     "level": environment.text("EASEL_LOG_LEVEL", "INFO"),
