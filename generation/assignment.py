@@ -103,6 +103,7 @@ class Assignment:
                     clip_skip=job.clip_skip,
                     quality_target=job.quality_target,
                     min_steps=job.min_steps or 0,
+                    traced={"request_id": job.request_id, "tenant": str(job.tenant_id)},
                 ),
             )
 

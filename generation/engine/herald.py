@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from structlog.contextvars import bound_contextvars
 
 from easel import metrics
 from generation.engine.failures import explain
@@ -53,14 +54,15 @@ class Herald:
         self._thread.shutdown(wait=True)
 
     def _show(self, sketch: Sketch, image: NDArray[np.float32] | Exception) -> None:
-        image_id = sketch.guest.drawing.image_id
-        if isinstance(image, Exception):
-            log.error("A preview of image %s could not be decoded.", image_id, exc_info=image)
-            return
-        try:
-            sketch.guest.show(preview_of(sketch, image))
-        except Exception:
-            log.exception("Nobody looked at a preview of image %s.", image_id)
+        drawing = sketch.guest.drawing
+        with bound_contextvars(**drawing.traced):
+            if isinstance(image, Exception):
+                log.error("A preview of image %s could not be decoded.", drawing.image_id, exc_info=image)
+                return
+            try:
+                sketch.guest.show(preview_of(sketch, image))
+            except Exception:
+                log.exception("Nobody looked at a preview of image %s.", drawing.image_id)
 
     def _conclude(self, guest: Guest, conclude: Callable[[], Drawn]) -> None:
         try:
@@ -81,6 +83,7 @@ class Herald:
 
     @staticmethod
     def _refuse(guest: Guest, error: Exception) -> None:
-        explained = explain(guest.drawing, error)
+        with bound_contextvars(**guest.drawing.traced):
+            explained = explain(guest.drawing, error)
         metrics.ENGINE_IMAGES.labels(explained.code).inc()
         guest.future.set_exception(explained)

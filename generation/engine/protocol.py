@@ -1,6 +1,6 @@
 """What production asks of an engine, free of torch: a drawing in, a picture or a typed error out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -53,6 +53,7 @@ class Drawing:
     clip_skip: int = 1  # 1 reads the text encoder's last layer
     quality_target: float | None = None  # a score from 0 to 1 that is good enough, after
     min_steps: int = 0
+    traced: Mapping[str, str] = field(default_factory=dict, compare=False)  # of which request it is, for log lines
 
     @property
     def planned_steps(self) -> int:

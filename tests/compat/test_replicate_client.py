@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+from uuid import UUID
 
 import pytest
 from django.test import override_settings
@@ -20,7 +21,7 @@ from tenants.delivery import Courier
 from tests.cast import Customer
 from tests.compat.conftest import another_key, drawing, of, soon, unfinished, word
 from tests.compat.test_openai_client import png
-from tests.generation.conftest import Workshop, make_workshop
+from tests.generation.conftest import Workshop, make_workshop, row
 from tests.stub_engine import StubEngine
 from tests.web.receiver import answering, receiver
 
@@ -176,6 +177,7 @@ def test_an_ending_is_told_as_a_prediction(ours: Client, port: int, workshop: Wo
     ((headers, body),) = bodies
     told = json.loads(body)
     assert (told["id"], told["status"], len(told["output"])) == (prediction.id, "succeeded", 1)
+    assert told["request_id"] == row(UUID(prediction.id)).request_id != ""  # by it the log's lines are found
     assert pixel(told["output"][0]) is not None
     assert "a red apple" not in body
     secret = ours.webhooks.default.secret()

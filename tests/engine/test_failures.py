@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from structlog.contextvars import get_contextvars
 
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Checkpoint, Engine, EngineError
@@ -108,3 +109,20 @@ def test_the_log_names_the_image_and_not_the_words(
     draw(engine, checkpoint, prompt="my secret " * 20)
     assert "was not drawn" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_the_lines_of_an_image_that_was_not_drawn_name_its_request(engine: Engine, checkpoint: Checkpoint) -> None:
+    bound: list[dict[str, object]] = []
+
+    class Note(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            bound.append(get_contextvars())
+
+    handler, log = Note(), logging.getLogger("generation.engine.failures")
+    log.addHandler(handler)
+    try:
+        refusal_of(engine, checkpoint, sampler="nonsense", traced={"request_id": "mine", "tenant": "ada"})
+        refusal_of(engine, checkpoint, sampler="nonsense")
+    finally:
+        log.removeHandler(handler)
+    assert bound == [{"request_id": "mine", "tenant": "ada"}, {}]

@@ -93,10 +93,12 @@ def progress_line(fraction: float) -> str:
 
 
 def webhook(generation_id: UUID) -> dict[str, Any]:
-    """What a prediction's own webhook says: all but the words. Under the platform role or in the tenant's scope."""
+    """What a prediction's own webhook says: all but the words, and which request it goes back to. Under the platform
+    role or in the tenant's scope."""
     generation = Generation.objects.select_related("model").get(id=generation_id)
     released = Image.objects.filter(generation_id=generation_id, released_at__isnull=False).order_by("index")
-    return outline(generation, list(released), base_url=str(settings.BASE_URL).rstrip("/"))
+    told = outline(generation, list(released), base_url=str(settings.BASE_URL).rstrip("/"))
+    return told | {"request_id": generation.request_id}
 
 
 def _moment(when: datetime | None) -> str | None:
