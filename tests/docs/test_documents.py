@@ -1,5 +1,6 @@
 """The documents say what the code does, as far as a machine can compare them."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 INLINE_CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
-READ = re.compile(r'environment\.(?:text|number|flag|words|networks|database)\(\s*"([A-Z][A-Z0-9_]*)"')
+READ = re.compile(r'environment\.(?:text|number|flag|choice|words|networks|database)\(\s*"([A-Z][A-Z0-9_]*)"')
 FIRST_CELL = re.compile(r"^\| ([^|]*) \|", re.MULTILINE)
 
 
@@ -149,3 +150,24 @@ def test_every_decision_has_its_four_parts() -> None:
         headings = HEADING.findall(path.read_text(encoding="utf-8"))
         assert headings[0].startswith(f"{path.name[:4]} · "), path.name
         assert headings[1:] == ["Context", "Decision", "Consequences", "Alternatives"], path.name
+
+
+def failures_for_good() -> set[str]:
+    """The codes of the engine's errors that no further attempt follows. Any other becomes `attempts_exhausted`."""
+    found = set()
+    for path in (ROOT / "generation").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not call.args or not isinstance(call.args[0], ast.Constant):
+                continue
+            permanent = next((each.value for each in call.keywords if each.arg == "permanent"), None)
+            if permanent is not None and not (isinstance(permanent, ast.Constant) and permanent.value is False):
+                found.add(str(call.args[0].value))
+    return found
+
+
+def test_the_codes_of_failed_generations_are_those_that_they_can_have() -> None:
+    table = (ROOT / "docs/api.md").read_text(encoding="utf-8").partition("`error.code` is one of:")[2]
+    told = set(re.findall(r"`(\w+)`", "\n".join(FIRST_CELL.findall(table.partition("`credits` is")[0]))))
+    # Only whoever uses the engine by itself sets a deadline.
+    assert "deadline=" not in (ROOT / "generation/production.py").read_text(encoding="utf-8")
+    assert told == (failures_for_good() - {"deadline_exceeded"}) | {"attempts_exhausted", "internal_error"}
