@@ -6,7 +6,9 @@ from uuid import UUID
 from django.db import connections
 
 from easel.database import changed, platform_role
-from generation.models import Flow, Generation
+from generation.assignment import Assignment
+from generation.fetching import GivenPixels
+from generation.models import Flow, Generation, Model
 from generation.source import PostgresSource
 from tests.cast import Customer, make_customer
 from tests.generation.conftest import Workshop, row
@@ -126,3 +128,19 @@ def test_claims_and_submissions_do_not_wait_for_each_other_in_a_circle(ada: Cust
         tasks = [threads.submit(act, index) for index in range(40) for act in (submit, claim)]
     for task in tasks:
         task.result()
+
+
+def test_an_image_is_drawn_under_its_requests_id_and_its_models_name_unless_that_is_a_tenants_own(
+    ada: Customer, workshop: Workshop
+) -> None:
+    workshop.submit(ada)
+    (job,) = source.claim(workshop.pool, limit=1)
+    ((_, drawing),) = Assignment(job).drawings(GivenPixels())
+    assert drawing.traced == {"request_id": row(job.generation_id).request_id, "tenant": str(ada.id)}
+    assert drawing.checkpoint.measured_as == workshop.model.name
+    with platform_role():
+        Model.objects.filter(id=workshop.model.id).update(tenant=ada.tenant)
+    workshop.submit(ada)
+    (job,) = source.claim(workshop.pool, limit=1)
+    ((_, drawing),) = Assignment(job).drawings(GivenPixels())
+    assert (drawing.checkpoint.name, drawing.checkpoint.measured_as) == (workshop.model.name, "model")
