@@ -11,7 +11,7 @@ from uuid import UUID
 
 from easel.database import rows, together
 
-OF_ONE_TENANT: Final = 3  # threads at the same time
+OF_ONE_TENANT: Final = 3  # at the same time, by all clocks
 OF_ONE_ADDRESS: Final = 2  # of these, so that one that stalls leaves some to the tenant's others
 LEASE_SECONDS: Final = 60
 TENANTS_A_ROUND: Final = 2000  # visited; whoever comes after them is visited first in the next round
@@ -45,6 +45,7 @@ SELECT tenant_id, ARRAY(
         AND (oldest.tenant_id, oldest.endpoint_id) = (e.tenant_id, e.id) AND oldest.due_at <= now()
 ) FROM visited WHERE place > 0 ORDER BY place
 """
+# What other clocks have leased counts: the duty's lock lets one at a time in here.
 _LEASE: Final = """
 WITH due AS (
     SELECT d.id, d.due_at, d.url, coalesce(d.leased_until > now(), false) AS leased,
@@ -57,14 +58,15 @@ WITH due AS (
         ORDER BY due_at LIMIT %(few)s
     ) d
 ), of_address AS (
-    SELECT *, row_number() OVER (PARTITION BY endpoint_id, url ORDER BY leased DESC, due_at) AS position FROM due
+    SELECT *, row_number() OVER (PARTITION BY endpoint_id, url ORDER BY leased DESC, due_at) AS position,
+        least(room, %(of_tenant)s - count(*) FILTER (WHERE leased) OVER (PARTITION BY tenant_id)) AS share FROM due
 ), of_tenant AS (
     SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY position, due_at) AS nth FROM of_address
     WHERE NOT leased AND position <= %(of_address)s
 ), chosen AS (
     SELECT d.id, of_tenant.place FROM tenants_webhookdelivery d JOIN of_tenant USING (id)
-    WHERE nth <= room AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= now())
-    ORDER BY nth - room, of_tenant.place LIMIT %(free)s FOR NO KEY UPDATE OF d SKIP LOCKED
+    WHERE nth <= share AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= now())
+    ORDER BY nth - share, of_tenant.place LIMIT %(free)s FOR NO KEY UPDATE OF d SKIP LOCKED
 ), leased AS (
     UPDATE tenants_webhookdelivery d
     SET leased_until = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
@@ -130,6 +132,7 @@ def _lease(offered: list[tuple[UUID, UUID, int]], free: int) -> list[tuple[Any, 
         "rooms": list(rooms),
         "few": max(FEWEST, DELIVERIES_A_ROUND // len(offered)),
         "of_address": OF_ONE_ADDRESS,
+        "of_tenant": OF_ONE_TENANT,
         "free": free,
         "lease": LEASE_SECONDS,
     }

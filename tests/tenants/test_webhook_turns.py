@@ -214,6 +214,20 @@ def test_a_tenants_share_counts_what_is_under_way(ada: Customer) -> None:
         assert len(Turns().take(8, under_way={ada.id: OF_ONE_TENANT - 1})) == 1
 
 
+def test_a_tenants_share_counts_what_another_clock_sends(ada: Customer, bob: Customer) -> None:
+    for number in range(5):
+        endpoint(ada, f"share-{number}")
+    endpoint(bob, "bob")
+    emit(ada)
+    emit(bob)
+    with platform_role():
+        assert Counter(row[1] for row in Turns().take(8, under_way={})) == {ada.id: OF_ONE_TENANT, bob.id: 1}
+        assert Turns().take(8, under_way={}) == []
+        (over, *_) = WebhookDelivery.objects.filter(tenant=ada.tenant, leased_until__isnull=False)
+        WebhookDelivery.objects.filter(id=over.id).update(state="delivered", leased_until=None)
+        assert [row[1] for row in Turns().take(8, under_way={})] == [ada.id]
+
+
 def test_a_round_reads_few_rows_however_many_wait(ada: Customer, bob: Customer) -> None:
     for each in (ada, bob):
         endpoint(each, "many")
