@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel.database import rows
-from easel.fields import StrictString
+from easel.fields import StrictForm, StrictList, StrictString
 from easel.problems import Problem
 from generation import cancel
 from generation.cancel import Filter
@@ -20,10 +20,10 @@ from tenants.scope import tenant_scope
 MOST_IDS: Final = 1_000
 
 
-class CancelRequest(serializers.Serializer[Filter]):
+class CancelRequest(StrictForm):
     """Which to cancel. An empty object means everything that is unfinished."""
 
-    ids = serializers.ListField(
+    ids = StrictList(
         child=serializers.UUIDField(), required=False, min_length=1, max_length=MOST_IDS, help_text="Only these."
     )
     status = serializers.ChoiceField(choices=("queued", "running"), required=False, help_text="Only what is so.")
@@ -32,13 +32,6 @@ class CancelRequest(serializers.Serializer[Filter]):
     metadata = serializers.DictField(
         child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Only with these entries."
     )
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, dict):
-            unknown = {name: [f"There is no field {name!r}."] for name in data if name not in self.fields}
-            if unknown:
-                raise serializers.ValidationError(unknown, code="unknown_field")
-        return dict(super().to_internal_value(data))
 
     def filter(self) -> Filter:
         asked = self.validated_data

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from billing.models import MODERATION_OPTIONS
 from easel.database import rows
-from easel.fields import StrictBoolean, StrictForm, StrictString
+from easel.fields import StrictBoolean, StrictForm, StrictList, StrictString
 from easel.problems import Problem, invalid
 from moderation import policy
 from moderation.categories import CATEGORIES
@@ -40,7 +40,7 @@ class PolicyRequest(StrictForm):
         child=serializers.ChoiceField(choices=("review", "block")), required=False,
         help_text="Category → review or block, wherever something of it is found.",
     )  # fmt: skip
-    terms = serializers.ListField(
+    terms = StrictList(
         child=StrictString(max_length=100), required=False, max_length=MOST_TERMS,
         help_text="Words of your own that block a prompt. Not every plan has them.",
     )  # fmt: skip

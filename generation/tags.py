@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel.database import changed, rows
-from easel.fields import StrictForm, StrictString
+from easel.fields import StrictForm, StrictList, StrictString
 from easel.identifiers import new_id
 from easel.problems import Problem
 from tenants.authentication import principal_of
@@ -90,7 +90,7 @@ def replace(tenant_id: UUID, generation_id: UUID, names: Collection[str]) -> lis
 
 
 class TagForm(StrictForm):
-    tags = serializers.ListField(
+    tags = StrictList(
         child=StrictString(max_length=LONGEST), max_length=MOST, help_text="All of them; others are taken off."
     )
 

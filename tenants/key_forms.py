@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from easel.fields import StrictForm, StrictInteger, StrictString
+from easel.fields import StrictForm, StrictInteger, StrictList, StrictString
 from tenants import keys
 from tenants.key_changes import LONGEST_OVERLAP
 from tenants.models import APIKey
@@ -34,7 +34,7 @@ class KeyRules(StrictForm):
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, default_timezone=UTC, help_text="When the key ends; null: never."
     )
-    allowed_networks = serializers.ListField(
+    allowed_networks = StrictList(
         child=NetworkField(max_length=43),
         max_length=MOST_NETWORKS,
         required=False,
@@ -51,7 +51,7 @@ class NewKey(KeyRules):
     mode = serializers.ChoiceField(
         choices=APIKey.Mode.choices, required=False, default=APIKey.Mode.LIVE, help_text="live or test."
     )
-    scopes = serializers.ListField(
+    scopes = StrictList(
         child=serializers.ChoiceField(choices=sorted(keys.SCOPES)),
         min_length=1,
         help_text="What the key may do; at most what the caller may.",

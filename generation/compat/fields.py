@@ -1,10 +1,12 @@
 """Reading a request as a dialect writes it, and telling errors by the names that it uses."""
 
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from rest_framework.exceptions import ValidationError
 
+from easel.fields import MOST_UNKNOWN
 from easel.problems import FieldError, Problem, as_problem, invalid
 
 _NOTHING: Final[tuple[Any, ...]] = (None, False, "", [], {})  # 0, too
@@ -39,7 +41,8 @@ class Fields:
 
     def none_left(self, because: str) -> None:
         """Refuse what is left, by name. What says nothing (false, "", 0, an empty list) asks for nothing."""
-        wrong = {f"{self._where}{name}": [because] for name, value in self._left.items() if not _among(value, _NOTHING)}
+        named = islice((name for name, value in self._left.items() if not _among(value, _NOTHING)), MOST_UNKNOWN)
+        wrong = {f"{self._where}{name}": [because] for name in named}
         if wrong:
             raise ValidationError(wrong, code="not_supported")
 

@@ -2,9 +2,14 @@
 
 import copy
 import math
-from typing import Any
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
+
+MOST_UNKNOWN: Final = 20  # unknown fields that an answer names
 
 
 class StrictString(serializers.CharField):
@@ -43,6 +48,18 @@ class StrictBoolean(serializers.BooleanField):
         return data
 
 
+class StrictList(serializers.ListField):
+    """A list whose length is looked at before its items are: DRF's own field reads all of one that is too long."""
+
+    def run_child_validation(self, data: Sequence[Any]) -> list[Any]:
+        for check in self.validators:  # of this field: how long it may be
+            try:
+                check(data)
+            except ValidationError as error:
+                raise serializers.ValidationError(error.messages, code=error.code) from error
+        return list(super().run_child_validation(data))
+
+
 class StrictForm(serializers.Serializer[Any]):
     """A body in which an unknown field is an error that names it."""
 
@@ -56,7 +73,8 @@ class StrictForm(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if isinstance(data, dict):
-            unknown = {name: [f"There is no field {name!r}."] for name in data if name not in self.fields}
-            if unknown:
-                raise serializers.ValidationError(unknown, code="unknown_field")
+            unknown = islice((name for name in data if name not in self.fields), MOST_UNKNOWN)
+            errors = {name: [f"There is no field {name!r}."] for name in unknown}
+            if errors:
+                raise serializers.ValidationError(errors, code="unknown_field")
         return dict(super().to_internal_value(data))

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -29,6 +30,7 @@ from easel.strictjson import FieldError, Malformed, StrictJSONParser
 __all__ = ["KINDS", "MEDIA_TYPE", "FieldError", "Problem", "StrictJSONParser", "answer", "invalid", "response"]
 
 CHALLENGE: Final = 'Bearer realm="easel"'
+MOST_ERRORS: Final = 100  # that an answer tells of: a body of thousands of wrong values is as wrong
 RETRY_SECONDS: Final = 5  # what a 503 asks for when nobody knows better
 API_PATHS: Final = ("/v1/", "/oauth/", "/.well-known/", "/openapi.json", "/readyz")
 
@@ -251,7 +253,7 @@ def _bare(problem: Problem) -> str:
 
 
 def _validation(exc: drf.ValidationError) -> Problem:
-    errors = list(_fields(exc.detail, ""))
+    errors = list(islice(_fields(exc.detail, ""), MOST_ERRORS))
     named = ", ".join(dict.fromkeys(error.field for error in errors if error.field))
     detail = f"Check these fields: {named}." if named else " ".join(error.detail for error in errors)
     return Problem("invalid_request", detail, errors=errors)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from easel.strictjson import DEEPEST, LONGEST_FIELD, Malformed, StrictJSONParser, read
+from easel import strictjson
+from easel.strictjson import DEEPEST, LONGEST_FIELD, MOST_VALUES, Malformed, StrictJSONParser, read
 
 BAD_DAYS: list[tuple[bytes, str, str]] = [
     (b"", "", "not_json"),
@@ -69,11 +70,56 @@ def test_no_body_whatever_breaks_the_parser(body: bytes) -> None:
         assert isinstance(read(body), dict)
 
 
-def test_a_field_name_is_not_echoed_without_end() -> None:
-    name = b"x" * 10_000
+def test_a_long_name_is_refused_and_not_echoed_without_end() -> None:
+    assert read(b'{"%b": 1}' % (b"x" * LONGEST_FIELD))
     with pytest.raises(Malformed) as refused:
-        read(b'{"%b": 1, "%b": 2}' % (name, name))
-    assert len(refused.value.error.field) == LONGEST_FIELD
+        read(b'{"metadata": {"%b": 1}}' % (b"x" * (LONGEST_FIELD + 1)))
+    assert refused.value.error.code == "name_too_long"
+    assert refused.value.error.field == "x" * LONGEST_FIELD
+
+
+@pytest.mark.parametrize("body", [b'{"ids": [%b]}', b'{"a": {"ids": [%b], "b": "c,d"}}'])
+@pytest.mark.parametrize("item", [b"1", b'"a"', b'{"a": "1,2"}', b"[]", b'"a, \\" [ b"'])
+def test_a_body_has_so_many_values_and_no_more(body: bytes, item: bytes) -> None:
+    taken = 2 + 2 * body.count(b'"a"')  # what is around the items: the object, its list, the object in it, its text
+    fit = (MOST_VALUES - taken) // (2 if b": " in item else 1)
+    assert read(body % b",".join([item] * fit))
+    for many in (fit + 1, 20 * MOST_VALUES):
+        with pytest.raises(Malformed) as refused:
+            read(body % b",".join([item] * many))
+        assert (refused.value.error.field, refused.value.error.code) == ("", "too_many_values")
+
+
+def test_a_text_may_hold_any_number_of_what_begins_values_elsewhere() -> None:
+    text = '[{,\\"' * MOST_VALUES
+    assert read(b'{"prompt": "%b"}' % text.encode())["prompt"] == '[{,"' * MOST_VALUES
+
+
+def test_a_body_of_millions_of_values_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_given: object, **_named: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("easel.strictjson.json.loads", never)
+    for body in (b'{"a": [' + b"0," * 2_000_000 + b"0]}", b'{"a": [' + b"[]," * 1_000_000, b'{"":0,' * 500_000):
+        with pytest.raises(Malformed) as refused:
+            read(body)
+        assert refused.value.error.code == "too_many_values"
+
+
+def test_a_value_costs_nothing_of_the_names_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a value lies is put together for a refusal alone."""
+    dotted: list[object] = []
+
+    def seen(path: strictjson.Path) -> str:
+        dotted.append(path)
+        return "somewhere"
+
+    monkeypatch.setattr(strictjson, "_dotted", seen)
+    assert read(b'{"metadata": {"tags": [%b]}}' % b",".join([b'"a"'] * 1000))
+    assert dotted == []
+    with pytest.raises(Malformed):
+        read(b'{"metadata": {"tags": ["a", "\\u0000", "\\u0000"]}}')
+    assert len(dotted) == 1
 
 
 def test_no_more_than_the_cap_is_read() -> None:
