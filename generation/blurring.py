@@ -34,10 +34,10 @@ def address(image: Image, *, base_url: str) -> str:
 
 @require_safe
 def blurred(request: HttpRequest, token: str) -> HttpResponse:
-    """404 for a forged or expired token, and for what was rejected or has gone."""
+    """404 for a forged or expired token, for what was rejected or has gone, and for a frozen tenant's."""
     tenant_id, image_id = _read(token)
     with tenant_scope(tenant_id):
-        image = Image.objects.filter(id=image_id, rejected_at=None).first()
+        image = Image.objects.filter(id=image_id, rejected_at=None, tenant__frozen_at=None).first()
     if image is None:
         raise Http404
     try:

@@ -1,4 +1,4 @@
-"""`/media/<token>`: a released image for whoever holds a signed address that has not expired.
+"""`/media/<token>`: a released image for whoever holds a signed address that has not expired. A frozen tenant has none.
 
 Encrypted images, and all where the store has no public address, pass through here. What fits into memory is checked
 to its last byte before the first one is sent, and holds no thread while a slow client reads; more is streamed, and
@@ -60,7 +60,7 @@ def media(request: HttpRequest, token: str) -> HttpResponseBase:
     """Redirects to the store where it has a public endpoint and the file rests in clear; otherwise passes it on."""
     tenant_id, image_id, expires = _read(token)
     with tenant_scope(tenant_id):
-        image = Image.objects.filter(id=image_id, released_at__isnull=False).first()
+        image = Image.objects.filter(id=image_id, released_at__isnull=False, tenant__frozen_at=None).first()
         key = data_key_of(tenant_id) if image is not None and image.key_sealed is not None else None
     if image is None:
         raise Http404

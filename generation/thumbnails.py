@@ -47,7 +47,7 @@ def address(tenant_id: UUID, image_id: UUID) -> str:
 def thumbnail(request: HttpRequest, token: str) -> HttpResponse:
     tenant_id, image_id, expires = _read(token)
     with tenant_scope(tenant_id):
-        image = Image.objects.filter(id=image_id, released_at__isnull=False).first()
+        image = Image.objects.filter(id=image_id, released_at__isnull=False, tenant__frozen_at=None).first()
     if image is None:
         raise Http404
     tag = f'"{EDGE}-{image.sha256[:32]}"'

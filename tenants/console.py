@@ -1,7 +1,7 @@
 """The console's door: which tenant a page is about, and what its visitor may do there.
 
 A page says which permission each of its methods needs; a method without one does not exist. A page that says nothing
-can be looked at by every member.
+can be looked at by every member. A suspended workspace can only be left.
 """
 
 from collections.abc import Callable, Mapping
@@ -81,6 +81,8 @@ def _page(view: View, needed: Mapping[str, str]) -> View:
         request.visitor = visitor  # type: ignore[attr-defined]  # for the frame around the page: tenants.navigation
         if _meant(request) not in {"", str(visitor.tenant_id)}:
             return leading_away.to_their_workspace(request)
+        if visitor.tenant.frozen_at is not None and permission != permissions.LEAVE:
+            return leading_away.to_suspended(request)
         if visitor.tenant.requires_two_factor and not has_second_factor(visitor.user):
             return leading_away.to_second_factor(request)
         if not permissions.may(visitor.role, permission):

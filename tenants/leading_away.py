@@ -54,6 +54,10 @@ def to_their_workspace(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=409) if by_script(request) else render(request, "console/elsewhere.html", status=409)
 
 
+def to_suspended(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=403) if by_script(request) else render(request, "console/suspended.html", status=403)
+
+
 def _page_of(request: HttpRequest) -> str:
     """What to come back to. Where something was sent that is the page it was sent from: its own address may not even
     be one that can be looked at."""

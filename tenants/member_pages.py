@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from easel.database import on_commit
 from easel.ratelimit import guard
-from tenants import membership
+from tenants import membership, permissions
 from tenants.accounts import public
 from tenants.audit import current_actor
 from tenants.console import Visitor, console_page
@@ -90,7 +90,7 @@ def remove(request: HttpRequest, visitor: Visitor, member_id: UUID) -> HttpRespo
     return _done(request, act, _("The member is removed."))
 
 
-@console_page({"POST": "tenant.leave"})
+@console_page({"POST": permissions.LEAVE})
 def leave(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     def act() -> None:
         with tenant_scope(visitor.tenant_id):

@@ -13,6 +13,7 @@ OWNER, ADMIN, DEVELOPER, VIEWER = (
 ROLES: Final = (OWNER, ADMIN, DEVELOPER, VIEWER)
 
 VIEW: Final = "console.view"
+LEAVE: Final = "tenant.leave"  # a suspended workspace, too
 
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     VIEW: frozenset(ROLES),
@@ -24,7 +25,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "members.manage": frozenset({OWNER, ADMIN}),
     "owners.manage": frozenset({OWNER}),
     "tenant.change": frozenset({OWNER, ADMIN}),
-    "tenant.leave": frozenset(ROLES),
+    LEAVE: frozenset(ROLES),
     "billing.view": frozenset({OWNER, ADMIN}),
     "billing.manage": frozenset({OWNER, ADMIN}),
     "audit.read": frozenset({OWNER}),
