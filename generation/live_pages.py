@@ -54,7 +54,7 @@ def live_events(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     answer.continuation = EventStream(  # type: ignore[attr-defined]  # what easel.bridge looks for
         channel=visitor.tenant_id,
         subject=None,
-        holder=listeners.holder(visitor.user.id, visitor.tenant_id),
+        holder=listeners.holder(visitor.user, visitor.tenant_id, request.session),
         good_until=time.time() + STREAM_SECONDS,
         last_id=last_id if streams.EVENT_ID.fullmatch(last_id) else "",
         snapshot=list,

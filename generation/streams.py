@@ -51,7 +51,7 @@ class TicketAuthentication(BearerAuthentication):
             return super().authenticate(request)
         generation_id: UUID = request.parser_context["kwargs"]["generation_id"]
         ticket = tickets.redeem(word, generation_id=generation_id, address=client_address(request._request))
-        return Principal(ticket.tenant_id, ticket.key, frozenset({tickets.NEEDS})), ""
+        return Principal(ticket.tenant_id, ticket.key, frozenset({tickets.NEEDS}), ticket.issued_at), ""
 
 
 class GenerationEvents(APIView):
@@ -105,7 +105,7 @@ def _stream(request: Request, principal: Principal, generation_id: UUID | None, 
     response.continuation = EventStream(  # type: ignore[attr-defined]  # what easel.bridge looks for
         channel=principal.tenant_id,
         subject=generation_id,
-        holder=principal.key.public_id,
+        holder=principal.holder,
         good_until=_good_until(request),
         last_id=last_id if EVENT_ID.fullmatch(last_id) else "",
         snapshot=lambda: [] if generation_id is None else standing(principal.tenant_id, generation_id),

@@ -32,7 +32,7 @@ def hold(response: Response, request: Request, generation_id: UUID, again: Calla
         response.continuation = Waiting(  # type: ignore[attr-defined]  # what easel.bridge looks for
             channel=principal.tenant_id,
             subject=generation_id,
-            holder=principal.key.public_id,
+            holder=principal.holder,
             seconds=seconds,
             again=lambda: _better(again()),
         )

@@ -68,6 +68,7 @@ class KeyRecord:
     last_used_at: datetime | None
     allowed_origins: tuple[str, ...]
     revoked_tokens: frozenset[bytes]
+    read_at: float  # Unix seconds: a secret that it knows may be replaced since then
 
     @property
     def data_key(self) -> DataKey:
@@ -150,10 +151,11 @@ def find(public_id: str) -> KeyRecord | None:
     remembered = _remembered.get(public_id)
     if remembered is not None and remembered[0] > now:
         return remembered[1]
+    read_at = time.time()
     found = rows(_FIND, [public_id])
     if not found:
         return None
-    record = _record(public_id, found[0])
+    record = _record(public_id, found[0], read_at)
     with _lock:
         if len(_remembered) >= REMEMBER_AT_MOST:
             _remembered.clear()
@@ -167,16 +169,22 @@ def forget(public_id: str) -> None:
         _remembered.pop(public_id, None)
 
 
-def refused(public_ids: Collection[str]) -> set[str]:
-    """Which of these keys open nothing any more: revoked, expired, gone, or of a frozen tenant. One statement, nothing
-    remembered. What is no id of a key is nobody's business here."""
-    wanted = [each for each in public_ids if each.startswith("ek_")]
-    good = rows(
-        "SELECT wanted.id FROM unnest(%s::text[]) AS wanted (id), LATERAL auth_key(wanted.id) AS k "
-        "WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AND k.tenant_frozen_at IS NULL",
-        [wanted],
-    )
-    return set(wanted) - {public_id for (public_id,) in good}
+def holder(public_id: str, *, since: float, digest: bytes = b"") -> str:
+    """Who listens to `easel.hub` by this key: proven at that time (Unix seconds), by the token of that digest."""
+    return f"{public_id}:{since!r}:{digest.hex()}"
+
+
+def refused(holders: Collection[str]) -> set[str]:
+    """Which of these open nothing any more: their key was revoked, has expired, is gone or of a frozen tenant; their
+    token was given back, or issued before the key's `tokens_not_before`. One statement that looks at each key once, and
+    remembers nothing. What is no holder by a key is nobody's business here."""
+    wanted = {each: each.split(":") for each in holders if each.startswith("ek_")}
+    if not wanted:
+        return set()
+    ids, since, digests = zip(*wanted.values(), strict=True)
+    tokens = [bytes.fromhex(each) for each in digests]
+    good = rows(_STILL_GOOD, [list(set(ids)), list(wanted), list(ids), [float(each) for each in since], tokens])
+    return wanted.keys() - {name for (name,) in good}
 
 
 def forget_all() -> None:
@@ -192,7 +200,21 @@ _FIND: Final = (
 )
 
 
-def _record(public_id: str, row: tuple[Any, ...]) -> KeyRecord:
+_STILL_GOOD: Final = """
+WITH key AS MATERIALIZED (
+    SELECT wanted.id, k.tokens_not_before, k.revoked_tokens
+    FROM unnest(%s::text[]) AS wanted (id), LATERAL auth_key(wanted.id) AS k
+    WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AND k.tenant_frozen_at IS NULL
+)
+SELECT asked.holder
+FROM unnest(%s::text[], %s::text[], %s::float8[], %s::bytea[]) AS asked (holder, id, since, digest)
+JOIN key ON key.id = asked.id
+WHERE (key.tokens_not_before IS NULL OR key.tokens_not_before < to_timestamp(asked.since))
+    AND asked.digest <> ALL (key.revoked_tokens)
+"""
+
+
+def _record(public_id: str, row: tuple[Any, ...], read_at: float) -> KeyRecord:
     (
         key_id, tenant_id, mode, scopes, secret, expires_at, revoked_at, frozen_at, data_key, version,
         previous, previous_until, networks, not_before, last_used_at, origins, revoked,
@@ -200,7 +222,7 @@ def _record(public_id: str, row: tuple[Any, ...]) -> KeyRecord:
     return KeyRecord(
         public_id, key_id, tenant_id, mode, frozenset(scopes), bytes(secret), expires_at, revoked_at, frozen_at,
         bytes(data_key), version, bytes(previous) if previous else None, previous_until, tuple(networks), not_before,
-        last_used_at, tuple(origins), frozenset(map(bytes, revoked)),
+        last_used_at, tuple(origins), frozenset(map(bytes, revoked)), read_at,
     )  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 The customer's program gets one with its token and hands it to its web page, which puts it into the stream's address as
 `?ticket=…`. It opens the events of that one generation for TICKET_SECONDS and nothing else; what is open by then goes
-on. It ends with its key: revoked, suspended, or used from outside the key's networks, it opens nothing. A page of
-another origin may read the stream if the tenant lists that origin.
+on. It ends with its key: revoked, suspended, rotated without overlap, or used from outside the key's networks, it opens
+nothing. A page of another origin may read the stream if the tenant lists that origin.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -29,6 +30,7 @@ class Ticket:
 
     key: KeyRecord
     generation_id: UUID
+    issued_at: float  # Unix seconds
 
     @property
     def tenant_id(self) -> UUID:
@@ -37,13 +39,14 @@ class Ticket:
 
 def issue(principal: Principal, generation_id: UUID) -> str:
     """A ticket for a generation that is the caller's: who asks looks that up before."""
-    return signing.dumps([principal.key.public_id, generation_id.hex], salt=_SALT, compress=False)
+    said = [principal.key.public_id, generation_id.hex, int(time.time())]
+    return signing.dumps(said, salt=_SALT, compress=False)
 
 
 def redeem(word: str, *, generation_id: UUID, address: str) -> Ticket:
     """The ticket behind `?ticket=`, or a Problem. Reads the database: on the event loop, call it in a thread."""
     try:
-        public_id, of = signing.loads(word, salt=_SALT, max_age=TICKET_SECONDS)
+        public_id, of, issued_at = signing.loads(word, salt=_SALT, max_age=TICKET_SECONDS)
     except signing.SignatureExpired as error:
         raise Problem("token_expired", "The stream ticket has expired. Get a new one.") from error
     except (signing.BadSignature, ValueError, TypeError) as error:
@@ -57,10 +60,10 @@ def redeem(word: str, *, generation_id: UUID, address: str) -> Ticket:
         tokens.usable(key)
     except TokenRefused as error:
         raise refused(error) from error
-    if NEEDS not in key.scopes:
+    if NEEDS not in key.scopes or tokens.voided(key, issued_at):
         raise _no_ticket()
     may_enter(key, address)
-    return Ticket(key, generation_id)
+    return Ticket(key, generation_id, issued_at)
 
 
 def cross_origin(key: KeyRecord, origin: str | None) -> dict[str, str]:

@@ -44,13 +44,25 @@ class TokenRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a tenant's API key, and what this token of it may do."""
+    """Who is asking: a tenant's API key, and what this token of it may do.
+
+    `issued_at` (Unix seconds) and `digest` are of the token that Easel made; where a secret of the key was the proof,
+    it was as good as the key's record is new.
+    """
 
     tenant_id: UUID
     key: KeyRecord
     scopes: frozenset[str]
+    issued_at: float | None = None
+    digest: bytes = b""
 
     is_authenticated = True  # what DRF's throttles and permissions look at
+
+    @property
+    def holder(self) -> str:
+        """By whose permission it listens to `easel.hub`."""
+        since = self.key.read_at if self.issued_at is None else self.issued_at
+        return keys.holder(self.key.public_id, since=since, digest=self.digest)
 
     @property
     def data_key(self) -> DataKey:
@@ -158,9 +170,9 @@ def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Prin
     key = usable(_found(client))
     _agree(key, key_hint)
     _check_not_given_back(key, token)
-    if key.tokens_not_before is not None and issued_at <= int(key.tokens_not_before.timestamp()):
+    if voided(key, issued_at):
         raise TokenRefused("token_invalid", _GIVEN_BACK)
-    return Principal(key.tenant_id, key, frozenset(scope.split()) & key.scopes)
+    return Principal(key.tenant_id, key, frozenset(scope.split()) & key.scopes, issued_at, digest(token))
 
 
 def _verify_self_signed(token: str, key: KeyRecord, *, key_hint: str) -> Principal:
@@ -170,7 +182,8 @@ def _verify_self_signed(token: str, key: KeyRecord, *, key_hint: str) -> Princip
     _check_not_given_back(key, token)
     spend(key, claims)
     scope = claims.get("scope")
-    return Principal(key.tenant_id, key, key.scopes if scope is None else key.scopes & frozenset(scope.split()))
+    granted = key.scopes if scope is None else key.scopes & frozenset(scope.split())
+    return Principal(key.tenant_id, key, granted, digest=digest(token))
 
 
 def signed_claims(token: str, key: KeyRecord, *, audiences: frozenset[str]) -> dict[str, Any]:
@@ -200,6 +213,11 @@ def spend(key: KeyRecord, claims: dict[str, Any]) -> None:
     """Use the token up, if it carries a jti."""
     if "jti" in claims and not replay.spend(key, claims["jti"], good_until=claims["exp"] + LEEWAY):
         raise TokenRefused("token_replayed", "A token with a jti is good once, and this one was used before.")
+
+
+def voided(key: KeyRecord, issued_at: float) -> bool:
+    """Whether what was issued then (Unix seconds) opens nothing since a rotation without overlap."""
+    return key.tokens_not_before is not None and issued_at <= int(key.tokens_not_before.timestamp())
 
 
 def digest(token: str) -> bytes:

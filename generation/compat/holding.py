@@ -59,7 +59,7 @@ def _held(request: Request, taken: Taken, answer: Answer) -> Insisting:
         return Better(200, json.dumps(body).encode(), {"content-type": "application/json"})
 
     return Insisting(
-        channel=principal.tenant_id, subject=generation_id, holder=principal.key.public_id,
+        channel=principal.tenant_id, subject=generation_id, holder=principal.holder,
         seconds=settings.HOLD_SECONDS, path=path, again=again, abandon=abandonment(request, taken),
     )  # fmt: skip
 

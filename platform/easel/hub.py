@@ -264,7 +264,7 @@ class Hub:
             listener.end("stopping" if self._stopping else "broken")
 
     async def _check(self) -> None:
-        """End what is listened to by permission of a key that was revoked, or of a tenant that was frozen."""
+        """End what is listened to by a permission that is none any more: each guard says which."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             holders = {listener.holder for listener in self._everybody() if listener.holder}

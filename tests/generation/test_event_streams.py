@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from http.client import HTTPResponse
 from itertools import islice
 from uuid import UUID, uuid4
@@ -17,9 +18,12 @@ from easel.database import changed, platform_role
 from generation import events
 from generation.production import Production
 from generation.source import PostgresSource
+from tenants.audit import Actor
+from tenants.key_changes import rotate
 from tests.cast import Customer
 from tests.generation.conftest import Workshop
 from tests.tenants.door import sign, soon
+from tests.tenants.test_giving_tokens_back import give_back
 from tests.web.live import Event, ask, easel_served, hang_up
 from tests.web.live import events as read
 from tests.web.served import connect
@@ -148,6 +152,22 @@ def test_a_stream_ends_within_five_seconds_of_its_keys_revocation(ada: Customer,
     started = time.monotonic()
     assert [event.data["reason"] for event in found if event.kind == "end"] == ["revoked"]
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("deed", ["give back", "rotate without overlap"])
+@pytest.mark.parametrize("kind", ["issued", "self-signed"])
+def test_a_stream_ends_when_its_token_would_open_none(
+    ada: Customer, workshop: Workshop, port: int, kind: str, deed: str
+) -> None:
+    token = ada.token() if kind == "issued" else sign({"exp": soon(), "iss": ada.key.public_id}, ada.secret)
+    time.sleep(1.1)  # a token's time is in whole seconds
+    found = read(ask(port, "GET", f"/v1/generations/{workshop.submit(ada)}/events", token=token))
+    next(found)
+    if deed == "give back":
+        assert give_back(ada, token).status_code == 200
+    else:
+        assert rotate(ada.key, overlap=timedelta(0), actor=Actor(kind="key", name="test"))
+    assert [event.data["reason"] for event in found if event.kind == "end"] == ["revoked"]
 
 
 def test_a_tenant_has_so_many_streams_and_the_next_is_told_to_come_back(

@@ -9,8 +9,6 @@ from django.test import Client
 
 from easel.database import platform_role
 from generation import events
-from tenants import keys, listeners
-from tenants.models import Member
 from tests.cast import Customer
 from tests.generation.conftest import make_workshop, row
 from tests.tenants.people import let_in, person
@@ -54,15 +52,20 @@ def test_nobody_follows_without_a_session() -> None:
     assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/console/sign-in")
 
 
-def test_whoever_leaves_the_workspace_may_listen_no_more(ada: Customer, bob: Customer) -> None:
+@pytest.mark.parametrize("deed", ["sign out", "change the password"])
+def test_a_stream_of_events_ends_with_its_session(ada: Customer, deed: str) -> None:
     user = person(ada.tenant, "viewer")
-    member, stranger = listeners.holder(user.id, ada.id), listeners.holder(user.id, bob.id)
-    nobody = listeners.holder(uuid4(), ada.id)
-    assert listeners.refused({member, stranger, nobody, "ek_live_x"}) == {stranger, nobody}
-    assert keys.refused({member}) == set()  # that is none of the keys' business
-    with platform_role():
-        Member.objects.filter(user=user).delete()
-    assert listeners.refused({member}) == {member}
+    browser = let_in(user)
+    with easel_served() as port:
+        answer = follow(port, browser).getresponse()
+        answer.readline()
+        if deed == "sign out":
+            browser.post("/console/sign-out")
+        else:
+            with platform_role():
+                user.set_password("another horse, another battery")
+                user.save(update_fields=["password"])
+        assert [(event.kind, event.data["reason"]) for event in told(answer)] == [("end", "revoked")]
 
 
 @pytest.mark.parametrize("role", ["owner", "developer"])

@@ -77,6 +77,13 @@ def test_it_ends_with_its_key_and_its_tenant(ada: Customer, bob: Customer) -> No
     assert refused(words[bob], generation_id) == "tenant_suspended"
 
 
+def test_it_ends_with_a_rotation_without_overlap(ada: Customer) -> None:
+    generation_id = new_id()
+    word = ticket_for(ada, generation_id)
+    set_key(ada, tokens_not_before=datetime.now(UTC))
+    assert refused(word, generation_id) == "token_invalid"
+
+
 def test_it_keeps_to_the_keys_networks_and_scopes(ada: Customer) -> None:
     generation_id = new_id()
     word = ticket_for(ada, generation_id)

@@ -74,7 +74,7 @@ def stream(request: Request, taken: Taken, wish: Wish, answer: Answer) -> Respon
     response.continuation = ImageStream(  # type: ignore[attr-defined]  # what easel.bridge looks for
         channel=principal.tenant_id,
         subject=generation_id,
-        holder=principal.key.public_id,
+        holder=principal.holder,
         good_until=time.time() + LIFETIME.total_seconds(),
         last_id="",
         snapshot=lambda: standing(principal.tenant_id, generation_id),

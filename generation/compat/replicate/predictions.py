@@ -91,7 +91,7 @@ class PredictionStream(DialectView):
         response.continuation = streaming.PredictionStream(  # type: ignore[attr-defined]  # what easel.bridge looks for
             channel=principal.tenant_id,
             subject=generation_id,
-            holder=principal.key.public_id,
+            holder=principal.holder,
             good_until=time.time() + LIFETIME.total_seconds(),
             last_id="",
             snapshot=lambda: standing(principal.tenant_id, generation_id),
@@ -116,7 +116,7 @@ def _made(request: Request, wish: Wish, model: str) -> Response:
         response.continuation = Waiting(  # type: ignore[attr-defined]  # what easel.bridge looks for
             channel=principal.tenant_id,
             subject=generation.id,
-            holder=principal.key.public_id,
+            holder=principal.holder,
             seconds=seconds,
             again=_ended(request, generation.id),
         )
