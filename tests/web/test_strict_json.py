@@ -37,7 +37,8 @@ BAD_DAYS: list[tuple[bytes, str, str]] = [
     (b'{"metadata": {"\\u0000": "a"}}', "metadata", "null_character"),
     (b'{"prompt": "\\ud800"}', "prompt", "lone_surrogate"),
     (b'{"a": ' * (DEEPEST + 1) + b"1" + b"}" * (DEEPEST + 1), ".".join("a" * DEEPEST), "too_deep"),
-    (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "", "too_deep"),
+    (b'{"a": ' + b"[" * 9_000 + b"]" * 9_000 + b"}", "", "too_deep"),
+    (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "", "too_many_values"),
 ]
 
 
