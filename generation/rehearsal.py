@@ -38,6 +38,7 @@ from tenants.models import Tenant
 log = structlog.get_logger(__name__)
 
 POOL: Final = TEST_POOL
+VERSION: Final = "test"  # the model's, of what was ended here
 WORD: Final = "easel_test"
 PREFIX: Final = "test:"
 # How a generation may fail, beside `failed` itself.
@@ -77,7 +78,7 @@ WHERE tenant_id = %s AND pool_id = %s AND status = 'queued' AND draws_with IS NU
 """
 _END: Final = """
 UPDATE generation_generation SET status = %(status)s, error_code = %(code)s, error_detail = %(detail)s, credits = 0,
-    started_at = coalesce(started_at, now()), finished_at = now(), steps_run = %(steps)s, model_version = 'test',
+    started_at = coalesce(started_at, now()), finished_at = now(), steps_run = %(steps)s, model_version = %(version)s,
     timings = jsonb_build_object('queued_seconds', 0, 'drawing_seconds', 0,
         'total_seconds', round(extract(epoch FROM now() - created_at)::numeric, 3))
 WHERE id = %(id)s AND status IN ('queued', 'running')
@@ -110,7 +111,12 @@ def refuse(asked: dict[str, Any]) -> None:
     kind = KINDS.get(word)
     if kind is not None and word not in FAILURES:
         headers = {"Retry-After": RETRY_SECONDS} if kind.status in {429, 503} else {}
-        raise Problem(word, "You asked for this error: it is a test.", headers=headers)
+        raise Problem(word, "You asked for this error: it is a test.", headers=headers, rehearsed=True)
+
+
+def rehearsed(generation: Generation) -> bool:
+    """Whether it came to the ending that was asked for: its failure is none of ours."""
+    return generation.model_version == VERSION
 
 
 def enroll(row: Generation) -> None:
@@ -175,6 +181,7 @@ def _write(generation: Generation, *, status: str, code: str = "", files: list[t
         "code": code,
         "detail": "You asked for this ending: it is a test." if code else "",
         "steps": generation.steps * len(files or []),
+        "version": VERSION,
     }
     with atomic():
         if changed(_END, ending) == 0:

@@ -59,8 +59,9 @@ def told_as(names: Mapping[str, str], error: Exception) -> Exception:
     first = errors[0]
     detail = f"{first.field}: {first.detail}" if first.field else first.detail
     told = Problem(
-        problem.code, detail, status=problem.status, headers=problem.headers, errors=errors, extra=problem.extra
-    )
+        problem.code, detail, status=problem.status, headers=problem.headers, errors=errors, extra=problem.extra,
+        rehearsed=problem.rehearsed,
+    )  # fmt: skip
     told.__cause__ = error
     return told
 

@@ -15,7 +15,7 @@ from easel.continuation import Better
 from easel.insisting import Insisting
 from easel.problems import KINDS, Problem
 from easel.storage import StorageUnavailable
-from generation import cancel
+from generation import cancel, rehearsal
 from generation.api import Taken, load
 from generation.models import Generation, Image
 from generation.rendering import UNFINISHED
@@ -55,7 +55,8 @@ def _held(request: Request, taken: Taken, answer: Answer) -> Insisting:
         except Exception as error:  # noqa: BLE001  told as any error of this path is
             told = problems.tell(error, path)
             headers = {**told.headers, "content-type": told.media_type}
-            return Better(told.status, json.dumps(told.body).encode(), headers)
+            rehearsed = problems.as_problem(error).rehearsed
+            return Better(told.status, json.dumps(told.body).encode(), headers, rehearsed=rehearsed)
         return Better(200, json.dumps(body).encode(), {"content-type": "application/json"})
 
     return Insisting(
@@ -87,4 +88,5 @@ def came_to_nothing(generation: Generation) -> Problem | None:
             return Problem("already_finished", "It was canceled.", extra=of)
     kind = KINDS.get(generation.error_code)
     code = generation.error_code if kind is not None and kind.status >= 500 else "internal_error"
-    return Problem(code, f"It failed ({generation.error_code}); nothing was charged.", extra=of)
+    said = f"It failed ({generation.error_code}); nothing was charged."
+    return Problem(code, said, extra=of, rehearsed=rehearsal.rehearsed(generation))

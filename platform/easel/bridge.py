@@ -9,6 +9,7 @@ is answered whole, what waits for events belongs into easel.routes, and half of 
 import asyncio
 import math
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +19,8 @@ from tempfile import SpooledTemporaryFile
 from threading import Semaphore
 from typing import IO, Any, Final
 from urllib.parse import unquote_to_bytes
+
+from easel.requests import ARRIVED
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,6 +32,8 @@ SPOOL_BYTES: Final = 1024 * 1024  # more goes to a file
 WHOLE_BYTES: Final = 4 * 1024 * 1024  # an answer that says it is no longer is sent at once, and holds no thread
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long gives its thread back
 BODILESS: Final = {204, 304}
+CLIENT_LEFT: Final = 499  # the status that is counted where nothing was sent: nginx's word for it
+REHEARSED: Final = "easel.rehearsed"  # in a message that begins an answer: its status was asked for by a test key
 # What takes over an answer that has a `continuation`: the loop, with nothing sent yet.
 GoOn = Callable[[Any, Message, Message, Receive, Send], Awaitable[None]]
 _NO_PREFIX: Final = {b"content-type": "CONTENT_TYPE"}
@@ -67,7 +72,8 @@ class WSGIBridge:
         try:
             with SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
                 size = await self._read_body(scope, receive, body)
-                await self._respond(environ(scope, body, size), receive, send)
+                asked = {**environ(scope, body, size), ARRIVED: time.perf_counter()}
+                await self._respond(asked, receive, send)
         except ClientGone:
             return
 
@@ -106,45 +112,97 @@ class WSGIBridge:
                 await hung_up
         if whole is None:
             return
-        start, body, continuation = whole
-        if continuation is not None and self._go_on is not None:
-            await self._go_on(continuation, start, body, receive, send)
+        if whole.continuation is not None and self._go_on is not None:
+            await _continue(self._go_on, whole, receive, send)
         else:
-            await send(start)
-            await send(body)
+            await send(whole.start)
+            await send(whole.body)
 
-    def _run(self, environ: Environ, stream: "_Stream") -> tuple[Message, Message, Any] | None:
+    def _run(self, environ: Environ, stream: "_Stream") -> "_Whole | None":
         """In the thread: the whole answer and what goes on after it, or None where it was streamed. It closes what it
         opened in this thread."""
         begun = _Begun()
         answer = self._application(environ, begun)
+        answered = _Answered(answer)
         try:
             empty = environ["REQUEST_METHOD"] == "HEAD" or begun.status in BODILESS
             streaming = getattr(answer, "streaming", True)
             if empty and streaming:  # a browser's “is it still the same?”: it takes no place of a stream
-                return begun.message(), _body(b""), None
+                answered(begun.status)
+                return _Whole(begun.message(), _body(b""), answered)
             if not streaming or begun.length <= WHOLE_BYTES:  # a page's pictures and scripts
                 content = b"".join(answer)
-                continuation = None if empty else getattr(answer, "continuation", None)
-                return begun.message(len(content)), _body(b"" if empty else content), continuation
-            self._send_in_pieces(begun, answer, stream)
+                whole = _Whole(begun.message(len(content)), _body(b"" if empty else content), answered)
+                if not empty and self._go_on is not None:
+                    whole.continuation = getattr(answer, "continuation", None)
+                if whole.continuation is None:
+                    answered(begun.status)
+                return whole
+            if not self._streams.acquire(blocking=False):
+                raise Crowded  # noqa: TRY301
+            try:
+                answered(begun.status)
+                _send_in_pieces(begun, answer, stream)
+            finally:
+                self._streams.release()
+        except Crowded:
+            raise  # whoever answers instead tells
+        except Exception:
+            answered(500)
+            raise
+        else:
             return None
         finally:
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
 
-    def _send_in_pieces(self, begun: "_Begun", answer: Iterable[bytes], stream: "_Stream") -> None:
-        if not self._streams.acquire(blocking=False):
-            raise Crowded
-        try:
-            stream.send(begun.message())
-            for chunk in answer:
-                if chunk:
-                    stream.send(_body(chunk, more=True))
-            stream.send(_body(b""))
-        finally:
-            self._streams.release()
+
+async def _continue(go_on: GoOn, whole: "_Whole", receive: Receive, send: Send) -> None:
+    """What begins to be sent now is the request's answer, after all."""
+
+    async def watched(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            whole.answered(message["status"], rehearsed=message.pop(REHEARSED, False))
+        await send(message)
+
+    try:
+        await go_on(whole.continuation, whole.start, whole.body, receive, watched)
+    except ClientGone:
+        raise
+    except Exception:
+        whole.answered(500)  # the server's own, where nothing was sent yet
+        raise
+    finally:
+        whole.answered(CLIENT_LEFT)
+
+
+def _send_in_pieces(begun: "_Begun", answer: Iterable[bytes], stream: "_Stream") -> None:
+    stream.send(begun.message())
+    for chunk in answer:
+        if chunk:
+            stream.send(_body(chunk, more=True))
+    stream.send(_body(b""))
+
+
+class _Answered:
+    """Tells what was answered to whoever asks for it by a response's `answered`; the first word counts."""
+
+    def __init__(self, answer: Iterable[bytes]) -> None:
+        self._tell: Callable[..., object] | None = getattr(answer, "answered", None)
+
+    def __call__(self, status: int, *, rehearsed: bool = False) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(status, rehearsed=rehearsed)
+
+
+@dataclass(slots=True)
+class _Whole:
+    start: Message
+    body: Message
+    answered: _Answered
+    continuation: Any = None
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from easel import dialects, feed, requests
-from easel.bridge import ClientGone, Message, Receive, Send
+from easel import feed, problems, requests
+from easel.bridge import REHEARSED, ClientGone, Message, Receive, Send
 from easel.feed import News
 from easel.hub import Ended, Hub, HubAway, Listener, TooMany
 from easel.problems import Problem
@@ -46,20 +46,23 @@ class Visit:
         await self.send(self.start)
         await self.send(self.body)
 
-    async def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        """Another answer, with what the first one's headers said of the request."""
+    async def answer(self, status: int, body: bytes, headers: dict[str, str], *, rehearsed: bool = False) -> None:
+        """Another answer, with what the first one's headers said of the request. One that is `rehearsed` is an error
+        that was asked for, and counted as such."""
         fields = {**headers, "content-length": str(len(body))}
         encoded = {name.lower().encode(): value.encode("latin-1") for name, value in fields.items()}
         kept = [(name, value) for name, value in self.start["headers"] if name not in encoded]
         listed = [*kept, *encoded.items()]
-        await self.send({"type": "http.response.start", "status": status, "headers": listed})
+        await self.send({
+            "type": "http.response.start", "status": status, "headers": listed, REHEARSED: rehearsed,
+        })  # fmt: skip
         await self.send({"type": "http.response.body", "body": body})
 
     async def problem(self, problem: Problem, path: str = "") -> None:
         """As the dialect of `path` writes it."""
         asked = dict(self.start["headers"]).get(requests.HEADER.lower().encode(), b"").decode()
         requests.begin(asked)
-        told = dialects.told(problem, path)
+        told = problems.told(problem, path)
         body = json.dumps(told.body).encode()
         await self.answer(told.status, body, {"content-type": told.media_type, **told.headers})
 
@@ -79,6 +82,7 @@ class Better:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    rehearsed: bool = False  # an error that was asked for
 
 
 @dataclass(frozen=True, slots=True)

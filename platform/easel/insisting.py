@@ -22,7 +22,8 @@ class Insisting(Waiting):
     async def __call__(self, visit: Visit) -> None:
         outcome = await unless_gone(visit, self._until_an_end(visit))
         if outcome is not None and outcome.better is not None:
-            await visit.answer(outcome.better.status, outcome.better.body, outcome.better.headers)
+            better = outcome.better
+            await visit.answer(better.status, better.body, better.headers, rehearsed=better.rehearsed)
             return
         if outcome is not None:
             await visit.problem(self._refusal(outcome.reason), self.path)

@@ -11,10 +11,14 @@ from prometheus_client import Counter, Gauge, Histogram
 # A client can send any word as its method; these keep their name, the rest share one.
 _METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-REQUESTS = Counter("easel_http_requests", "Answered requests, by route template.", ["method", "route", "status"])
+REQUESTS = Counter(
+    "easel_http_requests",
+    "Answered requests, by route template; 499: the client left before its answer, rehearsed: a test key's error.",
+    ["method", "route", "status"],
+)
 REQUEST_SECONDS = Histogram(
     "easel_http_request_seconds",
-    "From the first middleware to the last; a streamed body is not in it.",
+    "From the whole request's arrival to the view's answer, waiting for a thread included; nothing held or streamed.",
     ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
@@ -95,9 +99,9 @@ HOLDS_CREDITS = Gauge("easel_holds_credits", "Credits that all wallets together 
 DISK_FREE_RATIO = Gauge("easel_disk_free_ratio", "Free part of the disk with the data folder, from 0 to 1.")
 
 
-def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+def observe_request(method: str, route: str, status: str, seconds: float) -> None:
     known = method if method in _METHODS else "OTHER"
-    REQUESTS.labels(known, route, str(status)).inc()
+    REQUESTS.labels(known, route, status).inc()
     REQUEST_SECONDS.labels(known, route).observe(seconds)
 
 

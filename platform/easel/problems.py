@@ -80,7 +80,8 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 class Problem(Exception):
-    """An error a client is told about. `code` is one of KINDS; `extra` adds members like `generation_id`."""
+    """An error a client is told about. `code` is one of KINDS; `extra` adds members like `generation_id`. One that is
+    `rehearsed` was asked for, and is no failure of ours."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         errors: Sequence[FieldError] = (),
         extra: Mapping[str, Any] | None = None,
+        rehearsed: bool = False,
     ) -> None:
         if code not in KINDS:
             raise ValueError(f"{code!r} is no code of easel.problems.KINDS.")
@@ -101,6 +103,7 @@ class Problem(Exception):
         self.headers = {**_standing_headers(self.status), **(headers or {})}
         self.errors = tuple(errors)
         self.extra = dict(extra or {})
+        self.rehearsed = rehearsed
 
     def as_dict(self) -> dict[str, Any]:
         body = {
@@ -130,10 +133,9 @@ def storage_away(error: StorageUnavailable) -> Problem:
 
 def response(problem: Problem, path: str = "") -> HttpResponse:
     """The answer, whatever renderers a view has: an image endpoint reports its errors as JSON too."""
-    metrics.PROBLEMS.labels(problem.code).inc()
-    told = dialects.told(problem, path)
+    written = told(problem, path)
     answered = HttpResponse(
-        json.dumps(told.body), status=told.status, content_type=told.media_type, headers=dict(told.headers)
+        json.dumps(written.body), status=written.status, content_type=written.media_type, headers=dict(written.headers)
     )
     answered.problem = problem  # type: ignore[attr-defined]  # for AnswerProblems
     return answered
@@ -151,7 +153,12 @@ def tell(exc: Exception, path: str) -> Told:
     """The same for an answer that is made after its view has returned."""
     problem = as_problem(exc)
     _log_failure(problem, exc)
-    metrics.PROBLEMS.labels(problem.code).inc()
+    return told(problem, path)
+
+
+def told(problem: Problem, path: str) -> Told:
+    """As the dialect of that path writes it, and counted: for an answer that is about to be sent."""
+    _count(problem)
     return dialects.told(problem, path)
 
 
@@ -219,7 +226,7 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem as JSON for programs, as a page for people."""
     if wants_json(request):
         return response(problem, request.path)
-    metrics.PROBLEMS.labels(problem.code).inc()
+    _count(problem)
     try:
         text: str = render_to_string("errors/problem.html", _words(problem), request)
     except Exception:  # the page of an error must not be the next error: what is wrong may be the templates
@@ -334,8 +341,13 @@ _TRANSLATIONS: Final[Sequence[tuple[type[Exception], Callable[[Any], Problem]]]]
 )
 
 
+def _count(problem: Problem) -> None:
+    if not problem.rehearsed:
+        metrics.PROBLEMS.labels(problem.code).inc()
+
+
 def _log_failure(problem: Problem, cause: Exception) -> None:
-    if problem.status >= 500:
+    if problem.status >= 500 and not problem.rehearsed:
         logger.error("the request failed", exc_info=cause, **{"error.code": problem.code})
 
 

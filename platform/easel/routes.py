@@ -5,13 +5,15 @@ Apps register theirs in `AppConfig.ready()`. A handler never touches the ORM on 
 
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.urls import Resolver404, resolve
 
-from easel import dialects, requests
+from easel import problems, requests
 from easel.bridge import Message, Receive, Scope, Send
 from easel.problems import Problem
 
@@ -26,6 +28,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.begun = False
+        self._since = time.perf_counter()
         self.request_id = requests.begin(self.header("x-request-id"))
 
     def header(self, name: str) -> str | None:
@@ -55,8 +58,22 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
     async def problem(self, problem: Problem) -> None:
-        told = dialects.told(problem, self.path)
+        """Counted and logged as Django's answers are, by the template of the route that was asked for."""
+        told = problems.told(problem, self.path)
+        connected = (self.scope.get("client") or ("",))[0]
+        requests.record(
+            self.method, _template(self.path), told.status,
+            client=requests.address(connected, self.header("x-forwarded-for") or ""),
+            seconds=time.perf_counter() - self._since,
+        )  # fmt: skip
         await self.json(told.status, told.body, media_type=told.media_type, headers=told.headers)
+
+
+def _template(path: str) -> str:
+    try:
+        return str(resolve(path).route)
+    except Resolver404:
+        return "unmatched"
 
 
 Handler = Callable[..., Awaitable[None]]

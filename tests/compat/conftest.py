@@ -19,6 +19,7 @@ from tests.generation.conftest import Workshop, make_production, make_workshop
 from tests.moderation.scripted import ScriptedJudge
 from tests.stub_engine import StubEngine
 from tests.web.live import easel_served
+from tests.web.test_logs import lines  # noqa: F401  a fixture
 
 
 @pytest.fixture(scope="module")

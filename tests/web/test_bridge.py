@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from easel.asgi import Application
 from easel.bridge import Environ, WSGIBridge, environ
+from easel.requests import ARRIVED
 from easel.routes import Exchange, Routes
 from tests.web.served import connect, eventually, served
 
@@ -346,6 +348,24 @@ def test_slow_readers_of_streams_leave_threads_for_everybody_else(port: int, bac
     eventually(lambda: len(backend.closed_in) == THREADS // 2 + 1)  # those that began, and the echo
     backend.go_on.set()
     assert ask(port, "GET", "/stream").read() == b"first,second"
+
+
+def test_the_time_of_a_request_begins_before_it_waits_for_a_thread(backend: Backend) -> None:
+    bridge = WSGIBridge(backend, threads=THREADS, body_bytes=BODY_BYTES)
+    with served(Application(bridge, Routes(), audience="web")) as port:
+        busy = [connect(port) for _ in range(THREADS)]
+        for connection in busy:
+            connection.request("GET", "/wait")
+            assert backend.waiting.acquire(timeout=10)
+        waits = connect(port)
+        waits.request("GET", "/echo/late")
+        eventually(lambda: bridge._threads._work_queue.qsize() == 1)
+        before_it_ran = time.perf_counter()
+        backend.go_on.set()
+        assert waits.getresponse().status == 200
+        assert [connection.getresponse().status for connection in busy] == [200] * THREADS
+    (late,) = [each for each in backend.seen if each["PATH_INFO"] == "/echo/late"]
+    assert late[ARRIVED] < before_it_ran
 
 
 def test_a_failure_ends_its_own_request_only(port: int) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 
 from easel import logs
-from easel.requests import RequestIdentity, begin
+from easel.requests import ARRIVED, RequestIdentity, begin
 from easel.settings import environment
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -128,6 +129,13 @@ def test_a_misspelt_wish_for_addresses_stops_the_process(monkeypatch: pytest.Mon
     monkeypatch.setenv("EASEL_LOG_ADDRESSES", "nets")
     with pytest.raises(ImproperlyConfigured, match="EASEL_LOG_ADDRESSES must be one of full, network, none"):
         environment.choice("EASEL_LOG_ADDRESSES", "full", "network", "none")
+
+
+def test_the_time_of_an_answer_has_the_wait_for_a_thread_in_it(lines: Lines) -> None:
+    identity = RequestIdentity(lambda request: HttpResponse(status=418))
+    identity(RequestFactory().get("/", **{ARRIVED: time.perf_counter() - 2}))  # type: ignore[arg-type]
+    (line,) = lines()
+    assert line["event.duration"] >= 2e9
 
 
 @pytest.mark.parametrize("name", SECRETS)
