@@ -78,9 +78,13 @@ class Application:
             # The rest of the body is not read: the connection is of no more use.
             refusal = Problem("body_too_large", said, headers={"Connection": "close"})
             await Exchange(scope, receive, send).problem(refusal)
-        except Crowded:
+        except Crowded as error:
             said = "Too many large answers are on their way. Try again."
-            await Exchange(scope, receive, send).problem(Problem("overloaded", said))
+            refusal = Problem("overloaded", said)
+            if error.own:
+                said = "Another download of this account is under way. Let it end first."
+                refusal = Problem("rate_limited", said, headers={"Retry-After": "10"})
+            await Exchange(scope, receive, send).problem(refusal)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

@@ -3,20 +3,21 @@
 The body is read on the event loop, so a slow upload holds no thread; it is spooled, so that the application sees the
 real CONTENT_LENGTH also of a chunked upload. A whole answer goes back in one hop. A streamed one is sent from its
 thread, chunk by chunk, each waiting until the client has room: a slow reader holds a thread, so what fits into memory
-is answered whole, what waits for events belongs into easel.routes, and half of the threads never stream.
+is answered whole, what waits for events belongs into easel.routes, half of the threads never stream, one account has
+one place for what says so (`place_of`), and who reads too slowly is left.
 """
 
 import asyncio
 import math
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from threading import Semaphore
+from threading import Lock
 from typing import IO, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -31,6 +32,8 @@ Environ = dict[str, Any]
 SPOOL_BYTES: Final = 1024 * 1024  # more goes to a file
 WHOLE_BYTES: Final = 4 * 1024 * 1024  # an answer that says it is no longer is sent at once, and holds no thread
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long gives its thread back
+PACE_BYTES: Final = 32 * 1024  # a second: who takes less of what is sent in pieces,
+PACE_SECONDS: Final = 60.0  # over so long a wait for it, gives it back, too
 BODILESS: Final = {204, 304}
 CLIENT_LEFT: Final = 499  # the status that is counted where nothing was sent: nginx's word for it
 REHEARSED: Final = "easel.rehearsed"  # in a message that begins an answer: its status was asked for by a test key
@@ -44,11 +47,16 @@ class BodyTooLarge(Exception):
 
 
 class Crowded(Exception):
-    """As many answers are being streamed as may be: a slow reader holds a thread, and some are kept for the others."""
+    """As many answers are being streamed as may be: a slow reader holds a thread, and some are kept for the others.
+    `own`: one of the same account, which may have one such place."""
+
+    def __init__(self, *, own: bool) -> None:
+        super().__init__()
+        self.own = own
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was complete, or takes no more of the answer."""
+    """The client hung up before its request was complete, or takes no more of the answer, or too slowly."""
 
 
 class WSGIBridge:
@@ -61,12 +69,14 @@ class WSGIBridge:
         threads: int,
         body_bytes: int,
         go_on: GoOn | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._application = application
         self._go_on = go_on
         self._body_bytes = body_bytes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="wsgi")
-        self._streams = Semaphore(max(1, threads // 2))
+        self._places = _Places(max(1, threads // 2))
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -101,7 +111,7 @@ class WSGIBridge:
 
     async def _respond(self, environ: Environ, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        stream = _Stream(loop, send)
+        stream = _Stream(loop, send, self._clock)
         hung_up = loop.create_task(_wait_for_disconnect(receive, stream))
         try:
             whole = await loop.run_in_executor(self._threads, copy_context().run, self._run, environ, stream)
@@ -138,13 +148,9 @@ class WSGIBridge:
                 if whole.continuation is None:
                     answered(begun.status)
                 return whole
-            if not self._streams.acquire(blocking=False):
-                raise Crowded  # noqa: TRY301
-            try:
+            with self._places.one(getattr(answer, "place_of", None)):
                 answered(begun.status)
                 _send_in_pieces(begun, answer, stream)
-            finally:
-                self._streams.release()
         except Crowded:
             raise  # whoever answers instead tells
         except Exception:
@@ -205,6 +211,34 @@ class _Whole:
     continuation: Any = None
 
 
+class _Places:
+    """Threads for answers that are sent in pieces. One account has one of them at a time for what it says so of, so
+    that the slow readers of one do not turn everybody away."""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._accounts: set[object] = set()
+        self._lock = Lock()
+
+    @contextmanager
+    def one(self, account: object | None) -> Iterator[None]:
+        """Raises Crowded. None: nobody's in particular."""
+        with self._lock:
+            if account is not None and account in self._accounts:
+                raise Crowded(own=True)
+            if self._free == 0:
+                raise Crowded(own=False)
+            self._free -= 1
+            if account is not None:
+                self._accounts.add(account)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._free += 1
+                self._accounts.discard(account)
+
+
 @dataclass(slots=True)
 class _Begun:
     """What WSGI calls start_response. Django has no use for the `write` it may return."""
@@ -233,14 +267,18 @@ class _Begun:
 class _Stream:
     """Sends from a thread, each message only when the one before has been taken."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, clock: Callable[[], float]) -> None:
         self._loop = loop
         self._send = send
+        self._clock = clock
+        self._pace = Pace()
         self._sending: Future[None] | None = None
         self._gone = False
 
     def send(self, message: Message) -> None:
-        """In the thread. Raises ClientGone when the client has hung up, or takes nothing for STALL_SECONDS."""
+        """In the thread. Raises ClientGone when the client has hung up, takes nothing for STALL_SECONDS, or less than
+        PACE_BYTES a second for PACE_SECONDS."""
+        began = self._clock()
         sending = self._sending = asyncio.run_coroutine_threadsafe(self._asend(message), self._loop)
         if self._gone:
             sending.cancel()
@@ -249,6 +287,7 @@ class _Stream:
         except (TimeoutError, CancelledError) as error:
             sending.cancel()
             raise ClientGone from error
+        self._pace.took(len(message.get("body", b"")), self._clock() - began)
 
     def abandon(self) -> None:
         """On the loop: what is being sent, and all that would come after it, has nobody to go to."""
@@ -258,6 +297,22 @@ class _Stream:
 
     async def _asend(self, message: Message) -> None:
         await self._send(message)  # a server's send may be an awaitable that is no coroutine
+
+
+class Pace:
+    """How fast a client takes what it is sent. Only the time that it is waited for counts, not that of making it."""
+
+    def __init__(self) -> None:
+        self._bytes, self._seconds = 0, 0.0
+
+    def took(self, size: int, seconds: float) -> None:
+        """Raises ClientGone for one that keeps a thread from the others for too little."""
+        self._bytes, self._seconds = self._bytes + size, self._seconds + seconds
+        if self._seconds < PACE_SECONDS:
+            return
+        if self._bytes < PACE_BYTES * self._seconds:
+            raise ClientGone
+        self._bytes, self._seconds = 0, 0.0
 
 
 async def _wait_for_disconnect(receive: Receive, stream: _Stream) -> None:

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPConnection, HTTPResponse
+from itertools import count
 from typing import Any
 
 import pytest
 
 from easel.asgi import Application
-from easel.bridge import Environ, WSGIBridge, environ
+from easel.bridge import PACE_BYTES, PACE_SECONDS, ClientGone, Environ, Pace, WSGIBridge, environ
 from easel.requests import ARRIVED
 from easel.routes import Exchange, Routes
 from tests.web.served import connect, eventually, served
@@ -33,6 +34,24 @@ class Whole(list[bytes]):
         self.close = on_close
 
 
+class Download:
+    """A large answer that says whose it is, and asks what was answered."""
+
+    streaming = True
+
+    def __init__(self, chunks: Iterator[bytes], account: str, told: list[tuple[str, int]]) -> None:
+        self._chunks, self.place_of, self._told = chunks, account, told
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def answered(self, status: int, *, rehearsed: bool) -> None:
+        self._told.append((self.place_of, status))
+
+    def close(self) -> None:
+        self._chunks.close()  # type: ignore[attr-defined]  # it is a generator
+
+
 class Backend:
     """The application behind the bridge. It remembers what it saw."""
 
@@ -43,6 +62,7 @@ class Backend:
         self.go_on = threading.Event()
         self.waiting = threading.Semaphore(0)
         self.chunks = 0
+        self.told: list[tuple[str, int]] = []
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         self.seen.append(environ)
@@ -95,6 +115,10 @@ class Backend:
                 yield bytes(64 * 1024)
         finally:
             self.close()
+
+    def download(self, environ: Environ, start_response: StartResponse) -> "Download":
+        start_response("200 OK", [("Content-Type", "application/zip")])
+        return Download(self._without_end(), environ["PATH_INFO"].split("/")[2], self.told)
 
     def wait(self, environ: Environ, start_response: StartResponse) -> Whole:
         self.waiting.release()
@@ -348,6 +372,49 @@ def test_slow_readers_of_streams_leave_threads_for_everybody_else(port: int, bac
     eventually(lambda: len(backend.closed_in) == THREADS // 2 + 1)  # those that began, and the echo
     backend.go_on.set()
     assert ask(port, "GET", "/stream").read() == b"first,second"
+
+
+def test_one_account_has_one_place_and_a_refusal_is_not_told_as_an_answer(port: int, backend: Backend) -> None:
+    open_ones, said = [], []
+    for account in ("ada", "ada", "bob", "carl"):
+        reader = socket.create_connection(("127.0.0.1", port))
+        reader.sendall(f"GET /download/{account} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        said.append(reader.recv(12))  # and takes nothing more
+        open_ones.append(reader)
+    assert said == [b"HTTP/1.1 200", b"HTTP/1.1 429", b"HTTP/1.1 200", b"HTTP/1.1 503"]
+    assert backend.told == [("ada", 200), ("bob", 200)]
+    refused = ask(port, "GET", "/download/ada")
+    assert (refused.status, refused.headers["Retry-After"], json.loads(refused.read())["code"]) == (
+        429, "10", "rate_limited",
+    )  # fmt: skip
+    for reader in open_ones:
+        reader.close()
+    eventually(lambda: len(backend.closed_in) == 2)
+    again = ask(port, "GET", "/download/ada")
+    assert again.status == 200
+    again.close()
+
+
+def test_who_takes_too_little_for_too_long_is_left(backend: Backend) -> None:
+    """By this clock each piece of 64 KiB takes ten seconds."""
+    moments = count(step=10.0)
+    bridge = WSGIBridge(backend, threads=THREADS, body_bytes=BODY_BYTES, clock=lambda: next(moments))
+    with served(Application(bridge, Routes(), audience="web")) as port:
+        received = raw(port, b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 200")
+    assert not received.endswith(b"0\r\n\r\n")
+    assert backend.chunks == PACE_SECONDS / 10 - 1  # the first message is the head
+    assert backend.closed_in
+
+
+def test_the_pace_is_that_of_a_minute_and_of_the_time_that_is_waited() -> None:
+    pace = Pace()
+    for _ in range(10):  # half a minute without a byte, then enough
+        pace.took(0, PACE_SECONDS / 2)
+        pace.took(int(PACE_BYTES * PACE_SECONDS), PACE_SECONDS / 2)
+    pace.took(10, 0.0)
+    with pytest.raises(ClientGone):
+        pace.took(int(PACE_BYTES * PACE_SECONDS) - 100, PACE_SECONDS)
 
 
 def test_the_time_of_a_request_begins_before_it_waits_for_a_thread(backend: Backend) -> None:
