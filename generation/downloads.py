@@ -19,6 +19,7 @@ FETCH_SECONDS: Final = 10.0
 REDIRECTS: Final = 3
 AT_ONCE: Final = 2  # in one process, which has four threads; one for each account
 BUSY: Final = "Other pictures are being fetched. Try again, or send the picture itself."
+OWN: Final = "Another picture of this account is being fetched. Let it end first, or send the picture itself."
 
 
 def fetched(url: str, field: str, *, tenant_id: UUID) -> bytes:
@@ -55,7 +56,9 @@ def _kept(image: Image, field: str) -> bytes:
 def _turn(tenant_id: UUID) -> Iterator[None]:
     """Nobody waits for it: whoever waited would keep a thread, too."""
     with _lock:
-        if tenant_id in _fetching or len(_fetching) >= AT_ONCE:
+        if tenant_id in _fetching:
+            raise Problem("rate_limited", OWN, headers={"Retry-After": "2"})
+        if len(_fetching) >= AT_ONCE:
             raise Problem("overloaded", BUSY, headers={"Retry-After": "2"})
         _fetching.add(tenant_id)
     try:

@@ -86,7 +86,7 @@ def test_one_account_fetches_one_picture_at_a_time_and_nobody_waits_for_a_turn(a
         first = pool.submit(fetch, ada)
         asked.wait(20)
         again = fetch(ada)
-        assert (again.status_code, again.json()["code"], again["Retry-After"]) == (503, "overloaded", "2")
+        assert (again.status_code, again.json()["code"], again["Retry-After"]) == (429, "rate_limited", "2")
         second = pool.submit(fetch, bob)
         asked.wait(20)
         go_on.set()
