@@ -41,13 +41,15 @@ TIMEOUT_SECONDS: Final = 10.0
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 6 * 3600.0
 EXCERPT: Final = 300  # characters of an answer that the log keeps
+LOGGED_ATTEMPTS: Final = 50  # the last ones
 KEPT_DAYS: Final = 30
 GONE: Final = 410  # "stop sending me this"
 
 Send = Callable[..., Answer]
 
 _WRITE: Final = """
-UPDATE tenants_webhookdelivery SET state = %(state)s, leased_until = NULL, log = log || %(entry)s::jsonb,
+UPDATE tenants_webhookdelivery SET state = %(state)s, leased_until = NULL,
+    log = jsonb_path_query_array(log, %(before)s::jsonpath) || %(entry)s::jsonb,
     due_at = CASE WHEN %(state)s = 'pending' THEN now() + make_interval(secs => %(pause)s) ELSE due_at END,
     ended_at = CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END
 WHERE id = %(id)s AND attempts = %(attempts)s AND state = 'pending'
@@ -234,6 +236,7 @@ class Courier:
         state = "delivered" if delivered else "failed" if over or entry.get("status") == GONE else "pending"
         written = {
             "id": parcel.id, "attempts": parcel.attempts, "state": state, "pause": pause, "entry": json.dumps([entry]),
+            "before": f"$[last - {LOGGED_ATTEMPTS - 2} to last]",
         }  # fmt: skip
         outcome = {"pending": "retry"}.get(state, state)
         metrics.WEBHOOK_DELIVERIES.labels("refused" if entry.get("refused") else outcome).inc()

@@ -18,6 +18,7 @@ TENANTS_A_ROUND: Final = 2000  # visited; whoever comes after them is visited fi
 ENDPOINTS_A_ROUND: Final = 100  # of which deliveries are read, and a few more to complete a tenant's
 DELIVERIES_A_ROUND: Final = 2000  # read, in equal parts of each of these
 FEWEST: Final = 20  # read of each in any case
+MOST_COUNTED: Final = 32_767  # attempts; the column holds no more, and a round must not fail for one row
 
 FIRST: Final = UUID(int=0)
 LAST: Final = UUID(int=2**128 - 1)
@@ -69,7 +70,7 @@ WITH due AS (
     ORDER BY nth - share, of_tenant.place LIMIT %(free)s FOR NO KEY UPDATE OF d SKIP LOCKED
 ), leased AS (
     UPDATE tenants_webhookdelivery d
-    SET leased_until = now() + make_interval(secs => %(lease)s), attempts = attempts + 1
+    SET leased_until = now() + make_interval(secs => %(lease)s), attempts = least(attempts + 1, %(most_counted)s)
     FROM chosen, tenants_webhookevent event
     WHERE d.id = chosen.id AND event.tenant_id = d.tenant_id AND event.id = d.event_id
     RETURNING chosen.place, d.id, d.tenant_id, d.endpoint_id, d.url, d.attempts, d.expires_at, event.id AS event_id,
@@ -135,5 +136,6 @@ def _lease(offered: list[tuple[UUID, UUID, int]], free: int) -> list[tuple[Any, 
         "of_tenant": OF_ONE_TENANT,
         "free": free,
         "lease": LEASE_SECONDS,
+        "most_counted": MOST_COUNTED,
     }
     return rows(_LEASE, parameters)

@@ -12,6 +12,7 @@ from tenants.models import Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import KEEP_TRYING
 
 MOST = 50
+MOST_ATTEMPTS = 100  # of one delivery, then it is not sent again on request
 
 
 def load(endpoint_id: UUID) -> WebhookEndpoint:
@@ -78,16 +79,29 @@ def send_test(endpoint: WebhookEndpoint) -> UUID:
 
 
 def redeliver(tenant_id: UUID, delivery_id: UUID) -> WebhookDelivery:
-    """Send it again now, whatever came of it before, and keep trying for a day. Raises Problem not_found."""
-    found = changed(
+    """Send it again now, whatever came of it before, and keep trying for a day. One that is just being sent is left as
+    it is. Raises Problem not_found, and already_finished after MOST_ATTEMPTS."""
+    sent = changed(
         "UPDATE tenants_webhookdelivery SET state = 'pending', due_at = now(), expires_at = now() + %s, "
-        "leased_until = NULL, ended_at = NULL WHERE tenant_id = %s AND id = %s",
-        [KEEP_TRYING, tenant_id, delivery_id],
+        "leased_until = NULL, ended_at = NULL WHERE tenant_id = %s AND id = %s AND attempts < %s "
+        "AND (leased_until IS NULL OR leased_until <= now())",
+        [KEEP_TRYING, tenant_id, delivery_id, MOST_ATTEMPTS],
     )
-    if not found:
-        raise Problem("not_found", "There is no such delivery.")
-    delivery: WebhookDelivery = WebhookDelivery.objects.select_related("event", "endpoint").get(id=delivery_id)
+    delivery = load_delivery(delivery_id)
+    if not sent and delivery.attempts >= MOST_ATTEMPTS:
+        detail = f"This delivery was attempted {MOST_ATTEMPTS} times, and is not sent again."
+        raise Problem("already_finished", detail)
     return delivery
+
+
+def load_delivery(delivery_id: UUID) -> WebhookDelivery:
+    """One of the current tenant's, with its event and its endpoint. Raises Problem not_found."""
+    found: WebhookDelivery | None = (
+        WebhookDelivery.objects.select_related("event", "endpoint").filter(id=delivery_id).first()
+    )
+    if found is None:
+        raise Problem("not_found", "There is no such delivery.")
+    return found
 
 
 def _enable(endpoint: WebhookEndpoint) -> None:

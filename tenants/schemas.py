@@ -173,7 +173,8 @@ _WEBHOOKS: Final[list[tuple[Any, str, dict[str, Any]]]] = [
         "answers": {200: DeliveriesAnswer}, "also": (400,), "parameters": PAGE, "summary": "What was sent",
     }),
     (webhook_api.Redelivery, "post", {
-        "answers": {202: OpenApiResponse(DeliveryAnswer)}, "summary": "Send it again", "name": "redeliverWebhook",
+        "answers": {202: OpenApiResponse(DeliveryAnswer)}, "also": (409,), "summary": "Send it again",
+        "name": "redeliverWebhook",
     }),
 ]  # fmt: skip
 _FILES: Final[dict[Any, Any]] = {

@@ -169,7 +169,8 @@ class Redelivery(APIView):
     scopes: ClassVar = {"POST": "webhooks:write"}
 
     def post(self, request: Request, delivery_id: UUID) -> Response:
-        """Send it again now, whatever came of it before, and keep trying for a day."""
+        """Send it again now, whatever came of it before, and keep trying for a day. One that is just being sent is left
+        as it is; after 100 attempts the answer is 409."""
         principal = principal_of(request)
         with tenant_scope(principal.tenant_id):
             delivery = endpoints.redeliver(principal.tenant_id, delivery_id)

@@ -146,8 +146,12 @@ def send_test(request: HttpRequest, visitor: Visitor, endpoint_id: UUID) -> Http
 @console_page({"POST": MANAGE})
 def redeliver(request: HttpRequest, visitor: Visitor, delivery_id: UUID) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
-        delivery = endpoints.redeliver(visitor.tenant_id, delivery_id)
-    messages.success(request, _("It is sent again now."))
+        delivery = endpoints.load_delivery(delivery_id)
+        if delivery.attempts < endpoints.MOST_ATTEMPTS:
+            endpoints.redeliver(visitor.tenant_id, delivery_id)
+            messages.success(request, _("It is sent again now."))
+        else:
+            messages.error(request, _("It was attempted too often to be sent again."))
     if delivery.endpoint.is_default:
         return redirect("webhooks-page")
     return redirect("webhook-page", endpoint_id=delivery.endpoint_id)

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from easel.database import platform_role
-from tenants import webhooks
+from tenants import endpoints, webhooks
 from tenants.keys import tenant_data_key
 from tenants.models import AuditRecord, WebhookDelivery, WebhookEndpoint
 from tests.cast import Customer
@@ -99,6 +99,19 @@ def test_a_test_message_is_in_the_log_and_can_be_sent_again(ada: Customer, brows
     assert "&lt;b&gt;no" in text
     browser.post(f"/console/webhooks/deliveries/{delivery.id}/redeliver")
     assert deliveries(ada)[0].state == "pending"
+
+
+def test_a_delivery_that_was_attempted_too_often_stays_as_it_is_and_the_page_says_so(
+    ada: Customer, browser: Client
+) -> None:
+    make(browser)
+    browser.post(f"/console/webhooks/{endpoint(ada).id}/test")
+    (delivery,) = deliveries(ada)
+    with platform_role():
+        WebhookDelivery.objects.filter(id=delivery.id).update(state="failed", attempts=endpoints.MOST_ATTEMPTS)
+    answer = browser.post(f"/console/webhooks/deliveries/{delivery.id}/redeliver", follow=True)
+    assert "attempted too often" in answer.content.decode()
+    assert deliveries(ada)[0].state == "failed"
 
 
 def test_the_log_comes_in_pages(ada: Customer, browser: Client) -> None:
