@@ -251,10 +251,11 @@ class Courier:
                 changed(_HEARD, [parcel.endpoint_id])
                 return
             ((failing_since,),) = rows(_FAILED, [parcel.endpoint_id])
-            if entry.get("status") == GONE:
-                _disable(endpoint, "gone", "It answered 410 Gone.")
-            elif state == "failed" and (datetime.now(UTC) - failing_since) >= KEEP_TRYING * 0.9:
-                _disable(endpoint, "dead", "It has answered nothing properly for a day.")
+        # After the commit: it takes the endpoint's other deliveries, and whoever writes these waits for the endpoint.
+        if entry.get("status") == GONE:
+            _disable(endpoint, "gone", "It answered 410 Gone.")
+        elif state == "failed" and (datetime.now(UTC) - failing_since) >= KEEP_TRYING * 0.9:
+            _disable(endpoint, "dead", "It has answered nothing properly for a day.")
 
 
 def pause_after(attempts: int) -> float:

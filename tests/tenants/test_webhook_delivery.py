@@ -25,7 +25,9 @@ from tenants import delivery, webhooks
 from tenants.delivery import Courier
 from tenants.models import Member, User, WebhookDelivery, WebhookEndpoint
 from tenants.scope import tenant_scope
+from tests.aside import aside
 from tests.cast import Customer
+from tests.generation.conftest import until
 from tests.web.receiver import answering, receiver
 
 LOCAL_MAIL = "django.core.mail.backends.locmem.EmailBackend"
@@ -207,6 +209,27 @@ def test_an_endpoint_that_says_gone_is_disabled_at_once(ada: Customer) -> None:
         assert deliver(made, ada) == {"failed": 1}
     with platform_role():
         assert WebhookEndpoint.objects.get(id=endpoint.id).disabled_reason == "It answered 410 Gone."
+
+
+def test_an_endpoint_is_disabled_while_another_of_its_deliveries_is_written_down(ada: Customer) -> None:
+    endpoint, _ = listening(ada, "https://example.org/hook")
+    emit(ada, 2)
+    with platform_role():
+        _, other = WebhookDelivery.objects.filter(endpoint=endpoint).order_by("id").values_list("id", flat=True)
+        changed("UPDATE tenants_webhookdelivery SET due_at = 'infinity' WHERE id = %s", [other])
+
+    def disabled() -> bool:
+        with platform_role():
+            return WebhookEndpoint.objects.get(id=endpoint.id).disabled_at is not None
+
+    with courier(send=failing(410)) as made, aside() as writing, platform_role():
+        writing.do(lambda: changed("UPDATE tenants_webhookdelivery SET leased_until = now() WHERE id = %s", [other]))
+        assert made.round() == 1
+        until(disabled, seconds=10)
+        writing.do(lambda: rows(delivery._FAILED, [endpoint.id]))
+    with platform_role():
+        states = WebhookDelivery.objects.filter(endpoint=endpoint).values_list("state", flat=True)
+        assert list(states) == ["failed", "failed"]
 
 
 def test_an_ill_host_is_left_alone_for_a_while_and_its_attempts_are_not_spent(ada: Customer) -> None:
