@@ -2,7 +2,8 @@
 is said by `delivery_turns`.
 
 A delivery is told at least once: should its process die between the receiver's answer and our writing it down, it is
-told again, under the same id. What fails is tried again for a day, ever less often. Order is not promised.
+told again, under the same id. What fails is tried again for a day, ever less often; what has had no turn waits for it
+as long as events are kept. Order is not promised.
 """
 
 import json
@@ -25,7 +26,7 @@ from structlog.contextvars import bound_contextvars
 
 from easel import metrics, outbound, tracing
 from easel.breaker import Breaker, BreakerOpen
-from easel.clock import duty
+from easel.clock import duty, hasten
 from easel.database import atomic, changed, connection, platform_role, rows
 from easel.outbound import Answer, RefusedAddress, Unreachable
 from tenants import letters, webhooks
@@ -77,6 +78,14 @@ UPDATE tenants_webhookendpoint SET failing_since = coalesce(failing_since, now()
 _DISABLE: Final = """
 UPDATE tenants_webhookendpoint SET disabled_at = now(), disabled_reason = %s
 WHERE id = %s AND disabled_at IS NULL AND NOT is_default
+"""
+# What is due since it was made has had no turn yet: nobody tried it, and no breaker kept it back.
+_EXTEND: Final = """
+UPDATE tenants_webhookdelivery d SET expires_at = now() + %(keep_trying)s
+FROM tenants_webhookendpoint e
+WHERE e.tenant_id = d.tenant_id AND e.id = d.endpoint_id AND e.disabled_at IS NULL
+    AND d.state = 'pending' AND d.attempts = 0 AND d.due_at = d.created_at
+    AND d.expires_at < now() + %(keep_trying)s / 2 AND d.created_at > now() - make_interval(days => %(kept_days)s)
 """
 _GIVE_UP: Final = """
 UPDATE tenants_webhookdelivery SET state = 'failed', ended_at = now(), leased_until = NULL
@@ -140,10 +149,18 @@ class Refused(Exception):
 
 
 class Courier:
-    """Delivers what is due. `send` is `outbound.request`, which calls no private address."""
+    """Delivers what is due. `send` is `outbound.request`, which calls no private address; `freed` is called when a
+    thread can take the next one, and has the clock do another round."""
 
-    def __init__(self, *, send: Send = outbound.request, pause: Callable[[int], float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        send: Send = outbound.request,
+        pause: Callable[[int], float] | None = None,
+        freed: Callable[[], object] | None = None,
+    ) -> None:
         self._send, self._pause = send, pause or pause_after
+        self._freed = freed or partial(hasten, "deliver_webhooks")
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks")
         self._turns = Turns()
         self._under_way: Counter[UUID] = Counter()  # by tenant
@@ -167,6 +184,7 @@ class Courier:
 
     def _back(self, tenant_id: UUID, _: object) -> None:
         self._count(tenant_id, -1)
+        self._freed()
 
     def _count(self, tenant_id: UUID, change: int) -> None:
         with self._counting:
@@ -317,7 +335,7 @@ _courier: Courier | None = None
 
 @duty("deliver_webhooks", every=1.0)
 def deliver_webhooks() -> int:
-    """Hands over what is due and returns: threads do the sending."""
+    """Hands over what is due and returns: threads do the sending, and hasten the next round when they are free."""
     global _courier  # noqa: PLW0603  threads are made where there is a clock
     _courier = _courier or Courier()
     return _courier.round()
@@ -334,6 +352,7 @@ def measure_webhooks() -> int:
 @duty("forget_webhooks", every=3600.0)
 def forget_webhooks() -> int:
     """Gives up what nobody could deliver in time, and forgets what is old."""
+    changed(_EXTEND, {"keep_trying": KEEP_TRYING, "kept_days": KEPT_DAYS})
     given_up = changed(_GIVE_UP, [UUID(int=0)])
     old = "created_at < now() - make_interval(days => %s)"
     with atomic():

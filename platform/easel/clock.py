@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 LOCK_SPACE: Final = 0x0EA5E1
 PATIENCE_SECONDS: Final = 1.0  # a database that takes longer to answer a lock is in trouble
+REST_SECONDS: Final = 0.05  # at least, between two rounds
 RETRY_SECONDS: Final = 60.0  # at most, after a failure: a rare duty does not wait for its next turn
 TURN_SECONDS: Final = 2.0  # how long a duty that finds more and more may keep the others waiting
 RUNS = Counter("easel_clock_runs_total", "Runs of periodic duties", ["duty", "outcome"])
@@ -41,6 +42,7 @@ class Duty:
     every: float
     act: Callable[[], int]
     due: float = 0.0  # by the monotonic clock
+    hastened: bool = False
 
 
 _duties: dict[str, Duty] = {}
@@ -56,6 +58,11 @@ def duty(name: str, *, every: float) -> Callable[[Callable[[], int]], Callable[[
         return act
 
     return register
+
+
+def hasten(name: str) -> None:
+    """Have this process's clock do a duty in its next round, whatever its period: for a thread that knows of work."""
+    _duties[name].hastened = True
 
 
 class Unfinished(int):
@@ -93,7 +100,18 @@ def run(stopping: Event) -> None:
                 each.due = now + _pause(each, perform(each.name))
         now = time.monotonic()
         soonest = min((each.due for each in _duties.values()), default=now + 1.0)
-        stopping.wait(max(0.05, soonest - now))
+        _rest(stopping, seconds=max(REST_SECONDS, soonest - now))
+
+
+def _rest(stopping: Event, *, seconds: float) -> None:
+    """So long, or until a duty is hastened, which is due then."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stopping.wait(min(REST_SECONDS, left)):
+        hastened = [each for each in _duties.values() if each.hastened]
+        for each in hastened:
+            each.hastened, each.due = False, 0.0
+        if hastened:
+            return
 
 
 def _pause(of: Duty, outcome: int) -> float:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from easel import clock
-from easel.clock import duty, perform, work_off
+from easel.clock import duty, hasten, perform, work_off
 from easel.database import on_platform, rows
 
 
@@ -183,6 +183,28 @@ def test_what_cannot_be_done_now_is_left_to_the_next_round() -> None:
 
     assert work_off(lambda: [1, 2], do) == 0
     assert tried == [1, 2]
+
+
+def test_a_duty_that_is_hastened_is_done_in_the_next_round_and_once() -> None:
+    stopping, calls = Event(), list[str]()
+
+    @duty("test_hastened", every=1000.0)
+    def act() -> int:
+        calls.append("hastened")
+        if calls.count("hastened") < 3:
+            hasten("test_hastened")  # while it is at work, too
+        return 0
+
+    @duty("test_others", every=0.0)
+    def other() -> int:
+        if calls.count("hastened") == 3:
+            calls.append("other")
+        if calls.count("other") == 3:
+            stopping.set()
+        return 0
+
+    clock.run(stopping)
+    assert calls == ["hastened", "hastened", "hastened", "other", "other", "other"]
 
 
 def test_a_clock_that_is_told_to_stop_begins_no_further_duty() -> None:
