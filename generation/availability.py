@@ -69,7 +69,7 @@ def shut() -> Shut:
     """What a worker passes over. Without the shared state it is what this process has counted itself: a job that
     `may_draw` refuses would otherwise be claimed and given back again and again."""
     try:
-        known = {each.name: each.state for each in standing()}
+        known = {each.name: each.state for each in standing(PREFIX)}
     except CacheAway:
         known = open_here()
     waiting = {name: state for name, state in known.items() if name.startswith(PREFIX) and not state.due}

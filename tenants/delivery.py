@@ -296,7 +296,7 @@ def _breaker(tenant_id: UUID, url: str) -> Breaker:
     """One per tenant and host: what one tenant's addresses do on a shared host must not hold up another's. An answer
     below 500 is no sign of an ill host."""
     host = urlsplit(url).hostname or ""
-    return Breaker(f"webhook:{tenant_id.hex}:{host}", counts=_is_ill)
+    return Breaker(f"webhook:{tenant_id.hex}:{host}", counts=_is_ill, listed=False)
 
 
 def _is_ill(error: Exception) -> bool:

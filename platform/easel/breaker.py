@@ -18,7 +18,7 @@ from uuid import uuid4
 import structlog
 
 from easel import metrics
-from easel.breaker_state import STANDING, LocalState, LocalStates, Rules, SharedState, State, Verdict
+from easel.breaker_state import STANDING, LocalState, LocalStates, Rules, SharedState, State, Verdict, look_at
 from easel.clock import duty
 from easel.valkey import CacheAway, Patience, client
 
@@ -52,7 +52,8 @@ class Breaker:
     """`name` is one thing that can fail, such as `webhook:<endpoint id>`. Metrics have its `label`, by default what is
     before the colon: labels are few, names need not be.
 
-    `counts` says which exceptions mean that the thing itself is ill; by default all of them do.
+    `counts` says which exceptions mean that the thing itself is ill; by default all of them do. One that is not
+    `listed` is not in `standing`: for names that customers make up, of which there may be any number.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Breaker:
         label: str = "",
         rules: Rules = Rules(),  # noqa: B008  frozen
         counts: Callable[[Exception], bool] = lambda error: True,
+        listed: bool = True,
     ) -> None:
         self.name, self.label = name, label or name.partition(":")[0]
         self._rules, self._counts = rules, counts
-        self._shared, self._local = SharedState(name, self.label, rules), _here.of(name, rules)
+        self._shared = SharedState(name, self.label, rules, listed=listed)
+        self._local = _here.of(name, rules)
 
     @contextmanager
     def guard(self) -> Iterator[Permit]:
@@ -139,17 +142,20 @@ class Standing:
     state: State
 
 
-def standing() -> list[Standing]:
-    """Every breaker that is open, of all processes. Raises CacheAway."""
-    known = _patience.call(client().hgetall, STANDING)
-    open_ = []
-    for name, label in sorted((bytes(name).decode(), bytes(label).decode()) for name, label in known.items()):
-        state = _patience.call(SharedState(name, label, Rules()).look)
-        if state.open:
-            open_.append(Standing(name, label, state))
-        else:  # the cache dropped its state when it needed the room
-            _patience.call(client().hdel, STANDING, name)
-    return open_
+def standing(prefix: str = "") -> list[Standing]:
+    """Every listed breaker that is open, of all processes, whose name begins so. Asks the cache twice, however many
+    there are. Raises CacheAway."""
+    listed = _patience.call(client().hgetall, STANDING)
+    named = sorted((bytes(name).decode(), bytes(label).decode()) for name, label in listed.items())
+    named = [(name, label) for name, label in named if name.startswith(prefix)]
+    if not named:
+        return []
+    states = _patience.call(look_at, [name for name, _ in named])
+    known = [Standing(name, label, state) for (name, label), state in zip(named, states, strict=True)]
+    gone = [each.name for each in known if not each.state.open]
+    if gone:  # the cache dropped their state when it needed the room
+        _patience.call(client().hdel, STANDING, *gone)
+    return [each for each in known if each.state.open]
 
 
 def open_here() -> dict[str, State]:

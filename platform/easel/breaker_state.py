@@ -6,6 +6,7 @@ the probe; times are the server's, so that processes' clocks need not agree.
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Any, Final
 from easel.valkey import client
 
 KEY: Final = "easel:breaker:{name}"
-STANDING: Final = "easel:breakers"  # name → label of those that are not closed
+STANDING: Final = "easel:breakers"  # name → label of those that are not closed and listed
 FORGET_SECONDS: Final = 86_400  # counts that nobody added to for so long are dropped
 
 
@@ -76,7 +77,8 @@ redis.call('HSET', KEYS[1], 'probe', ARGV[1], 'probe_until', now + ARGV[2])
 return {{1, 1, 0}}
 """
 
-# → what it turned to, or ''. ARGV: token, verdict, failures, slow calls, open ms, longest ms, forget s, name, label
+# → what it turned to, or ''. ARGV: token, verdict, failures, slow calls, open ms, longest ms, forget s, name, label,
+# listed
 _REPORT: Final = f"""{_NOW}{_READ}
 local times = tonumber(redis.call('HGET', KEYS[1], 'times') or 0)
 local function open()
@@ -84,7 +86,7 @@ local function open()
     redis.call('DEL', KEYS[1])
     redis.call('HSET', KEYS[1], 'until', now + ms, 'times', times + 1, 'since', now)
     redis.call('EXPIRE', KEYS[1], ARGV[7])
-    redis.call('HSET', KEYS[2], ARGV[8], ARGV[9])
+    if ARGV[10] == '1' then redis.call('HSET', KEYS[2], ARGV[8], ARGV[9]) end
 end
 if until_ then
     if s[2] ~= ARGV[1] then return '' end
@@ -102,14 +104,20 @@ redis.call('EXPIRE', KEYS[1], ARGV[7])
 return ''
 """
 
-# → {is open, milliseconds until a probe may go out, token of the probe that is out}
-_LOOK: Final = f"""{_NOW}{_READ}
-if not until_ then return {{0, 0, ''}} end
-if now < until_ then return {{1, until_ - now, ''}} end
-if probing and now < probing then return {{1, probing - now, s[2]}} end
-return {{1, 0, ''}}
+# → of each of the keys {is open, milliseconds until a probe may go out, token of the probe that is out}
+_LOOK: Final = f"""{_NOW}
+local function look(key)
+    local s = redis.call('HMGET', key, 'until', 'probe', 'probe_until')
+    local until_, probing = tonumber(s[1]), tonumber(s[3])
+    if not until_ then return {{0, 0, ''}} end
+    if now < until_ then return {{1, until_ - now, ''}} end
+    if probing and now < probing then return {{1, probing - now, s[2]}} end
+    return {{1, 0, ''}}
+end
+local seen = {{}}
+for i, key in ipairs(KEYS) do seen[i] = look(key) end
+return seen
 """
-
 
 _WITHDRAW: Final = """
 if redis.call('HGET', KEYS[1], 'probe') == ARGV[1] then redis.call('HDEL', KEYS[1], 'probe', 'probe_until') end
@@ -119,8 +127,8 @@ if redis.call('HGET', KEYS[1], 'probe') == ARGV[1] then redis.call('HDEL', KEYS[
 class SharedState:
     """In Valkey. Every call may raise RedisError or OSError."""
 
-    def __init__(self, name: str, label: str, rules: Rules) -> None:
-        self._name, self._label, self._rules = name, label, rules
+    def __init__(self, name: str, label: str, rules: Rules, *, listed: bool) -> None:
+        self._name, self._label, self._rules, self._listed = name, label, rules, listed
         self._keys = [KEY.format(name=name), STANDING]
 
     def admit(self, token: str) -> Admission:
@@ -140,6 +148,7 @@ class SharedState:
             FORGET_SECONDS,
             self._name,
             self._label,
+            int(self._listed),
         ]
         return bytes(_script(_REPORT)(self._keys, given)).decode()
 
@@ -147,12 +156,18 @@ class SharedState:
         _script(_WITHDRAW)(self._keys, [token])
 
     def look(self) -> State:
-        open_, wait, probe = _script(_LOOK)(self._keys, [])
-        return State(bool(open_), wait / 1000, bytes(probe).decode())
+        (state,) = look_at([self._name])
+        return state
 
     def reset(self) -> None:
         client().delete(self._keys[0])
         client().hdel(STANDING, self._name)
+
+
+def look_at(names: Sequence[str]) -> list[State]:
+    """The states of these breakers in Valkey, by one call. Raises RedisError or OSError."""
+    seen = _script(_LOOK)([KEY.format(name=name) for name in names], [])
+    return [State(bool(open_), wait / 1000, bytes(probe).decode()) for open_, wait, probe in seen]
 
 
 class LocalState:

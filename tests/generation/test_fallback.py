@@ -20,6 +20,7 @@ from generation import availability, rerouting
 from generation.models import CachedResult, Flow, Model, ModelAccess
 from generation.production import Production
 from generation.source import PostgresSource
+from tenants import delivery as webhook_delivery
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row
 from tests.generation.scripted import ScriptedEngine
@@ -159,6 +160,26 @@ def test_the_breaker_opens_the_fallback_serves_a_probe_goes_out_and_it_closes(
     assert ask(ada, shop).json()["fallback_from"] is None
     clock.perform("count_open_breakers")
     assert sample("easel_breaker_open", shop.model) == 0
+
+
+def test_a_claim_asks_nothing_of_the_webhook_hosts_that_are_dead(
+    ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        host = webhook_delivery._breaker(ada.id, f"https://dead-{number}.example.org/hook")
+        for _ in range(5):
+            host.report("", ok=False)
+        assert host.state().open
+    asked, ask = list[str](), client().execute_command
+
+    def counted(*given: Any, **options: Any) -> Any:
+        asked.append(str(given[0]))
+        return ask(*given, **options)
+
+    monkeypatch.setattr(client(), "execute_command", counted)
+    availability.shut()
+    assert asked.count("EVALSHA") <= 1
+    assert not [each for each in breakers.standing() if each.name.startswith("webhook:")]
 
 
 def test_who_allows_no_fallback_is_refused_at_once_for_nothing(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,6 +21,9 @@ from easel.valkey import Patience, client
 QUICK = Rules(
     failures=3, slow_calls=2, slow_seconds=5.0, open_seconds=0.15, longest_open_seconds=0.5, probe_seconds=0.3
 )
+
+
+AT_ONCE = Rules(failures=1, open_seconds=0.0, probe_seconds=0.0)  # nobody waits: not for a probe to go out, nor for one
 
 
 @pytest.fixture
@@ -131,6 +135,36 @@ def test_only_one_probe_is_out_until_it_is_reported_or_given_up(breaker: Breaker
     assert breaker.state().open
     breaker.report("second", ok=True)
     assert not breaker.state().open
+
+
+def test_any_number_of_open_breakers_is_looked_at_by_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, asked, ask = f"crowd-{uuid4().hex}", list[str](), client().execute_command
+    for number in range(20):
+        Breaker(f"{kind}:{number}", rules=AT_ONCE).report("", ok=False)
+    breakers.standing(f"{kind}:")  # the server knows the script
+
+    def counted(*given: Any, **options: Any) -> Any:
+        asked.append(str(given[0]))
+        return ask(*given, **options)
+
+    monkeypatch.setattr(client(), "execute_command", counted)
+    assert len(breakers.standing(f"{kind}:")) == 20
+    assert asked == ["HGETALL", "EVALSHA"]
+    asked.clear()
+    assert breakers.standing(f"no-{kind}:") == []
+    assert asked == ["HGETALL"]
+    for number in range(20):
+        Breaker(f"{kind}:{number}").reset()
+
+
+def test_one_that_is_not_listed_opens_and_is_told_to_nobody() -> None:
+    name = f"unlisted:{uuid4().hex}"
+    quiet = Breaker(name, rules=QUICK, listed=False)
+    fail(quiet, 3)
+    refused(quiet)
+    assert name not in [each.name for each in breakers.standing()]
+    breakers.count_open_breakers()
+    assert REGISTRY.get_sample_value("easel_breaker_open", {"name": "unlisted"}) is None
 
 
 def test_a_late_result_of_a_call_from_before_the_opening_changes_nothing(breaker: Breaker) -> None:
