@@ -2,7 +2,8 @@
 
 Closed, it counts failures and slow calls that follow one another. At a limit it opens: calls are refused at once, with
 when to come back. When that time has passed, one caller of all processes is let through as a probe. Its success closes
-the breaker; its failure opens it for twice as long. Results of calls that began before the opening change nothing.
+the breaker, also where it took so long that another was sent meanwhile; its failure opens it for twice as long, if no
+other was. Results of calls that began before the opening change nothing.
 
 The state lives in Valkey (`breaker_state`). Without Valkey each process counts for itself, and says so in a metric.
 """

@@ -5,7 +5,7 @@ the probe; times are the server's, so that processes' clocks need not agree.
 """
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +18,7 @@ from easel.valkey import client
 KEY: Final = "easel:breaker:{name}"
 STANDING: Final = "easel:breakers"  # name → label of those that are not closed and listed
 FORGET_SECONDS: Final = 86_400  # counts that nobody added to for so long are dropped
+PROBES: Final = 64  # that are remembered of one opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Rules:
     slow_seconds: float = float("inf")
     open_seconds: float = 10.0  # doubled after each probe that failed
     longest_open_seconds: float = 300.0
-    probe_seconds: float = 60.0  # a probe that is not reported for so long is given up, and the next one let through
+    probe_seconds: float = 60.0  # a probe that is not reported for so long is waited for no more: the next one goes out
 
 
 class Verdict(Enum):
@@ -73,7 +74,12 @@ if probing and now < probing then
     if s[2] == ARGV[1] then return {{1, 0, 0}} end
     return {{0, 0, probing - now}}
 end
-redis.call('HSET', KEYS[1], 'probe', ARGV[1], 'probe_until', now + ARGV[2])
+local probes = cjson.decode(redis.call('HGET', KEYS[1], 'probes') or '[]')
+table.insert(probes, ARGV[1])
+if #probes > tonumber(ARGV[3]) then table.remove(probes, 1) end
+redis.call(
+    'HSET', KEYS[1], 'probe', ARGV[1], 'probe_until', now + ARGV[2], 'probes', cjson.encode(probes)
+)
 return {{1, 1, 0}}
 """
 
@@ -88,12 +94,21 @@ local function open()
     redis.call('EXPIRE', KEYS[1], ARGV[7])
     if ARGV[10] == '1' then redis.call('HSET', KEYS[2], ARGV[8], ARGV[9]) end
 end
+local function was_probe()
+    for _, token in ipairs(cjson.decode(redis.call('HGET', KEYS[1], 'probes') or '[]')) do
+        if token == ARGV[1] then return true end
+    end
+    return s[2] == ARGV[1]
+end
 if until_ then
+    if ARGV[2] == 'ok' and was_probe() then
+        redis.call('DEL', KEYS[1])
+        redis.call('HDEL', KEYS[2], ARGV[8])
+        return 'closed'
+    end
     if s[2] ~= ARGV[1] then return '' end
-    if ARGV[2] ~= 'ok' then open(); return 'open_again' end
-    redis.call('DEL', KEYS[1])
-    redis.call('HDEL', KEYS[2], ARGV[8])
-    return 'closed'
+    open()
+    return 'open_again'
 end
 if ARGV[2] == 'ok' then redis.call('DEL', KEYS[1]); return '' end
 local counted, other, most = 'failures', 'slow', tonumber(ARGV[3])
@@ -132,7 +147,8 @@ class SharedState:
         self._keys = [KEY.format(name=name), STANDING]
 
     def admit(self, token: str) -> Admission:
-        granted, probe, wait = _script(_ADMIT)(self._keys, [token, int(self._rules.probe_seconds * 1000)])
+        probe_ms = int(self._rules.probe_seconds * 1000)
+        granted, probe, wait = _script(_ADMIT)(self._keys, [token, probe_ms, PROBES])
         return Admission(bool(granted), bool(probe), wait / 1000)
 
     def report(self, token: str, verdict: Verdict) -> str:
@@ -181,6 +197,7 @@ class LocalState:
         self._failures = self._slow = self._times = 0
         self._until: float | None = None
         self._probe, self._probe_until = "", 0.0
+        self._probes = deque[str](maxlen=PROBES)
 
     def admit(self, token: str) -> Admission:
         with self._lock:
@@ -190,12 +207,13 @@ class LocalState:
             if not state.due:
                 return Admission(granted=False, wait=state.wait)
             self._probe, self._probe_until = token, time.monotonic() + self._rules.probe_seconds
+            self._probes.append(token)
             return Admission(granted=True, probe=True)
 
     def report(self, token: str, verdict: Verdict) -> str:
         with self._lock:
             if self._until is not None:
-                return self._probed(verdict) if token == self._probe else ""
+                return self._probed(token, verdict)
             self._failures = self._failures + 1 if verdict is Verdict.FAILED else 0
             self._slow = self._slow + 1 if verdict is Verdict.SLOW else 0
             if self._failures < self._rules.failures and self._slow < self._rules.slow_calls:
@@ -219,10 +237,12 @@ class LocalState:
         probe = self._probe if now < self._probe_until else ""
         return State(open=True, wait=max(0.0, self._until - now, self._probe_until - now), probe=probe)
 
-    def _probed(self, verdict: Verdict) -> str:
-        if verdict is Verdict.OK:
+    def _probed(self, token: str, verdict: Verdict) -> str:
+        if verdict is Verdict.OK and token in self._probes:
             self.reset()
             return "closed"
+        if token != self._probe:
+            return ""
         self._open()
         return "open_again"
 

@@ -14,7 +14,7 @@ from redis import Redis
 
 from easel import breaker as breakers
 from easel.breaker import Breaker, BreakerOpen, Rules
-from easel.breaker_state import LocalStates
+from easel.breaker_state import PROBES, LocalState, LocalStates, SharedState, Verdict
 from easel.embedded.stack import Stack
 from easel.valkey import Patience, client
 
@@ -29,6 +29,15 @@ AT_ONCE = Rules(failures=1, open_seconds=0.0, probe_seconds=0.0)  # nobody waits
 @pytest.fixture
 def breaker() -> Breaker:
     return Breaker(f"test:{uuid4().hex}", rules=QUICK)
+
+
+@pytest.fixture(params=["shared", "local"])
+def opened(request: pytest.FixtureRequest) -> SharedState | LocalState:
+    """The state of a breaker that has just opened, in each of the places where one is kept."""
+    shared = SharedState(f"test:{uuid4().hex}", "test", AT_ONCE, listed=False)
+    state: SharedState | LocalState = shared if request.param == "shared" else LocalState(AT_ONCE)
+    assert state.report("before", Verdict.FAILED) == "open"
+    return state
 
 
 @pytest.fixture
@@ -131,10 +140,39 @@ def test_only_one_probe_is_out_until_it_is_reported_or_given_up(breaker: Breaker
     assert not breaker.admit("first").probe  # the same one asks again: let through, and no second probe
     time.sleep(0.35)
     assert breaker.admit("second").probe
-    breaker.report("first", ok=True)  # too late: it was given up
-    assert breaker.state().open
+    breaker.report("first", ok=False)  # too late: another is asking
+    assert breaker.state().probe == "second"
     breaker.report("second", ok=True)
     assert not breaker.state().open
+
+
+def test_a_success_that_took_longer_than_was_waited_for_closes_it_all_the_same(
+    opened: SharedState | LocalState,
+) -> None:
+    for token in ("slow", "next", "last"):
+        assert opened.admit(token).probe
+    assert opened.report("never", Verdict.OK) == ""
+    assert opened.report("slow", Verdict.SLOW) == ""
+    assert opened.report("slow", Verdict.FAILED) == ""
+    assert opened.report("slow", Verdict.OK) == "closed"
+    assert not opened.look().open
+
+
+def test_a_success_of_what_was_let_through_before_it_opened_again_changes_nothing(
+    opened: SharedState | LocalState,
+) -> None:
+    opened.admit("slow")
+    opened.admit("next")
+    assert opened.report("next", Verdict.FAILED) == "open_again"
+    assert opened.report("slow", Verdict.OK) == ""
+    assert opened.look().open
+
+
+def test_so_many_probes_are_remembered_and_no_more(opened: SharedState | LocalState) -> None:
+    for number in range(PROBES + 1):
+        opened.admit(str(number))
+    assert opened.report("0", Verdict.OK) == ""
+    assert opened.report("1", Verdict.OK) == "closed"
 
 
 def test_any_number_of_open_breakers_is_looked_at_by_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
