@@ -27,6 +27,11 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 SECONDS: Final = 180.0
 AT_ONCE: Final = 4
 WARNING: Final = "Drawn by a backup service: steps, seed, sampler and guidance are its own."
+OF_THIS_REQUEST: Final = frozenset({400, 413, 422})  # another one may do: this says nothing of the service's health
+POLICY_CODES: Final = frozenset(
+    {"content_policy_violation", "moderation_blocked", "content_filter", "content_rejected"}
+)
+KEPT_BACK: Final = frozenset({"rejected", "in_review"})  # by another Easel's moderation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +116,30 @@ def _from_easel(service: Service, drawing: Drawing) -> bytes:
         "seed": drawing.seed,
         "model": service.model or "auto",
     }
-    made = _field(_post(f"{service.url}/v1/generations", body, token=token), "id")
-    deadline = time.monotonic() + SECONDS
-    headers = {"Authorization": f"Bearer {token}", "Accept": "image/*"}
+    # A job that comes back, because we did not hear or wait to the end, finds what was begun for it and pays once.
+    key = f"{drawing.image_id}-{drawing.seed}"
+    made = _field(_post(f"{service.url}/v1/generations", body, token=token, idempotency_key=key), "id")
+    url, deadline = f"{service.url}/v1/generations/result/{made}", time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        answer = outbound.request(
-            "GET", f"{service.url}/v1/generations/result/{made}", headers=headers, timeout=30, max_bytes=MOST_BYTES,
-            allow_private=True,
-        )  # fmt: skip
+        answer = _get(url, accept="image/*", token=token)
         if answer.status == 200 and answer.headers.get("content-type", "").startswith("image/"):
             return answer.body
+        if answer.status == 404:
+            raise _without_picture(_get(url, accept="application/json", token=token))
         if answer.status != 202:
             raise _refused(answer)
         time.sleep(0.5)
     raise _failed("It did not finish in time.")
+
+
+def _without_picture(answer: Answer) -> EngineError:
+    """Why another Easel's generation has ended without one, by its result."""
+    if answer.status != 200:
+        return _refused(answer)
+    status = _field(answer, "status")
+    if status in KEPT_BACK:
+        return _refusal("Its moderation let no picture through.")
+    return _failed(f"Its generation is {status}, without a picture.", permanent=True)
 
 
 def _token(service: Service) -> str:
@@ -135,12 +150,19 @@ def _token(service: Service) -> str:
         body=form.encode(), timeout=30, allow_private=True,
     )  # fmt: skip
     if answer.status != 200:
-        raise _refused(answer)
+        raise _failed_with(answer)  # whatever it was: no request is in it
     return _field(answer, "access_token")
 
 
-def _post(url: str, body: dict[str, Any], *, token: str) -> Answer:
+def _get(url: str, *, accept: str, token: str) -> Answer:
+    headers = {"Authorization": f"Bearer {token}", "Accept": accept}
+    return outbound.request("GET", url, headers=headers, timeout=30, max_bytes=MOST_BYTES, allow_private=True)
+
+
+def _post(url: str, body: dict[str, Any], *, token: str, idempotency_key: str = "") -> Answer:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    if idempotency_key:
+        headers["Idempotency-Key"] = idempotency_key
     answer = outbound.request(
         "POST", url, headers=headers, body=json.dumps(body).encode(), timeout=SECONDS, max_bytes=MOST_BYTES,
         allow_private=True,
@@ -170,7 +192,28 @@ def _pixels(data: bytes, drawing: Drawing) -> Any:
 
 
 def _refused(answer: Answer) -> EngineError:
-    """4xx says that this request will never do, 429 and 5xx that another attempt may."""
+    if answer.status in OF_THIS_REQUEST or (400 <= answer.status < 500 and _code(answer) in POLICY_CODES):
+        return _refusal(f"It answered {answer.status}.")
+    return _failed_with(answer)
+
+
+def _code(answer: Answer) -> str:
+    """The name of the error, as OpenAI's API or RFC 9457 tells it; empty where there is none."""
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        return ""
+    error = told.get("error", told) if isinstance(told, dict) else None
+    return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+
+def _refusal(reason: str) -> EngineError:
+    """This request will never do there, because of its words or its size; others may."""
+    return EngineError("backup_refused", f"The backup service: {reason}", permanent=True)
+
+
+def _failed_with(answer: Answer) -> EngineError:
+    """4xx says that it will never do, 429 and 5xx that another attempt may."""
     permanent = 400 <= answer.status < 500 and answer.status not in {408, 409, 429}
     return _failed(f"It answered {answer.status}.", permanent=permanent)
 

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,20 +34,28 @@ class Elsewhere(BaseHTTPRequestHandler):
 
     asked: list[dict[str, Any]] = []
     status = 200
+    error: dict[str, Any] = {}
+    knows_us = True
+    ended = ""  # how another Easel's generation ends without a picture
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/oauth/token":
-            return self._json({"access_token": "elsewhere"}, 200)
-        self.asked.append(json.loads(body) | {"path": self.path, "token": self.headers["Authorization"]})
+            return self._json({"access_token": "elsewhere"}, 200 if self.knows_us else 400)
+        told = {"token": self.headers["Authorization"], "key": self.headers["Idempotency-Key"]}
+        self.asked.append(json.loads(body) | {"path": self.path} | told)
         if type(self).status != 200:
-            return self._json({"error": {"message": "no"}}, type(self).status)
+            return self._json(self.error, type(self).status)
         if self.path == "/v1/generations":
             return self._json({"id": "17"}, 202)
         return self._json({"data": [{"b64_json": base64.b64encode(picture()).decode()}]}, 200)
 
     def do_GET(self) -> None:
         assert self.path == "/v1/generations/result/17"
+        if self.ended and self.headers["Accept"] == "application/json":
+            return self._json({"status": self.ended}, 200)
+        if self.ended:
+            return self._json({"code": "not_found"}, 404)
         self._send(picture(), 200, "image/png")
 
     def log_message(self, *words: Any) -> None:
@@ -72,7 +80,8 @@ def picture() -> bytes:
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
-    Elsewhere.asked, Elsewhere.status = [], 200
+    Elsewhere.asked, Elsewhere.status, Elsewhere.error = [], 200, {"error": {"message": "no"}}
+    Elsewhere.knows_us, Elsewhere.ended = True, ""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -115,12 +124,57 @@ def test_a_picture_comes_from_elsewhere_at_the_size_that_was_asked_for(
     assert (asked["path"], asked["token"], asked["model"], asked["prompt"]) == (path, token, "big", "a red apple")
 
 
-@pytest.mark.parametrize(("status", "permanent"), [(400, True), (401, True), (429, False), (500, False), (503, False)])
-def test_a_refusal_knows_whether_another_attempt_helps(elsewhere: str, status: int, permanent: bool) -> None:
-    Elsewhere.status = status
+def refusal(url: str, kind: str = "openai") -> tuple[str, bool]:
     with pytest.raises(EngineError) as raised:
-        draw(Service(kind="openai", url=elsewhere, key="", model=""))
-    assert (raised.value.code, raised.value.permanent) == ("model_unavailable", permanent)
+        draw(Service(kind=kind, url=url, key="", model=""))
+    return raised.value.code, raised.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent"), [(401, True), (402, True), (403, True), (404, True), (429, False), (500, False)]
+)
+def test_a_failure_knows_whether_another_attempt_helps(elsewhere: str, status: int, permanent: bool) -> None:
+    Elsewhere.status = status
+    assert refusal(elsewhere) == ("model_unavailable", permanent)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {}),
+        (413, {}),
+        (422, {"code": "content_rejected"}),
+        (403, {"error": {"code": "moderation_blocked"}}),
+        (403, {"code": "content_rejected"}),
+    ],
+)
+def test_what_it_will_not_draw_says_nothing_of_its_health(elsewhere: str, status: int, error: dict[str, Any]) -> None:
+    Elsewhere.status, Elsewhere.error = status, error
+    assert refusal(elsewhere) == ("backup_refused", True)
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [("rejected", "backup_refused"), ("in_review", "backup_refused"), ("failed", "model_unavailable")],
+)
+def test_another_easel_that_ends_without_a_picture_is_asked_why(elsewhere: str, ended: str, code: str) -> None:
+    Elsewhere.ended = ended
+    assert refusal(elsewhere, "easel") == (code, True)
+
+
+def test_another_easel_that_gives_no_token_is_out_of_service_for_everybody(elsewhere: str) -> None:
+    Elsewhere.knows_us = False
+    assert refusal(elsewhere, "easel") == ("model_unavailable", True)
+
+
+def test_a_repeated_drawing_finds_what_another_easel_has_begun_for_it(elsewhere: str) -> None:
+    service, image_id = Service(kind="easel", url=elsewhere, key="ek_live_1:es_2", model=""), uuid4()
+    for seed in (3, 3, 4):
+        draw(service, image_id=image_id, seed=seed)
+    draw(service, seed=3)
+    first, again, next_one, other = (asked["key"] for asked in Elsewhere.asked)
+    assert first == again
+    assert len({first, next_one, other}) == 3
 
 
 def test_a_drawing_that_starts_from_a_picture_is_refused_for_good_and_nobody_is_asked(elsewhere: str) -> None:
@@ -180,6 +234,28 @@ def test_it_takes_over_when_nothing_of_ours_draws_and_the_answer_says_so(
     assert generation.status == "completed"
     assert WARNING in generation.warnings
     money(ada)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "opens"), [(400, "backup_refused", False), (401, "model_unavailable", True)]
+)
+def test_requests_that_it_refuses_fail_alone_and_a_service_that_refuses_us_is_left_alone(
+    ada: Customer, workshop: Workshop, elsewhere: str, status: int, code: str, opens: bool
+) -> None:
+    Elsewhere.status = status
+    with standing_in(elsewhere) as backup, override_settings(BREAKER_OPEN_SECONDS=60):
+        shut(workshop)
+        breaker = availability.breaker_of(backup.id)
+        engine = BackupEngine(Service(kind="openai", url=elsewhere, key="", model="big"))
+        try:
+            with closing(make_production(engine)) as production:  # once it is closed, all was reported
+                refused = [workshop.submit(ada, seed=seed) for seed in range(settings.BREAKER_FAILURES)]
+                production.drain(backup.pool.name)
+                assert {ended(each).error_code for each in refused} == {code}
+            assert breaker.state().open == opens
+        finally:
+            breaker.reset()
+    assert money(ada) == (10_000, 0)
 
 
 def test_it_does_not_take_over_what_starts_from_a_picture(ada: Customer, workshop: Workshop, elsewhere: str) -> None:
