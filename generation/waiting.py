@@ -34,6 +34,7 @@ def hold(response: Response, request: Request, generation_id: UUID, again: Calla
             subject=generation_id,
             holder=principal.holder,
             seconds=seconds,
+            path=request.path,
             again=lambda: _better(again()),
         )
     return response

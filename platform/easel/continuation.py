@@ -11,20 +11,31 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from psycopg_pool import PoolTimeout
 
 from easel import feed, problems, requests
 from easel.bridge import REHEARSED, ClientGone, Message, Receive, Send
 from easel.feed import News
 from easel.hub import Ended, Hub, HubAway, Listener, TooMany
+from easel.key_providers import KeyProviderUnavailable
 from easel.problems import Problem
+from easel.storage_errors import StorageUnavailable
 
 PING_SECONDS: Final = 15.0
 PINGS_PER_LOOK: Final = 4
 STALL_SECONDS: Final = 30.0  # a client that takes no byte for so long has left
 RECHECK_SECONDS: Final = (15.0, 25.0)  # news may be lost; the row is the truth. Not all who wait look at once
 LOOK_AGAIN_SECONDS: Final = 1.0  # while there are no news at all
+LAST_LOOK_SECONDS: Final = 2.0  # what a look that begins at the deadline may take
+NOT_NOW: Final = (OperationalError, InterfaceError, PoolTimeout, StorageUnavailable, KeyProviderUnavailable)
+
+log = structlog.get_logger(__name__)
 
 
 class InThread(Protocol):
@@ -41,6 +52,10 @@ class Visit:
     send: Send
     hub: Hub
     in_thread: InThread
+
+    @property
+    def request_id(self) -> str:
+        return str(dict(self.start["headers"]).get(requests.HEADER.lower().encode(), b"").decode())
 
     async def first_answer(self) -> None:
         await self.send(self.start)
@@ -60,8 +75,7 @@ class Visit:
 
     async def problem(self, problem: Problem, path: str = "") -> None:
         """As the dialect of `path` writes it."""
-        asked = dict(self.start["headers"]).get(requests.HEADER.lower().encode(), b"").decode()
-        requests.begin(asked)
+        requests.begin(self.request_id)
         told = problems.told(problem, path)
         body = json.dumps(told.body).encode()
         await self.answer(told.status, body, {"content-type": told.media_type, **told.headers})
@@ -109,14 +123,16 @@ async def unless_gone(visit: Visit, waiting: Coroutine[Any, Any, Outcome]) -> Ou
 class Waiting:
     """`Prefer: wait=N` (RFC 7240): hold the answer until there is a better one, at most so many seconds.
 
-    `again` runs in a thread and returns the better answer or None. A tenant that has too many waiting already is
-    answered at once: a preference may be ignored.
+    `again` runs in a thread and returns the better answer or None. What it raises is the answer, but for what says that
+    nobody can know right now: it is asked again, and at the deadline the first answer stands. A tenant that has too
+    many waiting already is answered at once: a preference may be ignored.
     """
 
     channel: UUID
     subject: UUID
     holder: str
     seconds: int
+    path: str  # whose dialect an error is told in
     again: Callable[[], Better | None]
     ends: str = "done"
 
@@ -149,7 +165,7 @@ class Waiting:
             pass  # the row can be looked at without it
         try:
             while True:
-                better = await visit.in_thread(self.again)
+                better = await self._look(visit, deadline)
                 if better is not None or time.monotonic() >= deadline:
                     return Outcome("late" if better is None else "done", better)
                 if listener is None:
@@ -157,10 +173,32 @@ class Waiting:
                 else:
                     await self._news(listener, deadline)
         except Ended as ended:
-            return Outcome(ended.reason, await visit.in_thread(self.again) if ended.reason == "broken" else None)
+            return Outcome(ended.reason, await self._look(visit, deadline) if ended.reason == "broken" else None)
         finally:
             if listener is not None:
                 visit.hub.leave(listener)
+
+    async def _look(self, visit: Visit, deadline: float) -> Better | None:
+        """None also where nobody knows in time: a database that is away keeps its callers waiting."""
+        looking: asyncio.Future[Better | None]
+        looking = asyncio.ensure_future(visit.in_thread(partial(self._asked, visit.request_id)))
+        try:
+            await asyncio.wait({looking}, timeout=max(LAST_LOOK_SECONDS, deadline - time.monotonic()))
+            return looking.result() if looking.done() else None
+        finally:
+            looking.cancel()
+
+    def _asked(self, request_id: str) -> Better | None:
+        requests.begin(request_id)
+        try:
+            return self.again()
+        except NOT_NOW as error:
+            log.warning("waiting.not_now", error=str(error))
+            return None
+        except Exception as error:  # noqa: BLE001  told as any error of this path is
+            told = problems.tell(error, self.path)
+            headers = {**told.headers, "content-type": told.media_type}
+            return Better(told.status, json.dumps(told.body).encode(), headers)
 
     async def _news(self, listener: Listener, deadline: float) -> None:
         """Returns at the ending, at the deadline, or when it is time to look at the row again."""

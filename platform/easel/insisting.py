@@ -16,7 +16,6 @@ from easel.problems import Problem
 class Insisting(Waiting):
     """`abandon` runs in a thread when nobody will be told of the ending: the client hung up, or is sent away."""
 
-    path: str  # whose dialect a refusal is told in
     abandon: Callable[[], object]
 
     async def __call__(self, visit: Visit) -> None:

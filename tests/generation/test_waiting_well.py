@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,13 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from easel.database import changed, platform_role
+from easel.database import changed, platform_role, rows
 from generation import events
-from generation.source import PostgresSource
+from generation.models import Generation
+from generation.source import Job, PostgresSource
+from tests.aside import aside
 from tests.cast import Customer
-from tests.generation.conftest import Workshop
+from tests.generation.conftest import Workshop, until
 from tests.web.live import ask, easel_served
 
 FOREVER = "wait=60"
@@ -33,7 +36,9 @@ def finish(workshop: Workshop) -> None:
 
     def act() -> None:
         time.sleep(0.3)
-        (job,) = PostgresSource().claim(workshop.pool, limit=1)
+        jobs: list[Job] = []
+        until(lambda: jobs.extend(PostgresSource().claim(workshop.pool, limit=1)) or jobs)
+        (job,) = jobs
         PostgresSource().fail(job, code="out_of_memory", detail="")
         connections.close_all()
 
@@ -133,6 +138,89 @@ def test_another_generations_news_wake_nobody(ada: Customer, workshop: Workshop,
         time.sleep(0.5)
         events.publish(UUID(int=7), "done", {"status": "completed"}, tenant_id=ada.id)
         assert _json(answer.result(10))["status"] == "queued"
+
+
+def test_a_picture_that_was_waited_for_in_vain_is_not_there(ada: Customer, workshop: Workshop, port: int) -> None:
+    generation = workshop.submit(ada)
+    finish(workshop)
+    path = f"/v1/generations/result/{generation}"
+    answer = ask(port, "GET", path, token=ada.token(), Accept="image/*", Prefer=FOREVER)
+    assert told(answer) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/v1/generations/{}", "/v1/generations/status/{}", "/v1/generations/result/{}"])
+def test_what_is_deleted_while_it_is_waited_for_is_not_there(
+    ada: Customer, workshop: Workshop, port: int, path: str
+) -> None:
+    generation = workshop.submit(ada)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(ask, port, "GET", path.format(generation), token=ada.token(), Prefer=FOREVER)
+        time.sleep(0.5)
+        assert ada.client().delete(f"/v1/generations/{generation}").status_code == 204
+        assert told(answer.result(30)) == (404, "not_found")
+
+
+def told(answer: HTTPResponse) -> tuple[int, str]:
+    """The status and code of a problem that names its request."""
+    body = _json(answer)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert body["instance"] == answer.headers["X-Request-ID"]
+    return answer.status, body["code"]
+
+
+def test_a_database_that_answers_too_late_costs_nobody_what_was_accepted(
+    ada: Customer, workshop: Workshop, port: int
+) -> None:
+    with ThreadPoolExecutor(1) as thread, aside() as other:
+        answer = thread.submit(
+            ask, port, "POST", "/v1/generations", token=ada.token(), body=workshop.body(), Prefer="wait=3"
+        )
+        generation = accepted(ada)
+        other.do(lambda: rows(LOCKED))
+        events.publish(generation, "done", {"status": "completed"}, tenant_id=ada.id)
+        until(waiting_for_a_lock)
+        found = answer.result(30)
+        assert (found.status, _json(found)["id"]) == (202, str(generation))
+
+
+def test_a_database_that_goes_away_meanwhile_is_asked_again(ada: Customer, workshop: Workshop, port: int) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(
+            ask, port, "POST", "/v1/generations", token=ada.token(), body=workshop.body(), Prefer=FOREVER
+        )
+        generation = accepted(ada)
+        with aside() as other:
+            other.do(lambda: rows(LOCKED))
+            events.publish(generation, "done", {"status": "completed"}, tenant_id=ada.id)
+            until(waiting_for_a_lock)
+            for process in waiting_for_a_lock():
+                rows("SELECT pg_terminate_backend(%s)", [process])
+        finish(workshop)
+        found = answer.result(30)
+        body = _json(found)
+        assert (found.status, body["id"], body["status"]) == (200, str(generation), "failed")
+
+
+LOCKED = "LOCK TABLE generation_generation IN ACCESS EXCLUSIVE MODE"
+
+
+def accepted(customer: Customer) -> UUID:
+    """The customer's one generation, once its answer is held."""
+
+    def found() -> list[UUID]:
+        with platform_role():
+            return list(Generation.objects.filter(tenant=customer.tenant).values_list("id", flat=True))
+
+    until(found)
+    time.sleep(0.5)
+    (generation,) = found()
+    return generation
+
+
+def waiting_for_a_lock() -> list[int]:
+    """The web's processes in Postgres that stand still."""
+    found = rows("SELECT pid FROM pg_stat_activity WHERE usename = current_user AND wait_event_type = 'Lock'")
+    return [process for (process,) in found]
 
 
 def _json(answer: Any) -> Any:

@@ -10,7 +10,6 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from easel import requests
 from easel.continuation import Better, Waiting
 from easel.pages import MOST, cursor_of, only
 from easel.problems import Problem, invalid
@@ -118,6 +117,7 @@ def _made(request: Request, wish: Wish, model: str) -> Response:
             subject=generation.id,
             holder=principal.holder,
             seconds=seconds,
+            path=request.path,
             again=_ended(request, generation.id),
         )
     return response
@@ -141,10 +141,8 @@ def _telling(request: Request, generation_id: UUID, *, created: bool = False) ->
 
 def _ended(request: Request, generation_id: UUID) -> Callable[[], Better | None]:
     told = _telling(request, generation_id, created=True)
-    request_id = requests.current_request_id()
 
     def ended() -> Better | None:
-        requests.begin(request_id)
         try:
             body = told()
         except Problem:  # erased meanwhile: the first answer stands
