@@ -11,6 +11,7 @@ from uuid import UUID
 
 from PIL import Image
 
+from easel import uploads
 from easel.crypto import DataKey
 from easel.database import platform_role
 from generation.models import Generation
@@ -93,8 +94,9 @@ def fate(screened_: str, judgment: Judgment) -> Fate:
 
 
 def shown(file: bytes) -> bytes:
-    """`looked_at` for a file that is known to be a picture."""
-    with Image.open(io.BytesIO(file)) as picture:
+    """`looked_at` for a file of ours that somebody gave. Raises Problem overloaded."""
+    with Image.open(io.BytesIO(file)) as picture, uploads.decoding(*picture.size):
+        picture.thumbnail((LOOKED_AT, LOOKED_AT))  # first, so that there is no second copy of all pixels
         return looked_at(picture)
 
 

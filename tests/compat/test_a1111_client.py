@@ -119,6 +119,17 @@ def test_a_mask_with_transparency_is_redrawn_where_it_is_opaque(
 
 
 @pytest.mark.usefixtures("studio")
+def test_a_mask_of_sixteen_bits_keeps_its_shades(ours: webuiapi.WebUIApi, ada: Customer) -> None:
+    mask = Pictures.new("I;16", (64, 64), 257 * 3)
+    mask.paste(257 * 200, (0, 0, 32, 64))
+    ours.img2img(
+        images=[red()], mask_image=mask, prompt="x", steps=2, width=64, height=64, inpaint_full_res=False,
+        inpainting_mask_invert=0,
+    )  # fmt: skip
+    assert redrawn_by(ada) == ((200,) * 3, (3,) * 3)
+
+
+@pytest.mark.usefixtures("studio")
 def test_what_their_schema_sends_along_with_a_mask_is_passed_over(ours: webuiapi.WebUIApi, ada: Customer) -> None:
     picture = webuiapi.raw_b64_img(red())
     usual = {"mask_blur": 4, "mask_blur_x": 4, "mask_blur_y": 4, "mask_round": True, "inpaint_full_res_padding": 32}

@@ -3,14 +3,15 @@
 import base64
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from PIL import Image, ImageOps
 
 from easel.problems import invalid
-from easel.uploads import BadUpload, decode
+from easel.uploads import BadUpload, Made, decode
 from generation.compat.a1111 import options, schedules
 from generation.compat.fields import Fields
 from generation.events import ORIGIN
@@ -120,11 +121,15 @@ def _mask(fields: Fields) -> dict[str, str]:
         raise invalid("inpaint_full_res", "not_supported", "The whole picture is drawn: send false.")
     if fill not in _KEPT:
         raise invalid("inpainting_fill", "not_supported", "0 or 1: it starts from what was there.")
-    redrawn = _redrawn(picture_of(mask, "mask"))
-    return {"mask": _encoded(ImageOps.invert(redrawn) if invert else redrawn)}
+    return {"mask": from_picture(mask, "mask", partial(_redrawn, invert=bool(invert)))}
 
 
-def _redrawn(mask: Image.Image) -> Image.Image:
+def _redrawn(mask: Image.Image, *, invert: bool) -> str:
+    where = _where(mask)
+    return _encoded(ImageOps.invert(where) if invert else where)
+
+
+def _where(mask: Image.Image) -> Image.Image:
     """Theirs are white where something is to be drawn, as ours are, or opaque there where anything is transparent."""
     if mask.has_transparency_data:
         alpha = mask.convert("RGBA").getchannel("A")
@@ -139,12 +144,14 @@ def _encoded(picture: Image.Image) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def picture_of(text: Any, field: str) -> Image.Image:
-    """A picture as JSON carries it, decoded. Raises Problem."""
+def from_picture(text: Any, field: str, made: Callable[[Image.Image], Made]) -> Made:
+    """What `made` makes of a picture as JSON carries it. Raises Problem."""
     bare = text.partition(",")[2] if isinstance(text, str) and text.startswith("data:") else text
     try:
-        return decode(base64.b64decode(bare, validate=True))
+        data = base64.b64decode(bare, validate=True)
     except (TypeError, ValueError) as error:
         raise invalid(field, "not_base64", "Send the picture's file as base64.") from error
+    try:
+        return decode(data, made)
     except BadUpload as error:
         raise invalid(field, error.code, error.detail) from error

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from easel.problems import invalid
 from generation.compat.a1111 import options
-from generation.compat.a1111.asking import MARK, NOT_SUPPORTED, picture_of
+from generation.compat.a1111.asking import MARK, NOT_SUPPORTED, from_picture
 from generation.compat.fields import Fields
 from generation.derived_api import REFINED
 from generation.request import SIZE_MULTIPLE
@@ -20,7 +20,7 @@ def read(sent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """In the words of `POST /v1/generations`. Raises Problem or ValidationError."""
     fields = Fields(sent)
     image = fields.take("image")
-    width, height = _size(fields, *picture_of(image, "image").size)
+    width, height = _size(fields, *from_picture(image, "image", lambda picture: picture.size))
     fields.one_of("upscaler_1", (UPSCALER,), f"There is one upscaler: {UPSCALER}.")
     fields.one_of("upscaler_2", ("None", UPSCALER), f"There is one upscaler: {UPSCALER}.")
     for immaterial in ("show_extras_results", "upscaling_crop", "extras_upscaler_2_visibility", "codeformer_weight"):

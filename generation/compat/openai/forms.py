@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from PIL import ImageOps
+from PIL import Image, ImageOps
 from rest_framework.parsers import MultiPartParser
 
 from easel.problems import invalid
@@ -52,13 +52,16 @@ def pictures(sent: dict[str, Any]) -> dict[str, Any]:
 def _redrawn(mask: bytes) -> str:
     """OpenAI's masks are transparent where something is to be drawn, ours are white there."""
     try:
-        picture = decode(mask)
+        return decode(mask, _inverted)
     except BadUpload as error:
         raise invalid("mask", error.code, error.detail) from error
-    if not picture.has_transparency_data:
+
+
+def _inverted(mask: Image.Image) -> str:
+    if not mask.has_transparency_data:
         raise invalid("mask", "no_transparency", "Nothing in the mask is transparent: nothing would be drawn.")
     file = io.BytesIO()
-    ImageOps.invert(picture.convert("RGBA").getchannel("A")).save(file, "PNG", compress_level=1)
+    ImageOps.invert(mask.convert("RGBA").getchannel("A")).save(file, "PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode()
 
 
