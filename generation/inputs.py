@@ -1,13 +1,14 @@
 """Pictures that customers give us to start from, kept under the tenant's prefix.
 
 `store` is the one door, however the bytes came; what is kept is `easel.uploads`' own PNG of the pixels, encrypted if
-the tenant asks for that. Equal pictures of a tenant are kept once. The clock removes those that nothing has used for a
-day; a generation keeps its own.
+the tenant asks for that. Equal pictures of a tenant are kept once; one that is given again is put anew where its object
+is gone, or rests in clear although the tenant asks for encryption by now. The clock removes those that nothing has used
+for a day; a generation keeps its own.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from easel.identifiers import new_id
 from easel.problems import Problem, invalid, storage_away
 from easel.sealed_file import SealedFile
 from easel.storage import ObjectMissing, StorageUnavailable, storage
+from easel.uploads import Upload
 from generation import judging, media, sealed_images
 from generation.models import Image, Input
 from generation.sealed_images import OPAQUE
@@ -39,12 +41,15 @@ UNUSED_HOURS: Final = 24
 
 _USE: Final = """
 UPDATE generation_input SET used_at = now() WHERE tenant_id = %s AND {column} = %s
-RETURNING id, sha256, width, height, reading
-"""
+RETURNING id, sha256, width, height, reading, object_key, key_sealed IS NOT NULL,
+    """ + data_policy.AS_JSON.format(tenant="generation_input.tenant_id")
 _LOOKED: Final = "UPDATE generation_input SET reading = %s WHERE tenant_id = %s AND id = %s"
 _ADD: Final = """
 INSERT INTO generation_input (id, tenant_id, sha256, object_key, width, height, bytes, key_sealed)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (tenant_id, sha256) DO NOTHING
+"""
+_PUT_ANEW: Final = """
+UPDATE generation_input SET object_key = %s, key_sealed = %s WHERE tenant_id = %s AND id = %s AND object_key = %s
 """
 _KEPT_TODAY: Final = """
 SELECT coalesce(sum(bytes), 0)::bigint FROM generation_input
@@ -52,6 +57,9 @@ WHERE tenant_id = %s AND created_at > now() - interval '1 day'
 """
 _INTEND: Final = "INSERT INTO generation_objectintent (id, tenant_id, object_key) VALUES (%s, %s, %s)"
 _ADOPT: Final = "DELETE FROM generation_objectintent WHERE tenant_id = %s AND object_key = %s"
+_DOOM: Final = """
+INSERT INTO generation_doomedobject (id, tenant_id, object_key) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+"""
 _FORGET: Final = """
 WITH unused AS (
     DELETE FROM generation_input i WHERE used_at < now() - make_interval(hours => %s) AND NOT EXISTS (
@@ -61,6 +69,16 @@ WITH unused AS (
 INSERT INTO generation_doomedobject (id, tenant_id, object_key) SELECT id, tenant_id, object_key FROM unused
 ON CONFLICT DO NOTHING
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One that is there, and how its object rests. `wishes` are the tenant's of now."""
+
+    reference: InputReference
+    object_key: str
+    sealed: bool
+    wishes: data_policy.Policy
 
 
 def settle(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
@@ -103,7 +121,8 @@ def measure(asked: dict[str, Any], *, tenant_id: UUID) -> dict[str, Any]:
 
 def known(input_id: UUID, *, tenant_id: UUID) -> InputReference | None:
     """One that is kept, for another use."""
-    return _use(tenant_id, "id", input_id)
+    kept = _use(tenant_id, "id", input_id)
+    return kept.reference if kept else None
 
 
 def contents(given: Input, key: DataKey) -> bytes:
@@ -112,24 +131,61 @@ def contents(given: Input, key: DataKey) -> bytes:
 
 
 def store(data: bytes, *, tenant_id: UUID) -> InputReference:
-    """Keep a picture and refer to it. Raises uploads.BadUpload, or what storage raises."""
+    """Keep a picture and refer to it. Raises uploads.BadUpload, Problem, or what storage raises."""
     upload = uploads.read(data)
     digest = hashlib.sha256(upload.png).hexdigest()
-    if (known := _use(tenant_id, "sha256", digest)) is not None:
-        return known
+    if (kept := _use(tenant_id, "sha256", digest)) is None:
+        _add(upload, digest, tenant_id)
+        kept = _use(tenant_id, "sha256", digest)
+        return kept.reference if kept else store(data, tenant_id=tenant_id)
+    if (kept.wishes.seal_images and not kept.sealed) or not _is_there(kept.object_key):
+        _put_anew(kept, upload, tenant_id)
+    return kept.reference
+
+
+def _add(upload: Upload, digest: str, tenant_id: UUID) -> None:
     input_id = new_id()
-    object_key = f"t/{tenant_id}/i/{input_id}.png"
     with tenant_scope(tenant_id):
         _check_room(tenant_id, len(upload.png))
-        changed(_INTEND, [new_id(), tenant_id, object_key])
-        wish = data_policy.policy_of(tenant_id)
-    used = SealedFile.new(len(upload.png)) if wish.seal_images else None
-    storage().put(object_key, used.seal(upload.png) if used else upload.png, OPAQUE if used else "image/png")
+        object_key, wishes = _intended(tenant_id, input_id)
+    used = _put(upload, object_key, wishes)
     with tenant_scope(tenant_id):
         added = [input_id, tenant_id, digest, object_key, upload.width, upload.height, len(upload.png)]
         if changed(_ADD, [*added, sealed_images.closed(tenant_id, object_key, used)]):
             changed(_ADOPT, [tenant_id, object_key])  # otherwise a twin was faster, and the clock removes ours
-    return _use(tenant_id, "sha256", digest) or store(data, tenant_id=tenant_id)
+
+
+def _put_anew(kept: Kept, upload: Upload, tenant_id: UUID) -> None:
+    """Under another key, so that whoever reads the row finds a key and an object that fit."""
+    with tenant_scope(tenant_id):
+        object_key, wishes = _intended(tenant_id, new_id())
+    used = _put(upload, object_key, wishes)
+    with tenant_scope(tenant_id):
+        sealed = sealed_images.closed(tenant_id, object_key, used)
+        if changed(_PUT_ANEW, [object_key, sealed, tenant_id, kept.reference.id, kept.object_key]):
+            changed(_ADOPT, [tenant_id, object_key])  # otherwise a twin was faster, and the clock removes ours
+            changed(_DOOM, [new_id(), tenant_id, kept.object_key])
+
+
+def _intended(tenant_id: UUID, name: UUID) -> tuple[str, data_policy.Policy]:
+    """Where an object is about to be put, noted for the clock, and how the tenant wants it to rest."""
+    object_key = f"t/{tenant_id}/i/{name}.png"
+    changed(_INTEND, [new_id(), tenant_id, object_key])
+    return object_key, data_policy.policy_of(tenant_id)
+
+
+def _put(upload: Upload, object_key: str, wishes: data_policy.Policy) -> SealedFile | None:
+    used = SealedFile.new(len(upload.png)) if wishes.seal_images else None
+    storage().put(object_key, used.seal(upload.png) if used else upload.png, OPAQUE if used else "image/png")
+    return used
+
+
+def _is_there(object_key: str) -> bool:
+    try:
+        return storage().exists(object_key)
+    except StorageUnavailable as error:  # nothing says that it is gone, and whoever draws from it waits for the store
+        log.warning("inputs.not_looked_for", error=str(error))
+        return True
 
 
 def _check_room(tenant_id: UUID, size: int) -> None:
@@ -143,8 +199,8 @@ def _check_room(tenant_id: UUID, size: int) -> None:
 
 def _settle(name: str, given: bytes | UUID, tenant_id: UUID, *, keep: bool = True) -> InputReference:
     try:
-        if isinstance(given, UUID) and (known := _use(tenant_id, "id", given)) is not None:
-            return known
+        if isinstance(given, UUID) and (named := known(given, tenant_id=tenant_id)) is not None:
+            return named
         data = _earlier(given, tenant_id) if isinstance(given, UUID) else given
         return store(data, tenant_id=tenant_id) if keep else _passing(data)
     except uploads.BadUpload as error:
@@ -168,15 +224,16 @@ def _earlier(image_id: UUID, tenant_id: UUID) -> bytes:
     return media.fetch(image)
 
 
-def _use(tenant_id: UUID, column: str, value: Any) -> InputReference | None:
+def _use(tenant_id: UUID, column: str, value: Any) -> Kept | None:
     """Note that it is needed, so that the clock leaves it alone."""
     with tenant_scope(tenant_id):
         found = rows(_USE.format(column=column), [tenant_id, value])
     if not found:
         return None
-    ((input_id, sha256, width, height, reading),) = found
-    known = json.loads(reading) if isinstance(reading, str) else reading
-    return InputReference(id=input_id, sha256=sha256, width=width, height=height, reading=known)
+    ((input_id, sha256, width, height, reading, object_key, sealed, wishes),) = found
+    read_before = json.loads(reading) if isinstance(reading, str) else reading
+    reference = InputReference(id=input_id, sha256=sha256, width=width, height=height, reading=read_before)
+    return Kept(reference, object_key, sealed, data_policy.read(wishes))
 
 
 @duty("forget_unused_inputs", every=600.0)

@@ -44,7 +44,7 @@ from generation.routing import Choice
 from generation.spec import GenerationSpec
 from moderation import findings, policy, prompts
 from moderation.findings import Judgment
-from tenants import webhooks
+from tenants import data_policy, webhooks
 from tenants.scope import tenant_scope, tenant_scope_asking
 from tenants.tokens import Principal
 
@@ -73,15 +73,16 @@ def submit(
     guess = routing.guess(asked)
     choice: Choice
     limits: plans.Limits
+    wishes: data_policy.Policy
     judged: Judgment
     with tenant_scope_asking(
         tenant_id,
         routing.choosing(asked["model"], tenant_id, guess),
-        plans.limits(tenant_id),
+        data_policy.along(plans.limits(tenant_id), tenant_id=tenant_id),
         words.judging(tenant_id=tenant_id, data_key=principal.data_key),
-    ) as (choice, limits, judged):
+    ) as (choice, (limits, wishes), judged):
         judgment = judging.with_start(judged, asked.get("init_image"), tenant_id=tenant_id, key_id=key_id)
-        order = _order(asked, choice, limits, judgment, principal=principal, request_id=request_id)
+        order = _order(asked, choice, limits, wishes, judgment, principal=principal, request_id=request_id)
         if idempotency is not None:
             idempotency.claim(tenant_id, order.row.id)
         findings.store(tenant_id, judgment, generation_id=order.row.id)
@@ -116,6 +117,7 @@ class Order:
     choice: Choice
     spec: GenerationSpec
     limits: plans.Limits
+    wishes: data_policy.Policy
     keys: Fingerprints
     judgment: Judgment
     row: Generation
@@ -138,14 +140,14 @@ class Order:
 
 
 def _order(
-    asked: dict[str, Any], choice: Choice, limits: plans.Limits, judgment: Judgment, *, principal: Principal,
-    request_id: str, row_id: UUID | None = None,
+    asked: dict[str, Any], choice: Choice, limits: plans.Limits, wishes: data_policy.Policy, judgment: Judgment, *,
+    principal: Principal, request_id: str, row_id: UUID | None = None,
 ) -> Order:  # fmt: skip
     model = choice.model
     spec = spec_for(asked, model)
     within_plan(spec, limits)
     marked = policy.effective(principal.tenant_id, principal.key.key_id).visible_mark
-    keys = fingerprints.of(spec, model, principal.data_key, marked=marked)
+    keys = fingerprints.of(spec, model, principal.data_key, marked=marked, wishes=wishes)
     quote = _price(asked, spec, choice, principal.tenant_id)
     row = _row(
         spec, choice, limits, quote=quote, principal=principal, request_id=request_id, row_id=row_id or new_id()
@@ -153,7 +155,7 @@ def _order(
     row.fingerprint, row.seedless = keys.exact, keys.seedless
     row.asked_model, row.fallback = asked["model"], asked.get("fallback", True)
     row.screened, row.category = judging.screened(judgment), judgment.category
-    return Order(asked, principal, choice, spec, limits, keys, judgment, row)
+    return Order(asked, principal, choice, spec, limits, wishes, keys, judgment, row)
 
 
 def _recalled(order: Order) -> list[Image] | None:
@@ -243,8 +245,8 @@ def _with(order: Order, choice: Choice) -> Order | None:
         return None
     try:
         other = _order(
-            order.asked, choice, order.limits, order.judgment, principal=order.principal, request_id=row.request_id,
-            row_id=row.id,
+            order.asked, choice, order.limits, order.wishes, order.judgment, principal=order.principal,
+            request_id=row.request_id, row_id=row.id,
         )  # fmt: skip
         availability.admit(model, row.id)  # last: while a probe is out, nobody else gets one
     except (BreakerOpen, ValidationError):
@@ -325,7 +327,8 @@ def _rehearse(
         choice, limits = answers(
             routing.choosing(asked["model"], principal.tenant_id), plans.limits(principal.tenant_id)
         )
-        row = _order(asked, choice, limits, rehearsal.UNJUDGED, principal=principal, request_id=request_id).row
+        unjudged, nothing = rehearsal.UNJUDGED, data_policy.Policy()  # what is rehearsed is never handed out again
+        row = _order(asked, choice, limits, nothing, unjudged, principal=principal, request_id=request_id).row
         rehearsal.enroll(row)
         if idempotency is not None:
             idempotency.claim(principal.tenant_id, row.id)

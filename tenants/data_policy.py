@@ -1,12 +1,14 @@
 """What a tenant asks for its data: encrypted images, prompts in files, whose certificate, how long all is kept."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from easel.database import atomic, rows
+from easel.database import Question, atomic, rows
 from tenants import audit
 from tenants.models import DataPolicy
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,16 @@ AS_JSON = """(SELECT json_build_object('seal_images', seal_images, 'prompts_in_f
 def read(found: dict[str, Any] | None) -> Policy:
     """The policy from what `AS_JSON` yielded."""
     return Policy(**found) if found else Policy()
+
+
+def along(question: Question[Answer], *, tenant_id: UUID) -> Question[tuple[Answer, Policy]]:
+    """The policy by the statement of another question: one that yields one row, and has its parameters by place."""
+    sql = f"SELECT asked.*, {AS_JSON.format(tenant='%s')} FROM ({question.sql}) asked"  # noqa: S608  no value is put in
+
+    def answered(found: list[tuple[Any, ...]]) -> tuple[Answer, Policy]:
+        return question.read([row[:-1] for row in found]), read(found[0][-1] if found else None)
+
+    return Question(sql, [tenant_id, *question.parameters], answered)
 
 
 def policy_of(tenant_id: UUID) -> Policy:

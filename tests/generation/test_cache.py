@@ -17,6 +17,7 @@ from generation.cache import Memory
 from generation.copies import Original
 from generation.models import CachedResult, Image
 from generation.source import PostgresSource
+from tenants import data_policy
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, row
 from tests.generation.test_endings import delivery, flow, money
@@ -114,6 +115,34 @@ def test_whatever_decides_the_pixels_makes_another_request(
     ada: Customer, workshop: Workshop, drawn: UUID, other: dict[str, Any]
 ) -> None:
     assert ask(ada, workshop, **other).status_code == 202
+
+
+@pytest.mark.parametrize("name", ["seal_images", "prompts_in_files", "own_certificate"])
+def test_what_was_made_before_a_wish_for_ones_files_changed_answers_nothing(
+    ada: Customer, workshop: Workshop, drawn: UUID, name: str
+) -> None:
+    assert ask(ada, workshop).status_code == 200
+    wish(ada, **{name: True})
+    assert ask(ada, workshop).status_code == 202
+    (job,) = source.claim(workshop.pool, limit=1)
+    assert source.complete(job, [delivery(job, 0, steps_run=100)])
+    assert ask(ada, workshop).json()["cached"] is True, "made as it is wanted now"
+    wish(ada, **{name: False})
+    with platform_role():
+        cache.forget(ada.id, [drawn])
+    assert ask(ada, workshop).status_code == 202, "and not as it was wanted then"
+
+
+def test_nobody_waits_for_a_drawing_that_was_begun_under_another_wish(ada: Customer, workshop: Workshop) -> None:
+    leader = workshop.submit(ada, **WISH)
+    assert row(workshop.submit(ada, **WISH)).draws_with == leader
+    wish(ada, seal_images=True)
+    assert row(workshop.submit(ada, **WISH)).draws_with is None
+
+
+def wish(customer: Customer, **wishes: bool) -> None:
+    with platform_role():
+        data_policy.change(customer.id, **wishes)
 
 
 def test_metadata_decides_nothing(ada: Customer, workshop: Workshop, drawn: UUID) -> None:

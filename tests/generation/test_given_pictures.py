@@ -15,7 +15,7 @@ from PIL import Image as Pictures
 
 from billing.models import Hold
 from easel.database import platform_role, rows
-from easel.storage import MemoryStorage, ObjectStream, storage
+from easel.storage import MemoryStorage, ObjectStream, S3Storage, storage
 from generation import inputs
 from generation.engine.protocol import Admission, Drawn
 from generation.models import Generation, Image, Input
@@ -96,6 +96,32 @@ def test_an_equal_picture_is_kept_once_for_each_tenant(ada: Customer, bob: Custo
     first, again = (inputs.store(a_picture(), tenant_id=ada.id) for _ in range(2))
     assert first == again
     assert inputs.store(a_picture(), tenant_id=bob.id).id != first.id
+
+
+def test_one_whose_object_is_gone_can_be_given_again(ada: Customer, workshop: Workshop, production: Production) -> None:
+    first = inputs.store(a_picture(size=(24, 24)), tenant_id=ada.id)
+    lost = f"t/{ada.id}/i/{first.id}.png"
+    storage().delete(lost)
+    again = inputs.store(a_picture(size=(24, 24)), tenant_id=ada.id)
+    assert again == first
+    with platform_role():
+        kept = Input.objects.get(id=first.id)
+        assert not rows("SELECT 1 FROM generation_objectintent WHERE tenant_id = %s", [ada.id])
+        doomed = rows("SELECT object_key FROM generation_doomedobject WHERE tenant_id = %s", [ada.id])
+    assert kept.object_key != lost
+    assert doomed == [(lost,)]
+    generation_id = workshop.submit(ada, init_image=str(first.id), strength=0.5, steps=4)
+    production.drain(workshop.pool)
+    assert ended(generation_id).status == "completed"
+
+
+def test_where_the_store_does_not_answer_a_known_picture_is_taken_to_be_there(
+    ada: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = inputs.store(a_picture(), tenant_id=ada.id)
+    away = S3Storage(**{**settings.S3, "endpoint": "http://127.0.0.1:9"})
+    monkeypatch.setattr(inputs, "storage", lambda: away)
+    assert inputs.store(a_picture(), tenant_id=ada.id) == first
 
 
 def test_another_tenants_picture_is_not_there(ada: Customer, bob: Customer, workshop: Workshop) -> None:

@@ -44,6 +44,26 @@ def test_a_given_picture_is_unreadable_in_the_store_and_drawn_from(
     assert ended(generation_id).status == "completed"
 
 
+def test_one_that_rests_in_clear_is_encrypted_when_it_is_given_again(
+    ada: Customer, workshop: Workshop, production: Production
+) -> None:
+    clear = inputs.store(a_picture(size=(64, 48)), tenant_id=ada.id)
+    with platform_role():
+        before = Input.objects.get(id=clear.id)
+    wish(ada, seal_images=True)
+    for _ in range(2):
+        assert inputs.store(a_picture(size=(64, 48)), tenant_id=ada.id) == clear
+    with platform_role():
+        after = Input.objects.get(id=clear.id)
+        doomed = rows("SELECT object_key FROM generation_doomedobject WHERE tenant_id = %s", [ada.id])
+        assert not rows("SELECT 1 FROM generation_objectintent WHERE tenant_id = %s", [ada.id])
+    assert doomed == [(before.object_key,)], "the one in clear goes, and the encrypted one is put once"
+    assert storage().get(after.object_key)[:4] == b"EASL"
+    generation_id = workshop.submit(ada, init_image=str(clear.id), strength=0.5, steps=4)
+    production.drain(workshop.pool)
+    assert ended(generation_id).status == "completed"
+
+
 def test_the_same_pixels_are_drawn_from_as_without_the_wish(
     ada: Customer, bob: Customer, draw: Draw, workshop: Workshop
 ) -> None:
