@@ -13,6 +13,7 @@ class GenerationConfig(AppConfig):
             decisions,
             duties,
             entries,
+            events,
             figures,
             flows,
             inputs,
@@ -30,6 +31,7 @@ class GenerationConfig(AppConfig):
         navigation.add(*entries.ENTRIES)
         plans.on_changed(flows.apply_limits)
         policy.on_options(lambda tenant_id: plans.limits_of(tenant_id).moderation_options)
+        events.register()
         rights.register()
         decisions.register()
         compat.register()

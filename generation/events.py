@@ -37,6 +37,7 @@ SELECT g.webhook_url, g.status, m.name, g.n, g.credits, g.metadata, g.error_code
     g.finished_at, g.request_id
 FROM generation_generation g JOIN generation_model m ON m.id = g.model_id WHERE g.tenant_id = %s AND g.id = %s
 """
+_METADATA: Final = "SELECT metadata FROM generation_generation WHERE tenant_id = %s AND id = %s"
 _RELEASED: Final = """
 SELECT id FROM generation_image WHERE tenant_id = %s AND generation_id = %s AND released_at IS NOT NULL ORDER BY index
 """
@@ -110,8 +111,9 @@ def tell_beside(tenant_id: UUID, generation_id: UUID, event: str, payload: Mappi
 
 
 def _payload(tenant_id: UUID, generation_id: UUID, row: list[Any]) -> dict[str, Any]:
-    """What a webhook says of a generation. No prompt and no address of a picture: those are fetched by its id."""
-    status, model, n, credits_, metadata, error_code, error_detail, created_at, finished_at, request_id = row
+    """What a webhook says of a generation, `with_metadata` aside. No prompt and no address of a picture: those are
+    fetched by its id."""
+    status, model, n, credits_, _, error_code, error_detail, created_at, finished_at, request_id = row
     images = rows(_RELEASED, [tenant_id, generation_id])
     return {
         "object": "generation",
@@ -122,9 +124,19 @@ def _payload(tenant_id: UUID, generation_id: UUID, row: list[Any]) -> dict[str, 
         "n": n,
         "images": [str(image_id) for (image_id,) in images],
         "credits": credits_,
-        "metadata": json.loads(metadata),
         "error": {"code": error_code, "detail": error_detail} if error_code else None,
         "created_at": created_at.isoformat().replace("+00:00", "Z"),
         "finished_at": finished_at.isoformat().replace("+00:00", "Z") if finished_at else None,
         "request_id": request_id,
     }
+
+
+def with_metadata(tenant_id: UUID, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What its customer attached, as it stands: nothing once the generation is erased. Under the platform role."""
+    found = rows(_METADATA, [tenant_id, UUID(payload["id"])])
+    return {**payload, "metadata": json.loads(found[0][0]) if found else {}}
+
+
+def register() -> None:
+    about = [kind for kind in webhooks.KINDS if kind.startswith("generation.")]
+    webhooks.complete_when_told(about, with_metadata)

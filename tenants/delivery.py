@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -210,6 +210,7 @@ class Courier:
             connections.close_all()
 
     def _deliver(self, parcel: Parcel) -> None:
+        parcel = replace(parcel, payload=webhooks.completed(parcel.tenant_id, parcel.kind, parcel.data))
         endpoint = WebhookEndpoint.objects.select_related("tenant").get(id=parcel.endpoint_id)
         url = parcel.url or endpoint.url
         started = time.monotonic()

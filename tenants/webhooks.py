@@ -8,7 +8,7 @@ import base64
 import hmac
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -54,6 +54,8 @@ VALUES (%s, %s, %s, %s, %s, 'pending', 0, '[]', now() + %s)
 """
 
 Payload = Mapping[str, Any]
+Completion = Callable[[UUID, Payload], Payload]
+_completions: dict[str, Completion] = {}
 
 
 def emit(
@@ -73,6 +75,18 @@ def emit(
     if targets:
         _write(tenant_id, kind, payload() if callable(payload) else payload, str(subject), targets)
     return len(targets)
+
+
+def complete_when_told(kinds: Iterable[str], complete: Completion) -> None:
+    """Register what adds to the payload of these kinds, for a tenant and under the platform role, whenever one is sent:
+    what may be erased after an event was written down belongs there, and not into the event's row."""
+    _completions.update(dict.fromkeys(kinds, complete))
+
+
+def completed(tenant_id: UUID, kind: str, payload: Payload) -> Payload:
+    """What is told of an event now."""
+    complete = _completions.get(kind)
+    return complete(tenant_id, payload) if complete else payload
 
 
 def listeners(tenant_id: UUID, kind: str) -> Question[list[UUID]]:

@@ -34,7 +34,8 @@ class WebhookEndpoint(TenantRow):
 
 
 class WebhookEvent(TenantRow):
-    """Something that happened and that somebody wants to hear of. Written in the transaction that makes it true."""
+    """Something that happened and that somebody wants to hear of. Written in the transaction that makes it true, and
+    never changed: what may be erased is not in it, but added when it is told."""
 
     kind = models.CharField(max_length=40)
     subject = models.CharField(max_length=80, help_text="The id of what it is about")

@@ -12,8 +12,9 @@ from redis import Redis
 from redis.client import PubSub
 
 from easel import feed
-from easel.database import platform_role
+from easel.database import changed, platform_role, rows
 from easel.embedded.stack import Stack
+from easel.outbound import Answer
 from generation import events
 from generation.production import Production
 from generation.source import PostgresSource
@@ -22,6 +23,7 @@ from tenants.models import WebhookEvent
 from tenants.scope import tenant_scope
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended
+from tests.tenants.test_webhook_delivery import courier, deliver, nothing_pending  # noqa: F401  a fixture for all
 
 
 @pytest.fixture
@@ -141,6 +143,39 @@ def test_an_ending_is_an_event_for_webhooks_without_prompt_or_address(
     assert told.keys() == {str(completed), str(failed)}
     good, bad = told[str(completed)], told[str(failed)]
     assert (good.kind, bad.kind) == ("generation.completed", "generation.failed")
-    assert (good.payload["metadata"], len(good.payload["images"])) == ({"order": "17"}, 2)
+    assert len(good.payload["images"]) == 2
     assert "secret apple" not in json.dumps(good.payload)
     assert bad.payload["error"] == {"code": "out_of_memory", "detail": "Too large."}
+
+
+def test_what_a_customer_attached_is_told_until_it_is_erased_and_in_no_events_row(
+    ada: Customer, workshop: Workshop
+) -> None:
+    """Deleting what waits cancels it first: its last event is written in the moment in which its metadata goes."""
+    with tenant_scope(ada.id):
+        webhooks.create(ada.tenant, url="https://example.org/hook", kinds=["generation.canceled"])
+    kept, erased = (workshop.submit(ada, metadata={"patient": "Marlene"}, seed=seed) for seed in (1, 2))
+    assert ada.client().post(f"/v1/generations/{kept}/cancel").status_code == 200
+    assert ada.client().delete(f"/v1/generations/{erased}").status_code == 204
+    with platform_role():
+        written = rows("SELECT payload::text FROM tenants_webhookevent WHERE tenant_id = %s", [ada.id])
+    assert len(written) == 2
+    assert "Marlene" not in str(written)
+    assert told(ada) == {str(kept): {"patient": "Marlene"}, str(erased): {}}
+    assert ada.client().delete(f"/v1/generations/{kept}").status_code == 204
+    with platform_role():
+        changed("UPDATE tenants_webhookdelivery SET state = 'pending', ended_at = NULL WHERE tenant_id = %s", [ada.id])
+    assert told(ada) == {str(kept): {}, str(erased): {}}, "nor when it is sent again"
+
+
+def told(customer: Customer) -> dict[str, Any]:
+    """The metadata that is sent out now, by the generation."""
+    bodies: list[Any] = []
+
+    def send(method: str, url: str, *, body: bytes, **_: Any) -> Answer:
+        bodies.append(json.loads(body)["data"])
+        return Answer(204, {}, b"", truncated=False, url=url)
+
+    with courier(send=send) as made:
+        deliver(made, customer)
+    return {body["id"]: body["metadata"] for body in bodies if body.get("object") == "generation"}

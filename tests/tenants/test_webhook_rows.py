@@ -3,11 +3,12 @@
 import base64
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from easel.database import atomic, platform_role
+from easel.database import atomic, connection, platform_role
 from tenants import webhooks
 from tenants.keys import tenant_data_key
 from tenants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -96,3 +97,15 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(ada: Customer) -> None:
         headers = {"webhook-id": "evt_1", "webhook-timestamp": str(stamp), "webhook-signature": signature}
         for secret in valid:
             Webhook(secret).verify(body.decode(), headers)
+
+
+def test_rows_from_before_lose_what_customers_attached(ada: Customer) -> None:
+    endpoint(ada, "generation.failed", "balance.low")
+    with platform_role():
+        webhooks.emit(ada.id, "generation.failed", {"id": "x", "metadata": {"name": "Marlene"}}, subject="x")
+        webhooks.emit(ada.id, "balance.low", {"percent": 80}, subject="y")
+        (operation,) = import_module("tenants.migrations.0019_events_without_metadata").Migration.operations
+        with connection().cursor() as cursor:
+            cursor.execute(operation.sql[1])  # between taking the platform's role and giving it back
+        found = dict(WebhookEvent.objects.filter(tenant=ada.tenant).values_list("subject", "payload"))
+    assert found == {"x": {"id": "x"}, "y": {"percent": 80}}
