@@ -104,7 +104,7 @@ def test_rows_from_before_lose_what_customers_attached(ada: Customer) -> None:
     with platform_role():
         webhooks.emit(ada.id, "generation.failed", {"id": "x", "metadata": {"name": "Marlene"}}, subject="x")
         webhooks.emit(ada.id, "balance.low", {"percent": 80}, subject="y")
-        (operation,) = import_module("tenants.migrations.0019_events_without_metadata").Migration.operations
+        (operation,) = import_module("tenants.migrations.0020_events_without_metadata").Migration.operations
         with connection().cursor() as cursor:
             cursor.execute(operation.sql[1])  # between taking the platform's role and giving it back
         found = dict(WebhookEvent.objects.filter(tenant=ada.tenant).values_list("subject", "payload"))

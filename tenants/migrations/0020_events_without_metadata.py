@@ -6,7 +6,7 @@ from tenants.rls import PlatformSQL
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0018_webhook_turns")]
+    dependencies = [("tenants", "0019_webhook_longest_due")]
 
     operations = [
         PlatformSQL(
