@@ -3,6 +3,8 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
+from django.test import override_settings
+from structlog.testing import capture_logs
 
 from billing import alerts, ledger, opening, plans
 from billing.models import Alert, Plan, Subscription
@@ -60,6 +62,18 @@ def test_the_demo_tenant_may_draw_freely() -> None:
     tenant = Tenant.objects.filter(slug=demo.SLUG).first() or create_tenant(name="Demo", slug=demo.SLUG)
     assert plans.subscription_of(tenant.id).version.plan.slug == "business"
     assert purse(tenant.id).available >= 500_000
+
+
+def test_an_opening_plan_that_is_none_is_said_by_the_name_of_its_setting() -> None:
+    assert opening.check_opening_plan() == 0
+    with override_settings(OPENING_PLAN="fre"):
+        with capture_logs() as lines:
+            assert opening.check_opening_plan() == 1
+        with pytest.raises(plans.NoPlan, match="EASEL_OPENING_PLAN: There is no plan 'fre'"):
+            create_tenant(name="Nobody")
+    (line,) = lines
+    assert (line["what"], line["found"]) == ("EASEL_OPENING_PLAN", "fre")
+    assert "free" in line["expected"].split(", ")
 
 
 def test_opening_credits_come_once_per_address() -> None:

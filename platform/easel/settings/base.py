@@ -280,7 +280,7 @@ COMPLAINTS_PER_HOUR = {
 OPENING_PLAN = environment.text("EASEL_OPENING_PLAN", "free")
 DEMO_PLAN = environment.text("EASEL_DEMO_PLAN", "business")
 OPENING_CREDITS = environment.number("EASEL_OPENING_CREDITS", 10_000)
-PLAN_CHANGES = environment.text("EASEL_PLAN_CHANGES", "staff")  # or self-service: who decides on a larger plan
+PLAN_CHANGES = environment.choice("EASEL_PLAN_CHANGES", "staff", "self-service")  # who decides on a larger plan
 ENGINE: dict[str, Any] = {
     "device": environment.text("EASEL_DEVICE", "auto"),  # auto · cpu · cuda:N
     "threads": environment.number("EASEL_TORCH_THREADS", 0),  # 0: torch decides
