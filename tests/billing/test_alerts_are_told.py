@@ -12,7 +12,7 @@ from billing import alerts, ledger, plans, quotas
 from billing.models import Allowance
 from easel.database import platform_role
 from easel.identifiers import new_id
-from tenants import webhooks
+from tenants import letters, webhooks
 from tenants.models import Member, User, WebhookEvent
 from tenants.scope import tenant_scope
 from tests.cast import Customer
@@ -43,13 +43,14 @@ def test_a_spend_cap_that_is_nearly_reached_is_told_by_webhook_and_mail(ada: Cus
         for _ in range(2):
             alerts.raise_for(ada.id, now=datetime.now(UTC))
         events = told(ada)
+    assert letters.wait()
     assert [(kind, payload["percent"]) for kind, payload in events] == [("balance.low", 50), ("balance.low", 80)]
     assert {payload["key"] for _, payload in events} == {ada.key.public_id}
     assert {(payload["used"], payload["allowed"]) for _, payload in events} == {(85, 100)}
-    letters = [letter for letter in post_box if letter.to == [owner.email]]
-    assert len(letters) == len(post_box) == 2
-    assert "80 %" in letters[1].subject
-    assert ada.key.public_id in letters[1].body
+    sent = [letter for letter in post_box if letter.to == [owner.email]]
+    assert len(sent) == len(post_box) == 2
+    assert "80 %" in sent[1].subject
+    assert ada.key.public_id in sent[1].body
 
 
 def test_a_quota_that_is_used_up_is_an_event_of_its_own(ada: Customer) -> None:
