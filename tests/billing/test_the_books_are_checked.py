@@ -15,6 +15,7 @@ from easel.clock import perform
 from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from tests.billing.purses import Purse, purse, tenant_with
+from tests.counting import queries
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +183,41 @@ def test_a_tenant_that_does_nothing_is_not_looked_at() -> None:
     spend(tenant, 600)
     alerts.raise_due()
     assert told(tenant, "credits") == []
+
+
+def test_what_one_tenants_alerts_fail_of_keeps_no_others_back() -> None:
+    ill, well = sorted([active_on_free(), active_on_free()])
+    spend(ill, 500)
+    spend(well, 500)
+
+    def fail(alert: Alert) -> None:
+        if alert.tenant_id == ill:
+            raise RuntimeError("a listener that cannot")
+
+    alerts.on_alert(fail)
+    try:
+        alerts.raise_due()
+        assert (told(ill, "credits"), told(well, "credits")) == ([], [50])
+    finally:
+        alerts._listeners.remove(fail)
+    alerts.raise_due()
+    assert told(ill, "credits") == [50], "the next round tells it"
+
+
+def test_where_nothing_is_new_the_alerts_of_all_tenants_are_one_statement() -> None:
+    for _ in range(2):
+        spend(active_on_free(), 600)
+    alerts.raise_due()
+    with queries() as statements:
+        assert alerts.raise_due() == 0
+    assert len(statements) == 1
+
+
+def test_a_cap_of_the_largest_number_is_no_mistake() -> None:
+    tenant = active_on_free()
+    Allowance.objects.create(tenant_id=tenant, spend_cap=10**18)
+    alerts.raise_due()
+    assert told(tenant, "spend_cap") == []
 
 
 def test_the_connections_are_left_as_they_were() -> None:
