@@ -75,7 +75,7 @@ class Meter:
 def plan_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
         stands = standing.of(visitor.tenant_id)
-        offers = standing.offers(stands.slug)
+        offers = standing.offers(stands)
     context = {
         "visitor": visitor,
         "stands": stands,

@@ -11,17 +11,30 @@ import structlog
 from django.conf import settings
 
 from billing import plans
-from billing.models import Plan, PlanRequest
+from billing.models import Plan, PlanRequest, PlanVersion
 from easel.clock import duty
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
-from tenants import audit
+from tenants import audit, letters
 from tenants.audit import SYSTEM, Actor
 
 log = structlog.get_logger(__name__)
 
 SELF_SERVICE: Final = "self-service"
 BATCH: Final = 50
+LONGEST_REASON: Final = 500
+
+# Whoever asked had the plan of today before their eyes: what was asked for under an earlier one is staff's to answer.
+_NEEDS_NOBODY: Final = """
+SELECT r.id, r.tenant_id FROM billing_planrequest r
+JOIN billing_subscription s ON s.tenant_id = r.tenant_id AND s.ended_at IS NULL AND s.created_at < r.created_at
+JOIN billing_planversion mine ON mine.id = s.version_id
+CROSS JOIN LATERAL (
+    SELECT monthly_credits FROM billing_planversion v WHERE v.plan_id = r.plan_id ORDER BY v.number DESC LIMIT 1
+) newest
+WHERE r.outcome = 'open' AND (%s OR newest.monthly_credits <= mine.monthly_credits)
+ORDER BY r.id LIMIT %s
+"""
 
 
 class NotOffered(ValueError):
@@ -30,7 +43,8 @@ class NotOffered(ValueError):
 
 def ask(tenant_id: UUID, slug: str, *, asked_by: str) -> None:
     """Ask for a plan, instead of what was asked for before. Needs the tenant's scope. Raises NotOffered."""
-    plan = Plan.objects.filter(slug=slug, offered=True).first() if "\0" not in slug else None
+    offered = Plan.objects.filter(slug=slug, offered=True, versions__isnull=False)
+    plan = offered.first() if "\0" not in slug else None
     if plan is None:
         raise NotOffered(slug)
     withdraw(tenant_id)
@@ -50,16 +64,16 @@ def withdraw(tenant_id: UUID) -> bool:
 @duty("answer_plan_requests", every=3.0)
 def answer_plan_requests() -> int:
     """Do what needs nobody's consent."""
-    waiting = rows(
-        "SELECT r.id, r.tenant_id, p.slug FROM billing_planrequest r JOIN billing_plan p ON p.id = r.plan_id "
-        "WHERE r.outcome = 'open' ORDER BY r.id LIMIT %s",
-        [BATCH],
-    )
-    return sum(
-        approve(request_id, reason="", actor=SYSTEM)
-        for request_id, tenant_id, slug in waiting
-        if settings.PLAN_CHANGES == SELF_SERVICE or _gives_less(tenant_id, slug)
-    )
+    waiting = rows(_NEEDS_NOBODY, [settings.PLAN_CHANGES == SELF_SERVICE, BATCH])
+    return sum(_approve_if_there_is(*each) for each in waiting)
+
+
+def _approve_if_there_is(request_id: UUID, tenant_id: UUID) -> bool:
+    try:
+        return approve(request_id, reason="", actor=SYSTEM)
+    except plans.NoPlan as error:  # it has ended meanwhile; the others' requests are answered
+        log.warning("plan_requests.no_plan", tenant=str(tenant_id), error=str(error))
+        return False
 
 
 def approve(request_id: UUID, *, reason: str, actor: Actor) -> bool:
@@ -79,7 +93,8 @@ def approve(request_id: UUID, *, reason: str, actor: Actor) -> bool:
 
 
 def decline(request_id: UUID, *, reason: str, actor: Actor) -> bool:
-    """Raises ValueError without a reason: whoever asked is told it."""
+    """Its managers are told, by mail and on the page of plans. False where it was answered or withdrawn meanwhile.
+    Raises ValueError without a reason."""
     if not reason.strip():
         raise ValueError("Say why: whoever asked for the plan is told.")
     with atomic():
@@ -88,7 +103,25 @@ def decline(request_id: UUID, *, reason: str, actor: Actor) -> bool:
             return False
         details = {"plan": asked.plan.slug, "reason": reason}
         audit.record("plan.declined", tenant_id=asked.tenant_id, object_kind="plan", details=details, actor=actor)
+        letters.to_managers(
+            asked.tenant_id,
+            subject=f"The plan {asked.plan.name} was declined",
+            text=f"{asked.asked_by} asked for the plan {asked.plan.name}. It was declined:\n\n{reason}",
+        )
     return True
+
+
+def overtake(tenant_id: UUID, version: PlanVersion, *, reason: str, actor: Actor) -> None:
+    """Staff move the tenant to this version now: answer what it has asked for before, which would undo that. It is done
+    if this is the plan it wants, and else declined. Belongs before the move: requests are locked before subscriptions.
+    """
+    waiting = PlanRequest.objects.filter(tenant_id=tenant_id, outcome=PlanRequest.Outcome.OPEN)
+    for asked in waiting:
+        if asked.plan_id == version.plan_id:
+            _decide(asked.id, PlanRequest.Outcome.DONE, reason)
+        else:
+            moved = f"Moved to {version.plan.name} instead. {reason}"
+            decline(asked.id, reason=moved[:LONGEST_REASON], actor=actor)
 
 
 def _decide(request_id: UUID, outcome: str, reason: str) -> PlanRequest | None:
@@ -98,12 +131,3 @@ def _decide(request_id: UUID, outcome: str, reason: str) -> PlanRequest | None:
         [outcome, reason, request_id],
     )
     return PlanRequest.objects.select_related("plan").get(id=request_id) if decided else None
-
-
-def _gives_less(tenant_id: UUID, slug: str) -> bool:
-    try:
-        now = plans.limits_of(tenant_id)
-        return plans.newest(slug).monthly_credits <= now.monthly_credits
-    except plans.NoPlan as error:
-        log.warning("plan_requests.no_plan", tenant=str(tenant_id), error=str(error))
-        return False

@@ -7,7 +7,7 @@ out, every call counts.
 from typing import Any, Final
 from uuid import UUID
 
-from billing import ledger, plans
+from billing import ledger, plan_requests, plans
 from billing.models import NOBODY, Allowance, Lot, Plan, PlanVersion
 from easel.database import atomic
 from easel.identifiers import new_id
@@ -56,7 +56,9 @@ def refund(tenant_id: UUID, owner_id: UUID, amount: int, *, reason: str, actor: 
 
 
 def change_plan(tenant_id: UUID, version: PlanVersion, *, reason: str, actor: Actor) -> None:
+    """Move the tenant, and answer what it has asked for before. Raises plans.NoPlan."""
     with atomic():
+        plan_requests.overtake(tenant_id, version, reason=_said(reason), actor=actor)
         plans.change(tenant_id, version)
         plan = {"plan": version.plan.slug, "version": version.number}
         _record("plan.changed", tenant_id, actor, "plan", version.plan_id, reason=_said(reason), **plan)

@@ -30,20 +30,27 @@ SELECT plan.name, plan.slug, version.number, row_to_json(version), s.period_star
         AND day >= %(month)s)
     + (SELECT coalesce(sum(remaining), 0)::bigint FROM billing_hold WHERE tenant_id = %(tenant)s AND ended_at IS NULL),
     own.spend_cap, own.generations_per_day, own.generations_per_month, coalesce(own.cap_is_staffs, false),
-    wanted.name, wanted.created_at
+    CASE WHEN asked.outcome = 'open' THEN asked.name END,
+    CASE WHEN asked.outcome = 'declined' THEN asked.name END, asked.reason
 FROM billing_subscription s JOIN billing_planversion version ON version.id = s.version_id
 JOIN billing_plan plan ON plan.id = version.plan_id
 LEFT JOIN billing_allowance own ON own.tenant_id = s.tenant_id AND own.key_id = %(nobody)s
-LEFT JOIN (SELECT r.tenant_id, p.name, r.created_at FROM billing_planrequest r JOIN billing_plan p ON p.id = r.plan_id
-    WHERE r.outcome = 'open') wanted ON wanted.tenant_id = s.tenant_id
+LEFT JOIN LATERAL (
+    SELECT p.name, r.outcome, r.reason FROM billing_planrequest r JOIN billing_plan p ON p.id = r.plan_id
+    WHERE r.tenant_id = s.tenant_id AND (r.decided_at IS NULL OR r.decided_at > now() - make_interval(days => %(told)s))
+    ORDER BY r.created_at DESC, r.id DESC LIMIT 1
+) asked ON true
 WHERE s.tenant_id = %(tenant)s AND s.ended_at IS NULL
 """
 
 _OFFERS: Final = """
-SELECT DISTINCT ON (plan.rank, plan.slug) plan.slug, plan.name, row_to_json(version)
+SELECT plan.slug, plan.name, row_to_json(version), plan.slug = %(slug)s AND version.number = %(version)s
 FROM billing_plan plan JOIN billing_planversion version ON version.plan_id = plan.id
-WHERE plan.offered OR plan.slug = %s ORDER BY plan.rank, plan.slug, version.number DESC
+WHERE (plan.slug = %(slug)s AND version.number = %(version)s)
+    OR (plan.offered AND version.number = (SELECT max(number) FROM billing_planversion v WHERE v.plan_id = plan.id))
+ORDER BY plan.rank, plan.slug, version.number
 """
+ANSWER_DAYS: Final = 30  # the page tells so long why a plan was declined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,8 @@ class Standing:
     own_per_month: int | None
     cap_is_staffs: bool
     wanted: str | None
-    wanted_at: datetime | None
+    declined: str | None  # the plan that was asked for last, if staff declined it, and why
+    declined_reason: str | None
 
     @property
     def per_day(self) -> int | None:
@@ -79,30 +87,38 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
+    """A version of a plan: the tenant's own, or what whoever changes now would get."""
+
     slug: str
     name: str
     limits: Limits
+    own: bool
 
 
 def of(tenant_id: UUID, *, now: datetime | None = None) -> Standing:
     """Needs the tenant's scope or the platform role. Raises plans.NoPlan."""
     today = (now or datetime.now(UTC)).date()
-    found = rows(_STANDING, {"tenant": tenant_id, "nobody": NOBODY, "day": today, "month": today.replace(day=1)})
+    found = rows(_STANDING, {
+        "tenant": tenant_id, "nobody": NOBODY, "day": today, "month": today.replace(day=1), "told": ANSWER_DAYS,
+    })  # fmt: skip
     if not found:
         raise plans.NoPlan(f"Tenant {tenant_id} is on no plan.")
     (plan, slug, version, given, start, end, available, held, plan_spent, plan_granted, today_, month, spent, cap,
-     own_day, own_month, staffs, wanted, wanted_at) = found[0]  # fmt: skip
+     own_day, own_month, staffs, wanted, declined, why) = found[0]  # fmt: skip
     return Standing(
         plan=plan, slug=slug, version=version, limits=_limits(given), period_start=start, period_end=end,
         available=available, held=held, plan_spent=plan_spent, plan_granted=plan_granted, today=today_,
         this_month=month, spent=spent, spend_cap=cap, own_per_day=own_day, own_per_month=own_month,
-        cap_is_staffs=staffs, wanted=wanted, wanted_at=wanted_at,
+        cap_is_staffs=staffs, wanted=wanted, declined=declined, declined_reason=why,
     )  # fmt: skip
 
 
-def offers(current: str) -> list[Offer]:
-    """The plans that can be chosen, in order, and the one that the tenant is on."""
-    return [Offer(slug, name, _limits(given)) for slug, name, given in rows(_OFFERS, [current])]
+def offers(stands: Standing) -> list[Offer]:
+    """The version that the tenant is on, and the newest ones of the plans that can be chosen, in order. Of its own plan
+    a newer version is only there if it gives something else."""
+    current = {"slug": stands.slug, "version": stands.version}
+    found = [Offer(slug, name, _limits(given), own) for slug, name, given, own in rows(_OFFERS, current)]
+    return [each for each in found if each.own or each.slug != stands.slug or each.limits != stands.limits]
 
 
 def _limits(given: dict[str, Any]) -> Limits:

@@ -1,17 +1,20 @@
 """Plan and limits in the console: what is shown, who decides on another plan, and caps that bite."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import ProgrammingError
 from django.test import Client, override_settings
 
 from billing import plan_requests, plans, staff, standing
-from billing.models import NOBODY, Allowance, PlanRequest
+from billing.models import NOBODY, Allowance, Plan, PlanRequest, Subscription
 from easel import clock
 from easel.database import platform_role
-from tenants import audit
+from easel.identifiers import new_id
+from tenants import audit, letters
 from tenants.audit import Actor
 from tenants.models import AuditRecord
 from tenants.scope import tenant_scope
@@ -35,6 +38,21 @@ def owner(cara: Customer) -> Client:
 def plan_of(customer: Customer) -> str:
     with platform_role():
         return plans.subscription_of(customer.id).version.plan.slug
+
+
+def offers_of(customer: Customer, plan: Plan) -> list[standing.Offer]:
+    return [each for each in standing.offers(standing.of(customer.id)) if each.slug == plan.slug]
+
+
+@pytest.fixture
+def club() -> Iterator[Plan]:
+    """A plan that gives more than any other, offered as long as the test."""
+    with platform_role():
+        plan = Plan.objects.create(slug=f"club-{new_id().hex}", name="Club", rank=9)
+        plans.publish(plan, **{**plans.Limits.of(plans.newest("business")).as_dict(), "monthly_credits": 10**6})
+    yield plan
+    with platform_role():
+        Plan.objects.filter(id=plan.id).update(offered=False)
 
 
 def request_of(customer: Customer) -> PlanRequest:
@@ -78,6 +96,63 @@ def test_with_self_service_every_plan_does(cara: Customer, owner: Client) -> Non
     assert plan_of(cara) == "business"
 
 
+def test_what_staff_did_is_not_undone_by_what_was_asked_for_before(cara: Customer, owner: Client, club: Plan) -> None:
+    owner.post("/console/plan/ask", {"plan": "business"})
+    with platform_role():
+        staff.change_plan(cara.id, plans.newest(club.slug), reason="a contract", actor=GRACE)
+    clock.perform("answer_plan_requests")
+    assert plan_of(cara) == club.slug
+    assert request_of(cara).outcome == "declined"
+    assert "Moved to Club instead. a contract" in owner.get("/console/plan").content.decode()
+    with platform_role():
+        records = AuditRecord.objects.filter(tenant=cara.tenant, action__startswith="plan.").order_by("sequence")
+        assert [record.action for record in records] == ["plan.asked", "plan.declined", "plan.changed"]
+
+
+def test_a_request_is_done_when_staff_move_the_tenant_to_that_plan(cara: Customer, owner: Client) -> None:
+    owner.post("/console/plan/ask", {"plan": "business"})
+    with platform_role():
+        staff.change_plan(cara.id, plans.newest("business"), reason="paid", actor=GRACE)
+    assert (request_of(cara).outcome, request_of(cara).reason) == ("done", "paid")
+
+
+@pytest.mark.parametrize("who_decides", ["staff", "self-service"])
+def test_what_was_asked_for_under_another_plan_waits_for_staff(
+    cara: Customer, owner: Client, club: Plan, who_decides: str
+) -> None:
+    owner.post("/console/plan/ask", {"plan": "business"})
+    with platform_role():
+        plans.change(cara.id, plans.newest(club.slug))
+    with override_settings(PLAN_CHANGES=who_decides):
+        clock.perform("answer_plan_requests")
+    assert plan_of(cara) == club.slug
+    assert request_of(cara).outcome == "open"
+
+
+def test_a_smaller_plan_does_not_wait_behind_larger_ones(
+    cara: Customer, owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_requests, "BATCH", 1)
+    dora = make_customer("Dora", plan="pro")
+    let_in(person(dora.tenant)).post("/console/plan/ask", {"plan": "business"})
+    owner.post("/console/plan/ask", {"plan": "free"})
+    for _ in range(3):
+        clock.perform("answer_plan_requests")
+    assert (plan_of(dora), plan_of(cara)) == ("pro", "free")
+
+
+def test_a_request_that_cannot_be_done_keeps_no_others_back(cara: Customer, owner: Client) -> None:
+    dora = make_customer("Dora", plan="pro")
+    let_in(person(dora.tenant)).post("/console/plan/ask", {"plan": "business"})
+    with platform_role():
+        Subscription.objects.filter(tenant=dora.tenant, ended_at=None).update(ended_at=datetime.now(UTC))
+    owner.post("/console/plan/ask", {"plan": "business"})
+    with override_settings(PLAN_CHANGES="self-service"):
+        clock.perform("answer_plan_requests")
+    assert plan_of(cara) == "business"
+    assert request_of(dora).outcome == "open"
+
+
 def test_a_request_is_taken_back_or_replaced(cara: Customer, owner: Client) -> None:
     owner.post("/console/plan/ask", {"plan": "business"})
     owner.post("/console/plan/ask", {"plan": "free"})
@@ -96,6 +171,53 @@ def test_staff_decline_with_a_reason(cara: Customer, owner: Client) -> None:
         assert plan_requests.decline(request_of(cara).id, reason="unpaid bills", actor=GRACE)
     assert request_of(cara).outcome == "declined"
     assert plan_of(cara) == "pro"
+
+
+@override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend")
+def test_who_asked_is_told_why_a_plan_was_declined(cara: Customer) -> None:
+    mail.outbox = []
+    asking = person(cara.tenant)
+    owner = let_in(asking)
+    owner.post("/console/plan/ask", {"plan": "business"})
+    with platform_role():
+        plan_requests.decline(request_of(cara).id, reason="unpaid bills", actor=GRACE)
+    assert letters.wait()
+    (letter,) = [each for each in mail.outbox if each.to == [asking.email]]
+    assert "Business" in letter.subject
+    assert "unpaid bills" in letter.body
+    page = owner.get("/console/plan").content.decode()
+    assert "A change of plan was declined" in page
+    assert "unpaid bills" in page
+    owner.post("/console/plan/ask", {"plan": "free"})
+    assert "unpaid bills" not in owner.get("/console/plan").content.decode()
+
+
+def test_a_plan_without_a_version_cannot_be_asked_for(owner: Client) -> None:
+    with platform_role():
+        plan = Plan.objects.create(slug=f"bare-{new_id().hex}", name="Bare")
+    try:
+        assert owner.post("/console/plan/ask", {"plan": plan.slug}).status_code == 404
+    finally:
+        with platform_role():
+            plan.delete()
+
+
+def test_the_page_shows_the_version_that_one_is_on_and_offers_a_newer_one(club: Plan) -> None:
+    member = make_customer("Member", plan=club.slug)
+    owner = let_in(person(member.tenant))
+    assert "new version" not in owner.get("/console/plan").content.decode()
+    with platform_role():
+        plans.publish(club)
+        assert [each.own for each in offers_of(member, club)] == [True], "it gives nothing else"
+        plans.publish(club, max_steps=151)
+        assert [(each.own, each.limits.max_steps) for each in offers_of(member, club)] == [(True, 150), (False, 151)]
+    page = owner.get("/console/plan").content.decode()
+    assert "Change to the new version of Club" in page
+    owner.post("/console/plan/ask", {"plan": club.slug})
+    clock.perform("answer_plan_requests")
+    with platform_role():
+        assert plans.limits_of(member.id).max_steps == 151
+        assert [each.own for each in offers_of(member, club)] == [True]
 
 
 @pytest.mark.parametrize("plan", ["suite", "nonsense", "", "a\0b"])
