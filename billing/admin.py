@@ -1,19 +1,22 @@
 """Money on the staff's port. Nothing here edits a row: deeds go through `billing.staff`, with a reason, on record."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing import ledger, plan_requests, staff
+from billing import ledger, plan_requests, plans, staff
 from billing.models import Alert, Entry, Hold, Lot, Plan, PlanRequest, PlanVersion, Subscription, Usage, Wallet
 from billing.plans import Limits
-from easel.pages import whole
+from easel.pages import LONGEST_NUMBER, whole
 from easel.requests import client_address
 from tenants import staff_navigation, staff_words
 from tenants.audit import Actor
@@ -42,14 +45,40 @@ staff_navigation.add(
     )
 )
 
-REFUSALS = (ledger.InsufficientCredits, ledger.NothingToRefund, ValueError)
+REFUSALS = (ledger.InsufficientCredits, ledger.NothingToRefund, plans.NoPlan, ValueError)
+NEED_AN_AMOUNT: Final = {"grant", "adjust", "cap", "refund"}
+
+
+class AmountField(forms.CharField):
+    """Credits as they are written in digits, with a minus before them or without: nothing that would be guessed at."""
+
+    widget = NumberInput
+    default_error_messages = {"invalid": _("a whole number of at most %(digits)s digits.")}
+
+    def to_python(self, value: Any) -> int | None:  # type: ignore[override]
+        text = super().to_python(value) or ""
+        amount = whole(text.removeprefix("-"))
+        if amount is None and text:
+            raise self.refusal()
+        return -amount if amount and text.startswith("-") else amount
+
+    def refusal(self) -> ValidationError:
+        return ValidationError(self.error_messages["invalid"], code="invalid", params={"digits": LONGEST_NUMBER})
 
 
 class DeedForm(ActionForm):
-    """What the deeds below need, beside the rows they are done to."""
+    """What the deeds below need, beside the rows they are done to. `once` is of the page: what is sent twice from it
+    is done once."""
 
-    amount = forms.IntegerField(label=_("Amount"), required=False, widget=NumberInput)
+    amount = AmountField(label=_("Amount"), required=False)
     reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
+    once = forms.UUIDField(label="", required=False, initial=uuid4, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = self.cleaned_data
+        if given.get("action") in NEED_AN_AMOUNT and "amount" not in self.errors and given["amount"] is None:
+            self.add_error("amount", AmountField().refusal())
+        return given
 
 
 class ReasonForm(ActionForm):
@@ -73,16 +102,51 @@ class ReadOnly(LookedAt[Any]):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return obj is None and Table.has_change_permission(self, request, obj)  # actions, but no editing
 
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *where: Any, **options: Any
+    ) -> HttpResponse | None:
+        """What the form refuses is said by field. Django itself would only say that no action is selected."""
+        form = self._form(request)
+        if form.is_valid() or "action" in form.errors:
+            return super().response_action(request, queryset, *where, **options)
+        for name, errors in form.errors.items():
+            for error in errors:
+                self.message_user(request, f"{form.fields[name].label or name}: {error}", messages.ERROR)
+        return None
+
+    def asked(self, request: HttpRequest) -> dict[str, Any]:
+        """What the form says, in an action: it was found valid before."""
+        form = self._form(request)
+        form.full_clean()
+        return form.cleaned_data
+
+    def deed(self, request: HttpRequest) -> dict[str, Any]:
+        """The same of a DeedForm, as `billing.staff` takes it."""
+        asked = self.asked(request)
+        once: UUID | None = asked["once"]
+        return {"amount": asked["amount"], "reason": asked["reason"], "reference": once.hex if once else ""}
+
+    def _form(self, request: HttpRequest) -> ActionForm:
+        form: ActionForm = self.action_form(request.POST)
+        form.fields["action"].choices = self.get_action_choices(request)  # type: ignore[attr-defined]
+        return form
+
     def do(self, request: HttpRequest, chosen: QuerySet[Any], deed: Callable[[Any, Actor], object]) -> None:
         """Do the deed to each chosen row in a transaction of its own, and say how it went."""
         for each in chosen:
             try:
-                deed(each, actor_of(request))
+                done = deed(each, actor_of(request))
             except REFUSALS as error:
                 self.message_user(request, f"{each.tenant}: {error}", messages.ERROR)
+            except DataError:  # of the amounts that the form lets through only a sum is out of range
+                said = gettext("%(tenant)s: a wallet does not hold so many credits.") % {"tenant": each.tenant}
+                self.message_user(request, said, messages.ERROR)
             else:
-                said = gettext("%(tenant)s: done.") % {"tenant": each.tenant}
-                self.message_user(request, said, messages.SUCCESS)
+                if done is False:
+                    said, level = gettext("%(tenant)s: was done already."), messages.WARNING
+                else:
+                    said, level = gettext("%(tenant)s: done."), messages.SUCCESS
+                self.message_user(request, said % {"tenant": each.tenant}, level)
 
 
 @admin.register(Wallet)
@@ -99,37 +163,43 @@ class WalletAdmin(ReadOnly):
         "grant",
         "adjust",
         "cap",
+        "lift_cap",
         "freeze",
         "unfreeze",
     )
 
     @admin.action(description=_("Grant credits (amount, reason)"), permissions=["change"])
     def grant(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
-        amount, reason = _amount(request), _reason(request)
-        self.do(request, chosen, lambda row, actor: staff.grant(row.tenant_id, amount, reason=reason, actor=actor))
+        deed = self.deed(request)
+        self.do(request, chosen, lambda row, actor: staff.grant(row.tenant_id, actor=actor, **deed))
 
     @admin.action(description=_("Adjust by an amount, also negative (reason)"), permissions=["change"])
     def adjust(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
-        amount, reason = _amount(request), _reason(request)
-        self.do(request, chosen, lambda row, actor: staff.adjust(row.tenant_id, amount, reason=reason, actor=actor))
+        deed = self.deed(request)
+        self.do(request, chosen, lambda row, actor: staff.adjust(row.tenant_id, actor=actor, **deed))
 
-    @admin.action(
-        description=_("Cap the tenant's spending a month (amount; empty: no cap; reason)"), permissions=["change"]
-    )
+    @admin.action(description=_("Cap the tenant's spending a month (amount, reason)"), permissions=["change"])
     def cap(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
-        amount, reason = _amount(request) if request.POST.get("amount") else None, _reason(request)
+        self._cap(request, chosen, self.asked(request)["amount"])
+
+    @admin.action(description=_("Lift the cap of the tenant's spending (reason)"), permissions=["change"])
+    def lift_cap(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
+        self._cap(request, chosen, None)
+
+    def _cap(self, request: HttpRequest, chosen: QuerySet[Wallet], amount: int | None) -> None:
+        reason = self.asked(request)["reason"]
         self.do(
             request, chosen, lambda row, actor: staff.cap_spending(row.tenant_id, amount, reason=reason, actor=actor)
         )
 
     @admin.action(description=_("Freeze the tenant (reason)"), permissions=["change"])
     def freeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
-        reason = _reason(request)
+        reason = self.asked(request)["reason"]
         self.do(request, chosen, lambda row, actor: staff.freeze(row.tenant_id, reason=reason, actor=actor))
 
     @admin.action(description=_("Unfreeze the tenant (reason)"), permissions=["change"])
     def unfreeze(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
-        reason = _reason(request)
+        reason = self.asked(request)["reason"]
         self.do(request, chosen, lambda row, actor: staff.unfreeze(row.tenant_id, reason=reason, actor=actor))
 
 
@@ -155,12 +225,8 @@ class HoldAdmin(ReadOnly):
 
     @admin.action(description=_("Refund (amount, reason)"), permissions=["change"])
     def refund(self, request: HttpRequest, chosen: QuerySet[Hold]) -> None:
-        amount, reason = _amount(request), _reason(request)
-        self.do(
-            request,
-            chosen,
-            lambda row, actor: staff.refund(row.tenant_id, row.owner_id, amount, reason=reason, actor=actor),
-        )
+        deed = self.deed(request)
+        self.do(request, chosen, lambda row, actor: staff.refund(row.tenant_id, row.owner_id, actor=actor, **deed))
 
 
 @admin.register(Subscription)
@@ -182,18 +248,17 @@ class SubscriptionAdmin(ReadOnly):
 
     @admin.action(description=_("Move to another plan version (reason)"), permissions=["change"])
     def change_plan(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
-        reason = _reason(request)
-        versions = {str(each.id): each for each in PlanVersion.objects.select_related("plan")}
-        version = versions.get(request.POST.get("version", ""))
-        if version is None:
+        asked = self.asked(request)
+        if asked["version"] is None:
             self.message_user(request, gettext("Choose a version."), messages.ERROR)
             return
-        to = version
-        self.do(
-            request,
-            chosen.filter(ended_at=None),
-            lambda row, actor: staff.change_plan(row.tenant_id, to, reason=reason, actor=actor),
-        )
+
+        def move(row: Subscription, actor: Actor) -> None:
+            if row.ended_at is not None:
+                raise ValueError(gettext("This subscription has ended. Choose the one that has not."))
+            staff.change_plan(row.tenant_id, asked["version"], reason=asked["reason"], actor=actor)
+
+        self.do(request, chosen, move)
 
 
 @admin.register(PlanRequest)
@@ -209,12 +274,12 @@ class PlanRequestAdmin(ReadOnly):
 
     @admin.action(description=_("Approve: the plan begins at once (reason)"), permissions=["change"])
     def approve(self, request: HttpRequest, chosen: QuerySet[PlanRequest]) -> None:
-        reason = _reason(request)
+        reason = self.asked(request)["reason"]
         self.do(request, chosen, lambda row, actor: _open(plan_requests.approve(row.id, reason=reason, actor=actor)))
 
     @admin.action(description=_("Decline (reason)"), permissions=["change"])
     def decline(self, request: HttpRequest, chosen: QuerySet[PlanRequest]) -> None:
-        reason = _reason(request)
+        reason = self.asked(request)["reason"]
         self.do(request, chosen, lambda row, actor: _open(plan_requests.decline(row.id, reason=reason, actor=actor)))
 
 
@@ -229,6 +294,13 @@ class PlanAdmin(OnRecord[Plan]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
         return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> tuple[str, ...]:
+        return ("slug",) if obj else ()  # settings and other systems know the plan by it
+
+
+class PlanVersionForm(forms.ModelForm[PlanVersion]):
+    reason = forms.CharField(label=_("Reason"), max_length=500, widget=TextInput)
 
 
 @admin.register(PlanVersion)
@@ -245,6 +317,10 @@ class PlanVersionAdmin(OnRecord[PlanVersion]):
     )
     list_filter = ("plan",)
     list_select_related = ("plan",)
+    form = PlanVersionForm
+
+    def get_fields(self, request: HttpRequest, obj: PlanVersion | None = None) -> list[Any]:
+        return [name for name in super().get_fields(request, obj) if obj is None or name != "reason"]
 
     def has_change_permission(self, request: HttpRequest, obj: PlanVersion | None = None) -> bool:
         return False
@@ -254,13 +330,16 @@ class PlanVersionAdmin(OnRecord[PlanVersion]):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         given: dict[str, Any] = dict(super().get_changeform_initial_data(request))
-        newest = (
-            PlanVersion.objects.filter(plan_id=given["plan"]).order_by("-number").first() if "plan" in given else None
-        )
+        try:
+            plan_id = UUID(str(given.get("plan", "")))
+        except ValueError:  # not the id of any plan: the form has one chosen
+            return {name: value for name, value in given.items() if name != "plan"}
+        newest = PlanVersion.objects.filter(plan_id=plan_id).order_by("-number").first()
         return {**Limits.of(newest).as_dict(), **given} if newest else given
 
     def save_model(self, request: HttpRequest, obj: PlanVersion, form: Any, change: bool) -> None:
-        made = staff.publish(obj.plan, actor=actor_of(request), **Limits.of(obj).as_dict())
+        reason = form.cleaned_data["reason"]
+        made = staff.publish(obj.plan, reason=reason, actor=actor_of(request), **Limits.of(obj).as_dict())
         obj.id, obj.number = made.id, made.number
 
 
@@ -362,13 +441,3 @@ def actor_of(request: HttpRequest) -> Actor:
 def _open(done: bool) -> None:
     if not done:
         raise ValueError(gettext("It was answered or taken back already."))
-
-
-def _amount(request: HttpRequest) -> int:
-    text = request.POST.get("amount", "")
-    amount = whole(text.removeprefix("-")) or 0
-    return -amount if text.startswith("-") else amount
-
-
-def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "")

@@ -64,11 +64,11 @@ def change_plan(tenant_id: UUID, version: PlanVersion, *, reason: str, actor: Ac
         _record("plan.changed", tenant_id, actor, "plan", version.plan_id, reason=_said(reason), **plan)
 
 
-def publish(plan: Plan, *, actor: Actor, **given: Any) -> PlanVersion:
+def publish(plan: Plan, *, reason: str, actor: Actor, **given: Any) -> PlanVersion:
     """The plan's next version; subscribers keep theirs."""
     with atomic():
         version = plans.publish(plan, **given)
-        details = {"plan": plan.slug, "version": version.number, "given": given}
+        details = {"plan": plan.slug, "version": version.number, "given": given, "reason": _said(reason)}
         audit.record(
             "plan.published", tenant_id=None, object_kind="plan", object_id=plan.id, details=details, actor=actor
         )

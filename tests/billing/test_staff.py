@@ -1,5 +1,7 @@
 """What staff do with money: by reason, on record, and through the admin on their own port."""
 
+import html
+import re
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -8,7 +10,7 @@ from django.db import DatabaseError
 from django.test import Client
 
 from billing import ledger, plans, staff
-from billing.models import NOBODY, Allowance, Hold, PlanVersion, Subscription, Wallet
+from billing.models import NOBODY, Allowance, Hold, Plan, PlanRequest, PlanVersion, Subscription, Wallet
 from easel.database import changed, platform_role, rows
 from easel.identifiers import new_id
 from tenants import audit
@@ -20,6 +22,7 @@ from tests.billing.purses import Purse, purse, tenant_with
 from tests.cast import Customer
 from tests.staff import at_the_staff_port, let_in, staff_person
 
+AMOUNT = "Amount: a whole number of at most 18 digits."
 GRACE = Actor(kind="staff", name="grace@easel.local", address="192.0.2.7")
 
 
@@ -156,6 +159,7 @@ def admin() -> Iterator[Client]:
 
 
 def act(admin: Client, page: str, action: str, row: object, **fields: object) -> str:
+    """The page that follows."""
     answer = admin.post(
         f"/admin/billing/{page}/",
         {"action": action, "_selected_action": [str(row)], **fields},
@@ -163,7 +167,7 @@ def act(admin: Client, page: str, action: str, row: object, **fields: object) ->
         headers={"accept": "text/html"},
     )
     assert answer.status_code == 200, answer.content[:300]
-    return answer.content.decode()
+    return html.unescape(answer.content.decode())
 
 
 def test_staff_grant_adjust_and_freeze_in_the_admin(admin: Client) -> None:
@@ -185,7 +189,9 @@ def test_staff_cap_and_uncap_a_tenants_spending_in_the_admin(admin: Client) -> N
     assert "Say why" in act(admin, "wallet", "cap", wallet, amount=7, reason="")
     assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
     assert "not negative" in act(admin, "wallet", "cap", wallet, amount=-7, reason="mistake")
-    act(admin, "wallet", "cap", wallet, amount="", reason="asked for")
+    assert AMOUNT in act(admin, "wallet", "cap", wallet, amount="", reason="asked for")
+    assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
+    act(admin, "wallet", "lift_cap", wallet, reason="asked for")
     assert Allowance.objects.get(tenant_id=tenant).spend_cap is None
     assert [record.details["credits"] for record in trail(tenant)] == [70, None]
 
@@ -197,6 +203,74 @@ def test_the_admin_says_why_it_refuses(admin: Client) -> None:
     assert "positive" in act(admin, "wallet", "grant", wallet, amount=0, reason="gift")
     assert "not available" in act(admin, "wallet", "adjust", wallet, amount=-11, reason="too much")
     assert purse(tenant) == Purse(10, 0)
+
+
+@pytest.mark.parametrize("amount", ["1000.0", "+1000", "1e3", "9" * 19, "1 000", "ten", ""])
+def test_an_amount_that_is_no_plain_number_is_refused_by_name(admin: Client, amount: str) -> None:
+    tenant = tenant_with(10)
+    wallet = Wallet.objects.get(tenant_id=tenant).id
+    for action in ("grant", "adjust", "cap"):
+        page = act(admin, "wallet", action, wallet, amount=amount, reason="gift")
+        assert AMOUNT in page
+        assert "No action selected" not in page
+    assert purse(tenant) == Purse(10, 0)
+    assert trail(tenant) == []
+    assert not Allowance.objects.filter(tenant_id=tenant).exists()
+
+
+def test_a_reason_that_is_too_long_is_refused_by_name(admin: Client) -> None:
+    tenant = tenant_with(10)
+    page = act(admin, "wallet", "freeze", Wallet.objects.get(tenant_id=tenant).id, reason="x" * 501)
+    assert "Reason: Ensure this value has at most 500 characters" in page
+    assert trail(tenant) == []
+
+
+def test_a_wallet_that_would_overflow_refuses_by_name(admin: Client) -> None:
+    tenant = tenant_with(2**63 - 10)
+    try:
+        page = act(admin, "wallet", "grant", Wallet.objects.get(tenant_id=tenant).id, amount=90, reason="gift")
+        assert "a wallet does not hold so many credits" in page
+        assert purse(tenant) == Purse(2**63 - 10, 0)
+    finally:
+        ledger.take(tenant, 2**63 - 10, operation_id="take:test")
+
+
+def test_a_deed_that_is_sent_twice_from_one_page_is_done_once(admin: Client) -> None:
+    tenant, owner = tenant_with(10), new_id()
+    ledger.hold(tenant, owner, 8)
+    ledger.settle(tenant, owner, charge=8)
+    wallet, hold = Wallet.objects.get(tenant_id=tenant).id, Hold.objects.get(owner_id=owner).id
+    page = admin.get("/admin/billing/wallet/").content.decode()
+    (once,) = re.findall(r'name="once" value="([0-9a-f-]{36})"', page)
+    for table, action, row, amount in (
+        ("wallet", "grant", wallet, 90), ("wallet", "adjust", wallet, -50), ("hold", "refund", hold, 3),
+    ):  # fmt: skip
+        sent = {"amount": amount, "reason": "gift", "once": once}
+        assert "was done already" not in act(admin, table, action, row, **sent)
+        assert "was done already" in act(admin, table, action, row, **sent)
+    assert purse(tenant) == Purse(45, 0)
+    assert len(trail(tenant)) == 3
+    assert once not in admin.get("/admin/billing/wallet/").content.decode()
+
+
+def test_a_subscription_that_has_ended_is_not_moved_and_says_so(admin: Client) -> None:
+    tenant = create_tenant(name="Mover")
+    ended = Subscription.objects.get(tenant_id=tenant.id).id
+    plans.change(tenant.id, plans.newest("pro"))
+    page = act(admin, "subscription", "change_plan", ended, version=plans.newest("free").id, reason="asked for")
+    assert "This subscription has ended" in page
+    assert plans.subscription_of(tenant.id).version.plan.slug == "pro"
+
+
+def test_a_request_of_a_tenant_on_no_plan_is_refused_by_name(admin: Client) -> None:
+    tenant = tenant_with()
+    wanted = PlanRequest.objects.create(tenant_id=tenant, plan=Plan.objects.get(slug="pro"), asked_by="ada@example.org")
+    try:
+        assert "is on no plan" in act(admin, "planrequest", "approve", wanted.id, reason="paid")
+        wanted.refresh_from_db()
+        assert wanted.outcome == "open"
+    finally:
+        wanted.delete()
 
 
 def test_staff_refund_in_the_admin(admin: Client) -> None:
@@ -213,15 +287,36 @@ def test_staff_move_a_tenant_and_publish_a_version_in_the_admin(admin: Client) -
     fields = {name: value for name, value in plans.Limits.of(before).as_dict().items() if value is not None}
     fields |= {"plan": before.plan_id, "max_steps": 77, "moderation_options": "{}"}
     answer = admin.post("/admin/billing/planversion/add/", fields)
+    assert (answer.status_code, plans.newest("pro").id) == (200, before.id), "it needs a reason"
+    answer = admin.post("/admin/billing/planversion/add/", {**fields, "reason": "longer drawings"})
     assert answer.status_code == 302, answer.content
     after = plans.newest("pro")
     try:
         assert (after.number, after.max_steps) == (before.number + 1, 77)
+        record = AuditRecord.objects.filter(action="plan.published").latest("at")
+        assert (record.details["version"], record.details["reason"]) == (after.number, "longer drawings")
+        assert admin.get(f"/admin/billing/planversion/{after.id}/change/").status_code == 200
         subscription = Subscription.objects.get(tenant_id=tenant.id)
         act(admin, "subscription", "change_plan", subscription.id, version=after.id, reason="asked for")
         assert plans.limits_of(tenant.id).max_steps == 77
     finally:
         plans.publish(after.plan, max_steps=before.max_steps)  # other tests read the newest one
+
+
+def test_a_version_begins_with_the_values_of_the_newest_one_of_its_plan(admin: Client) -> None:
+    newest = plans.newest("pro")
+    page = admin.get(f"/admin/billing/planversion/add/?plan={newest.plan_id}").content.decode()
+    assert f'value="{newest.monthly_credits}"' in page
+    for plan in ("x", "", new_id()):
+        assert admin.get(f"/admin/billing/planversion/add/?plan={plan}").status_code == 200
+
+
+def test_a_plan_keeps_the_name_that_settings_know_it_by(admin: Client) -> None:
+    plan = Plan.objects.create(slug=f"own-{new_id().hex}", name="Own", offered=False)
+    admin.post(f"/admin/billing/plan/{plan.id}/change/", {"slug": "other", "name": "Renamed", "rank": 7})
+    plan.refresh_from_db()
+    assert (plan.slug[:4], plan.name) == ("own-", "Renamed")
+    assert 'name="slug"' in admin.get("/admin/billing/plan/add/").content.decode()
 
 
 @pytest.mark.parametrize(
