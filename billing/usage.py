@@ -1,11 +1,13 @@
 """What was used, exact to the ledger: sums over the roll-ups that the ledger keeps in the statement of each entry."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
 from easel.database import rows
+from easel.largest import largest
 
 # How each group is read from a roll-up. A key is told by its public id; usage that no key made has none.
 GROUPS: Final = {
@@ -15,6 +17,9 @@ GROUPS: Final = {
     "status": "usage.status",
 }
 MOST_GROUPS: Final = 10_000
+
+# What a day is told by, besides everything together: no name.
+BY: Final = {"all": "''", "key": "coalesce(key.public_id, '')", "model": "usage.model"}
 
 _SUMS: Final = ("generations", "images", "charged", "refunded")
 
@@ -38,6 +43,29 @@ def totals(tenant_id: UUID, *, first: date, last: date, by: Sequence[str]) -> li
     if len(found) > MOST_GROUPS:
         raise TooManyGroups(f"More than {MOST_GROUPS} groups.")
     return [_named(by, row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class OfDay:
+    """A day's sums of one name; None: of all that are not told apart."""
+
+    day: date
+    name: str | None
+    images: int
+    credits: int
+
+
+def by_day(tenant_id: UUID, *, first: date, last: date, by: str, most: int) -> list[OfDay]:
+    """What each day was used, by one of BY: the `most` largest, by images or credits, apart and the others together.
+    Needs the tenant's scope or the platform role."""
+    of_day = (
+        f"SELECT usage.day, {BY[by]} AS name, usage.images, usage.charged - usage.refunded AS credits "  # noqa: S608
+        "FROM billing_usage usage "
+        "LEFT JOIN tenants_apikey key ON key.tenant_id = usage.tenant_id AND key.id = usage.key_id "
+        "WHERE usage.tenant_id = %s AND usage.day BETWEEN %s AND %s"
+    )
+    sql = largest(of_day, {"images": "bigint", "credits": "bigint"}, most=most)
+    return [OfDay(*row) for row in rows(sql, [tenant_id, first, last])]
 
 
 def _named(by: Sequence[str], row: tuple[Any, ...]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from billing import usage
 from easel.database import rows
+from easel.largest import largest
 from generation.charts import Chart
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
@@ -31,12 +32,17 @@ GROUPS: Final = {
 }
 MOST_SERIES: Final = 6  # lines that can still be told apart; the rest are one
 
-_FIGURES: Final = """
-SELECT day, name, requests, failed, rejected, canceled, cached, p50_seconds, p95_seconds
-FROM generation_dayfigures WHERE tenant_id = %s AND by = %s AND day BETWEEN %s AND %s ORDER BY day
-"""
+_FIGURES: Final = largest(
+    "SELECT day, name, requests, failed, rejected, cached, p50_seconds, p95_seconds FROM generation_dayfigures "
+    "WHERE tenant_id = %s AND by = %s AND day BETWEEN %s AND %s",
+    {
+        "requests": "bigint", "failed": "bigint", "rejected": "bigint", "cached": "bigint",
+        "p50_seconds": "float", "p95_seconds": "float",
+    },
+    most=MOST_SERIES,
+)  # fmt: skip
 
-Values = dict[tuple[date, str], float | None]
+Values = dict[tuple[date, str | None], float | None]  # the name None: what is not told apart
 
 
 @console_page
@@ -55,14 +61,13 @@ def usage_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 def charts(tenant_id: UUID, by: str, *, first: date, last: date) -> list[Chart]:
     """Two statements, whatever there is."""
-    grouped = ("day",) if by == "all" else ("day", by)
     with tenant_scope(tenant_id):
-        charged = usage.totals(tenant_id, first=first, last=last, by=grouped)
+        charged = usage.by_day(tenant_id, first=first, last=last, by=by, most=MOST_SERIES)
         figures = rows(_FIGURES, [tenant_id, by, first, last])
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
     def of_ledger(name: str) -> Values:
-        return {(date.fromisoformat(each["day"]), _named(by, each.get(by))): each[name] for each in charged}
+        return {(each.day, _named(by, each.name)): getattr(each, name) for each in charged}
 
     def of_clock(column: int) -> Values:
         return {(row[0], _named(by, row[1])): row[column] for row in figures}
@@ -88,11 +93,11 @@ _CHARTS: Final = (
     _Plan(id="credits", title=gettext_lazy("Credits"), unit=gettext_lazy("credits"), ledger="credits"),
     _Plan(
         id="latency", title=gettext_lazy("Seconds from request to picture"), unit=gettext_lazy("seconds"),
-        clock=((7, gettext_lazy("half of them (p50)")), (8, gettext_lazy("95 of 100 (p95)"))), kind="lines",
+        clock=((6, gettext_lazy("half of them (p50)")), (7, gettext_lazy("95 of 100 (p95)"))), kind="lines",
     ),
     _Plan(id="errors", title=gettext_lazy("Failed and rejected"), unit=gettext_lazy("requests"),
           clock=((3, gettext_lazy("failed")), (4, gettext_lazy("rejected")))),
-    _Plan(id="cached", title=gettext_lazy("Answers from the cache"), unit=gettext_lazy("requests"), clock=((6, None),)),
+    _Plan(id="cached", title=gettext_lazy("Answers from the cache"), unit=gettext_lazy("requests"), clock=((5, None),)),
 )  # fmt: skip
 
 
@@ -111,9 +116,11 @@ def _series(values: Values, days: list[date], what: str, sums: bool) -> list[tup
     """One for each group, the largest first; of more than MOST_SERIES the rest is one where it can be added up."""
     weight: dict[str, float] = {}
     for (_day, group), value in values.items():
-        weight[group] = weight.get(group, 0) + (value or 0)
+        if group is not None:
+            weight[group] = weight.get(group, 0) + (value or 0)
     ordered = sorted(weight, key=lambda group: (-weight[group], group)) or [""]
-    shown, rest = ordered[:MOST_SERIES], ordered[MOST_SERIES:]
+    shown = ordered[:MOST_SERIES]
+    rest = {group for _day, group in values}.difference(shown)
     empty = 0 if sums else None
     found = [(_joined(group, what), [values.get((day, group), empty) for day in days]) for group in shown]
     if rest and sums:
@@ -126,10 +133,8 @@ def _joined(group: str, what: str) -> str:
     return " · ".join(part for part in (group, what) if part)
 
 
-def _named(by: str, name: str | None) -> str:
-    if by == "all":
-        return ""
-    return name or _("in the console")
+def _named(by: str, name: str | None) -> str | None:
+    return _("in the console") if name == "" and by != "all" else name
 
 
 urlpatterns = [path("console/usage", usage_page, name="usage-page")]
