@@ -2,6 +2,9 @@
 
 By HTTP Basic or in the form (RFC 6749, section 2.3.1), or by an assertion (RFC 7523): a JSON Web Token, HS256, whose
 `iss` and `sub` are the key's public id and whose `aud` names this server. One that carries a `jti` is good once.
+
+A public id is no secret: whoever only names a key uses up a count of their own network's, and never that of whoever can
+prove it.
 """
 
 import base64
@@ -54,6 +57,7 @@ def client(request: HttpRequest) -> KeyRecord:
     key = _known(public_id)
     # Each comparison takes the same time whatever was guessed.
     if key is None or not any(hmac.compare_digest(good, secret.encode()) for good in key.secrets):
+        _count_guess(public_id, request)
         raise OAuthError("invalid_client", "The client id or the client secret is wrong.")
     return _admitted(key, request)
 
@@ -61,15 +65,26 @@ def client(request: HttpRequest) -> KeyRecord:
 def asserted(assertion: str, request: HttpRequest, *, error: str) -> KeyRecord:
     """The key that signed an assertion (RFC 7523, section 3). `error` is the code for one that does not hold."""
     try:
-        key = _signer(assertion, request)
+        key, claims = _signed(assertion, request)
+        _admitted(key, request)
+        tokens.spend(key, claims)
     except TokenRefused as refused:
         raise OAuthError(error, refused.detail) from refused
-    return _admitted(key, request)
+    return key
 
 
-def _signer(assertion: str, request: HttpRequest) -> KeyRecord:
+def _signed(assertion: str, request: HttpRequest) -> tuple[KeyRecord, dict[str, Any]]:
     named = _unverified(assertion).get("iss")
-    key = _known(named) if isinstance(named, str) else None
+    public_id = named if isinstance(named, str) else ""
+    try:
+        return _verified(assertion, public_id, request)
+    except TokenRefused:
+        _count_guess(public_id, request)
+        raise
+
+
+def _verified(assertion: str, public_id: str, request: HttpRequest) -> tuple[KeyRecord, dict[str, Any]]:
+    key = _known(public_id)
     if key is None:
         raise TokenRefused("token_invalid", "The assertion's iss is not the public id of an API key.")
     ours = frozenset({tokens.issuer(), base_url(request), base_url(request) + TOKEN_PATH})
@@ -78,8 +93,7 @@ def _signer(assertion: str, request: HttpRequest) -> KeyRecord:
         raise TokenRefused("token_invalid", "The assertion's sub is the same public id as its iss.")
     if "aud" not in claims:
         raise TokenRefused("token_invalid", "The assertion's aud names this server.")
-    tokens.spend(key, claims)
-    return key
+    return key, claims
 
 
 def _by_assertion(request: HttpRequest) -> KeyRecord:
@@ -94,10 +108,17 @@ def _by_assertion(request: HttpRequest) -> KeyRecord:
 
 
 def _known(public_id: str) -> KeyRecord | None:
-    if keys.PUBLIC_ID.fullmatch(public_id) is None:
-        return None
-    limit("client", public_id)
-    return keys.find(public_id)
+    return keys.find(public_id) if keys.PUBLIC_ID.fullmatch(public_id) else None
+
+
+def _count_guess(public_id: str, request: HttpRequest) -> None:
+    if keys.PUBLIC_ID.fullmatch(public_id):
+        limit("client", guesser(public_id, client_address(request)))
+
+
+def guesser(public_id: str, address: str) -> str:
+    """Who guesses at a key, as one caller that is limited."""
+    return f"{public_id} {ratelimit.network(address)}"
 
 
 def _admitted(key: KeyRecord, request: HttpRequest) -> KeyRecord:
@@ -107,6 +128,7 @@ def _admitted(key: KeyRecord, request: HttpRequest) -> KeyRecord:
         raise OAuthError("invalid_client", error.detail) from error
     if not key.admits(client_address(request)):
         raise OAuthError("unauthorized_client", "This API key may not be used from this address.")
+    limit("client", key.public_id)
     return key
 
 

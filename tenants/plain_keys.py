@@ -2,8 +2,9 @@
 `ek_live_….es_…`, after `Bearer`, or as name and password of HTTP Basic. For `/compat/` alone.
 
 A secret has 256 bits and is compared in constant time. Still every string that was not proven here a moment ago is
-counted before it is looked at, as at `/oauth/token` and together with it, and refused while nobody can count. A proven
-one is compared anew each time: what is revoked is refused as fast as everywhere.
+counted, as at `/oauth/token` and together with it, and refused while nobody can count: by address before it is looked
+at, and by key afterwards, the wrong ones for the network that they come from alone. A proven one is compared anew each
+time: what is revoked is refused as fast as everywhere.
 """
 
 import base64
@@ -23,7 +24,7 @@ from rest_framework.request import Request
 from easel import ratelimit
 from easel.problems import CHALLENGE, Problem
 from easel.requests import client_address
-from tenants import authentication, keys, last_use, tokens
+from tenants import authentication, clients, keys, last_use, tokens
 from tenants.keys import KeyRecord
 from tenants.tokens import Principal, TokenRefused
 
@@ -58,7 +59,7 @@ def admit(word: str, *, address: str) -> Principal:
     """Whoever this key belongs to, asking from this address; or the Problem that says why not."""
     found = WORD.fullmatch(word)
     if found is None:
-        ratelimit.guard("token", {"address": ratelimit.network(address)}, limits=settings.TOKENS_PER_MINUTE)
+        _count("address", ratelimit.network(address))
         raise authentication.refused(
             TokenRefused("token_invalid", "The key is written as its id, a dot and its secret.")
         )
@@ -76,20 +77,27 @@ def forget_all() -> None:
 
 def _proven(public_id: str, secret: str, *, address: str) -> KeyRecord:
     mark = hmac.digest(_OURS, f"{public_id}.{secret}".encode(), "sha256")
-    if _until.get(mark, 0.0) <= time.monotonic():
-        counted = {"address": ratelimit.network(address), "client": public_id}
-        ratelimit.guard("token", counted, limits=settings.TOKENS_PER_MINUTE)
+    new = _until.get(mark, 0.0) <= time.monotonic()
+    if new:
+        _count("address", ratelimit.network(address))
     key = keys.find(public_id)
     good = key.secrets if key is not None else _NOBODYS
     equal = [hmac.compare_digest(each, secret.encode()) for each in good]
     if key is None or not any(equal):
+        _count("client", clients.guesser(public_id, address))
         raise authentication.refused(TokenRefused("token_invalid", "The API key or its secret is wrong."))
     try:
         tokens.usable(key)
     except TokenRefused as error:
         raise authentication.refused(error) from error
+    if new:
+        _count("client", public_id)
     _remember(mark)
     return key
+
+
+def _count(by: str, value: str) -> None:
+    ratelimit.guard("token", {by: value}, limits=settings.TOKENS_PER_MINUTE)
 
 
 def _remember(mark: bytes) -> None:
