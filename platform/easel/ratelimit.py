@@ -8,6 +8,7 @@ and devices depend on is counted in Postgres instead. Each boundary decides what
 import ipaddress
 import math
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -100,22 +101,29 @@ def guard(group: str, values: Mapping[str, str], *, limits: Mapping[str, int], s
 
 
 def guarded_sign_in(
-    view: Callable[..., HttpResponseBase], *, methods: frozenset[str] = frozenset({"POST"})
+    view: Callable[..., HttpResponseBase],
+    *,
+    account: Callable[[HttpRequest], str] | None = None,
+    methods: frozenset[str] = frozenset({"POST"}),
 ) -> Callable[..., HttpResponseBase]:
     """A form that takes a person's name, password or code, limited by address and by account, and closed while nobody
-    can count. A step of signing in that names nobody counts for whoever began it."""
+    can count. `account` says whose it is by what the view itself goes by: what a visitor may choose beside that would
+    be a way around. None, or the empty string: nobody is known yet, so only the address counts."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **options: object) -> HttpResponseBase:
         if request.method in methods:
-            named = (request.POST.get(field, "") for field in ("username", "login", "email"))
-            begun = request.session.session_key or "" if hasattr(request, "session") else ""
-            account = (next(filter(None, named), "") or begun).strip().lower()[:254]
-            values = {"address": network(client_address(request)), "account": account}
+            whose = account(request) if account is not None else ""
+            values = {"address": network(client_address(request)), "account": whose}
             guard("sign-in", values, limits=settings.SIGN_INS_PER_MINUTE)
         return view(request, *args, **options)
 
     return guarded
+
+
+def named_by(field: str) -> Callable[[HttpRequest], str]:
+    """The account that a form's field names. Every spelling that a form takes for the same name counts as one."""
+    return lambda request: unicodedata.normalize("NFKC", request.POST.get(field, "")).strip().lower()[:254]
 
 
 def refusal(code: str, exceeded: Iterable[Usage], *, detail: str = "") -> Problem:

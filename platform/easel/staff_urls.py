@@ -10,7 +10,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from easel import health
-from easel.ratelimit import guarded_sign_in
+from easel.ratelimit import guarded_sign_in, named_by
 
 handler400 = "easel.problems.bad_request"
 handler403 = "easel.problems.forbidden"
@@ -22,7 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="staff-home"),
     path("", include("tenants.staff_door")),
     path("language", set_language, name="set_language"),
-    path("admin/login/", guarded_sign_in(admin.site.login), name="staff-sign-in"),
+    path("admin/login/", guarded_sign_in(admin.site.login, account=named_by("username")), name="staff-sign-in"),
     path("admin/", admin.site.urls),
     path("", include("generation.staff_pages")),
     path("", include("moderation.dashboard")),

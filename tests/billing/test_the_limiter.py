@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 from django.http import HttpResponse
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 
 from easel import ratelimit
 from easel.embedded.stack import Stack
 from easel.identifiers import new_id
 from easel.problems import Problem
 from easel.ratelimit import CHECKS
+from tenants.clients import ASSERTION_TYPE
 from tests.cast import Customer
+from tests.tenants.door import sign, soon
 
 
 @pytest.fixture
@@ -30,9 +33,9 @@ def count(group: str, outcome: str) -> float:
     return float(CHECKS.labels(group, outcome)._value.get())
 
 
-def token(customer: Customer, **fields: str) -> HttpResponse:
+def token(customer: Customer, *, address: str = "127.0.0.1", **fields: str) -> HttpResponse:
     form = {"grant_type": "client_credentials", "client_id": customer.key.public_id, "client_secret": customer.secret}
-    answer: HttpResponse = Client().post(
+    answer: HttpResponse = Client(REMOTE_ADDR=address).post(
         "/oauth/token",
         "&".join(f"{name}={value}" for name, value in (form | fields).items()),
         content_type="application/x-www-form-urlencoded",
@@ -82,6 +85,26 @@ def test_tokens_are_limited_per_address_whatever_key_is_tried(ada: Customer) -> 
         assert token(ada, client_id="ek_live_guess").status_code == 429
 
 
+@pytest.mark.parametrize("proof", [{"client_secret": "es_wrong"}, {"client_assertion": "forged"}])
+def test_whoever_only_knows_a_keys_id_does_not_keep_its_owner_out(proof: dict[str, str], ada: Customer) -> None:
+    if "client_assertion" in proof:
+        name = ada.key.public_id
+        forged = sign({"iss": name, "sub": name, "aud": "http://testserver", "exp": soon()}, "es_wrong")
+        form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE, "client_assertion": forged}
+    else:
+        form = {"grant_type": "client_credentials", "client_id": ada.key.public_id, **proof}
+    with override_settings(TOKENS_PER_MINUTE={"address": 10_000, "client": 3}):
+        attacker = Client(REMOTE_ADDR="203.0.113.66")
+        codes = [
+            attacker.post("/oauth/token", urlencode(form), "application/x-www-form-urlencoded").status_code
+            for _ in range(8)
+        ]
+        answer = token(ada, address="203.0.113.77")
+    assert codes[0] == 401
+    assert 429 in codes, "guesses are limited, too"
+    assert answer.status_code == 200
+
+
 SIGN_IN = [("easel.urls", "/console/sign-in"), ("easel.staff_urls", "/admin/login/")]
 
 
@@ -108,6 +131,33 @@ def test_signing_in_is_limited_by_address_and_by_account(urls: str, path: str, l
         answer = sign_in(urls, path)
     assert answer.status_code == 429
     assert int(answer["Retry-After"]) >= 1
+
+
+NAMED_BY = [
+    ("easel.urls", "/console/sign-in", "login"),
+    ("easel.urls", "/console/sign-up", "email"),
+    ("easel.urls", "/console/account/password/reset", "email"),
+    ("easel.staff_urls", "/admin/login/", "username"),
+]
+
+
+@pytest.mark.parametrize(("urls", "path", "field"), NAMED_BY)
+def test_an_account_is_counted_by_what_its_form_reads_and_nothing_else(urls: str, path: str, field: str) -> None:
+    email = f"nobody-{new_id().hex}@example.com"
+    codes = []
+    with override_settings(ROOT_URLCONF=urls, SIGN_INS_PER_MINUTE={"address": 10_000, "account": 1}):
+        for number in range(4):
+            decoys = {name: f"{new_id().hex}@example.com" for name in ("username", "login", "email")}
+            browser = Client(headers={"accept": "text/html"}, REMOTE_ADDR=f"203.0.113.{number}")
+            codes.append(browser.post(path, {**decoys, field: email, "password": "wrong"}).status_code)
+    assert codes[0] != 429
+    assert 429 in codes
+
+
+@pytest.mark.parametrize("spelling", ["Ada@Example.com", " ada@example.com ", "\uff41\uff44\uff41@example.com"])
+def test_every_spelling_of_a_name_is_one_account(spelling: str) -> None:
+    asked = RequestFactory().post("/admin/login/", {"username": spelling})
+    assert ratelimit.named_by("username")(asked) == "ada@example.com"
 
 
 def test_a_customer_behind_ipv6_is_its_network() -> None:

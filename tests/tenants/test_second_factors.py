@@ -8,7 +8,7 @@ import time
 
 import pytest
 from django.db import connections
-from django.test import Client
+from django.test import Client, override_settings
 
 from easel.database import platform_role
 from tenants.models import Tenant, User
@@ -95,6 +95,39 @@ def test_guessing_codes_is_limited(user: User) -> None:
     assert answers[0] == 200
     assert 429 in answers or answers.count(302) > 0
     assert "_auth_user_id" not in browser.session
+
+
+def test_guesses_at_the_codes_of_one_person_count_together_from_whatever_browser(user: User) -> None:
+    set_up(signed_in(user))
+    browsers = [sign_in(user)[0] for _ in range(4)]
+    codes = []
+    with override_settings(SIGN_INS_PER_MINUTE={"address": 10_000, "account": 3}):
+        for number in range(8):
+            form = {"code": "000000", "username": f"{number}@example.com", "login": f"{number}@example.com"}
+            step = "/console/account/second-factor/authenticate"
+            codes.append(browsers[number % 4].post(step, form, REMOTE_ADDR=f"203.0.113.{number}").status_code)
+    assert codes[0] == 200
+    assert 429 in codes
+
+
+def test_guesses_at_a_password_that_is_asked_for_again_count_for_the_person(user: User) -> None:
+    browsers = [signed_in(user) for _ in range(4)]
+    codes = []
+    with override_settings(SIGN_INS_PER_MINUTE={"address": 10_000, "account": 3}):
+        for number in range(8):
+            form = {"password": "wrong", "username": f"{number}@example.com"}
+            again = browsers[number % 4].post(
+                "/console/account/reauthenticate", form, REMOTE_ADDR=f"203.0.113.{number}"
+            )
+            codes.append(again.status_code)
+    assert codes[0] == 200
+    assert 429 in codes
+
+
+def test_a_passkey_says_only_afterwards_whose_it_is() -> None:
+    with override_settings(SIGN_INS_PER_MINUTE={"address": 10_000, "account": 0}):
+        answer = Client().get("/console/account/passkeys/sign-in", headers={"x-requested-with": "XMLHttpRequest"})
+    assert answer.status_code == 200
 
 
 def demand(tenant: Tenant) -> None:
