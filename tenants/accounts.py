@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from easel.crypto import new_data_key, open_data_key, open_sealed, seal
 from easel.requests import client_address
+from tenants import letters
 from tenants.models import User
 
 INVITED: Final = "invitation"  # in the session: the link that a person came by
@@ -35,8 +36,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return public(super().get_reset_password_from_key_url(key))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Mails greet from Easel, not from whatever host the request named."""
-        super().send_mail(template_prefix, email, {"current_site": _US, **context})
+        """Mails greet from Easel, not from whatever host the request named. They go out beside the answer: how long it
+        takes, and whether it fails, would tell who has an account."""
+        said = {"request": self.request, "email": email, "current_site": _US, **context}
+        letters.post(self.render_mail(template_prefix, email, said))
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Whoever came by an invitation goes on with it."""

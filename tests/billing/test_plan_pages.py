@@ -14,7 +14,7 @@ from billing.models import NOBODY, Allowance, Plan, PlanRequest, Subscription
 from easel import clock
 from easel.database import platform_role
 from easel.identifiers import new_id
-from tenants import audit, letters
+from tenants import audit
 from tenants.audit import Actor
 from tenants.models import AuditRecord
 from tenants.scope import tenant_scope
@@ -181,7 +181,6 @@ def test_who_asked_is_told_why_a_plan_was_declined(cara: Customer) -> None:
     owner.post("/console/plan/ask", {"plan": "business"})
     with platform_role():
         plan_requests.decline(request_of(cara).id, reason="unpaid bills", actor=GRACE)
-    assert letters.wait()
     (letter,) = [each for each in mail.outbox if each.to == [asking.email]]
     assert "Business" in letter.subject
     assert "unpaid bills" in letter.body

@@ -246,6 +246,7 @@ PROVENANCE = environment.flag("EASEL_PROVENANCE", default=True)
 # --- Generation -----------------------------------------------------------------------------------------
 BACKUP = {  # who draws while our own models cannot; empty: nobody
     "kind": environment.text("EASEL_BACKUP_KIND", "openai"),  # or easel
+LETTERS_BESIDE = True  # mails about accounts go out in threads beside the answer
     "url": environment.text("EASEL_BACKUP_URL", "").rstrip("/"),
     "key": environment.text("EASEL_BACKUP_KEY", ""),
     "model": environment.text("EASEL_BACKUP_MODEL", ""),
