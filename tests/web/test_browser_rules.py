@@ -135,3 +135,28 @@ def test_production_refuses_default_secrets_and_says_which(stack: Stack) -> None
 def test_the_web_process_needs_its_public_address(address: str, stack: Stack) -> None:
     done = production(stack, EASEL_BASE_URL=address)
     assert "EASEL_BASE_URL: the public https:// address" in done.stderr
+
+
+SEND = """
+from django.core.mail import send_mail
+send_mail("A new password", "https://easel.example.org/secret-link", None, ["ada@example.org"])
+"""
+
+
+@pytest.mark.parametrize("process", ["web", "clock"])
+def test_production_without_a_mail_server_writes_no_link_anywhere(process: str, stack: Stack) -> None:
+    done = production(stack, "shell", "-c", SEND, process=process)
+    assert done.returncode == 0, done.stderr
+    assert "EASEL_EMAIL_HOST names no server" in done.stderr
+    assert "secret-link" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("process", "public", "starts"),
+    [("web", "", False), ("web", "https://easel.example.org", True), ("clock", "", True)],
+)
+def test_links_in_mails_never_lead_where_a_request_says(process: str, public: str, starts: bool, stack: Stack) -> None:
+    given = {"EASEL_EMAIL_HOST": "smtp.example.org", "EASEL_BASE_URL": public}
+    done = production(stack, process=process, DJANGO_SETTINGS_MODULE="easel.settings.embedded", **given)
+    assert (done.returncode == 0) == starts, done.stderr
+    assert starts or all(name in done.stderr for name in given)

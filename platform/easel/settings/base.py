@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
 
 from easel import __version__
 from easel.settings import environment
@@ -230,8 +231,13 @@ GIVEN_BYTES_A_DAY = environment.number("EASEL_GIVEN_MB_A_DAY", 4_096) * 2**20
 # Networks that addresses given by customers may lead to, although they are private: `10.1.0.0/16`.
 OUTBOUND_ALLOW = environment.networks("EASEL_OUTBOUND_ALLOW")
 
-# --- Mail: written to the log unless a server is named ------------------------------------------------------
+# --- Mail: written to the log unless a server is named (never in production: easel.mail) --------------------
 EMAIL_HOST = environment.text("EASEL_EMAIL_HOST", "")
+if PROCESS == "web" and EMAIL_HOST and not BASE_URL:
+    raise ImproperlyConfigured(
+        "EASEL_EMAIL_HOST is set and EASEL_BASE_URL is not: links in mails would lead to whatever host a request "
+        "names. Set EASEL_BASE_URL to the public address."
+    )
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 EMAIL_PORT = environment.number("EASEL_EMAIL_PORT", 587)
 EMAIL_HOST_USER = environment.text("EASEL_EMAIL_USER", "")

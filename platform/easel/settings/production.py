@@ -13,5 +13,7 @@ SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
+if not EMAIL_HOST:  # noqa: F405
+    EMAIL_BACKEND = "easel.mail.NoServer"
 
 refuse_defaults(globals())
