@@ -14,8 +14,8 @@ from django.http import HttpRequest
 
 from easel.crypto import new_data_key, open_data_key, open_sealed, seal
 from easel.requests import client_address
-from tenants import letters
-from tenants.models import User
+from tenants import letters, membership
+from tenants.models import Invitation, User
 
 INVITED: Final = "invitation"  # in the session: the link that a person came by
 _US: Final = SimpleNamespace(name="Easel", domain="Easel")
@@ -24,7 +24,7 @@ _CONTEXT: Final = b"mfa.authenticator"
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return bool(settings.SIGN_UP_OPEN) or INVITED in request.session
+        return bool(settings.SIGN_UP_OPEN) or invitation_of(request) is not None
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)
@@ -67,6 +67,12 @@ def public(url: str) -> str:
         return url
     path = "/" + url.split("/", 3)[3] if "://" in url else url
     return urljoin(f"{settings.BASE_URL}/", path)
+
+
+def invitation_of(request: HttpRequest) -> Invitation | None:
+    """The one that this visitor came by, while it may still be accepted."""
+    link = str(request.session.get(INVITED, ""))
+    return membership.open_invitation(link.rpartition("/")[2]) if link else None
 
 
 def confirm_address(user: User) -> None:

@@ -48,18 +48,23 @@ def welcome(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             founding.ask(user, form.cleaned_data["name"])
-        except founding.TooManyFoundings as error:
+        except founding.FoundingRefused as error:
             form.add_error("name", str(error))
         else:
             return redirect("workspaces")
-    return render(request, "console/welcome.html", {"form": form, "waiting": founding.waiting(user)})
+    context = {"form": form, "waiting": founding.waiting(user), "open": founding.is_open()}
+    return render(request, "console/welcome.html", context)
 
 
 @signed_in
 @require_GET
 def workspaces(request: HttpRequest) -> HttpResponse:
     user = person(request)
-    context = {"memberships": memberships(user), "waiting": founding.waiting(user)}
+    context = {
+        "memberships": memberships(user),
+        "waiting": founding.waiting(user),
+        "open": founding.is_open(),
+    }
     return render(request, "console/workspaces.html", context)
 
 
@@ -76,7 +81,8 @@ def ready(request: HttpRequest) -> HttpResponse:
 @require_GET
 def menu(request: HttpRequest) -> HttpResponse:
     """The list inside the frame's switcher, fetched when it is opened: pages do not pay for it."""
-    return render(request, "console/workspaces_menu.html", {"memberships": memberships(person(request))})
+    context = {"memberships": memberships(person(request)), "open": founding.is_open()}
+    return render(request, "console/workspaces_menu.html", context)
 
 
 @signed_in

@@ -1,18 +1,23 @@
 """A person signs up, confirms their address, and gets a workspace with opening credits, once per address."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import StringIO
 
 import pytest
 from django.conf import settings
 from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.db.models.signals import pre_save
 from django.http import HttpResponse
 from django.test import Client, override_settings
 
 from billing.models import Wallet
 from easel.database import platform_role
 from tenants import founding
-from tenants.models import AuditRecord, Member, User
+from tenants.models import AuditRecord, Founding, Member, User
 from tests.aside import aside, name, wait_for_its_lock
 from tests.tenants.people import PASSWORD, link_in_mail, new_address, person, sign_in, signed_in
 
@@ -93,6 +98,45 @@ def test_whoever_signs_up_with_a_known_address_cannot_tell_that_it_is_known() ->
     assert sign_in(user)[1].status_code == 302, "the account is as it was"
 
 
+def test_whoever_signs_up_with_the_address_of_staff_cannot_tell_that_it_is_known() -> None:
+    staff = person(is_staff=True)
+    known, unknown = sign_up(staff.email), sign_up(new_address())
+    assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
+    (message,) = [each for each in mail.outbox if each.to == [staff.email]]
+    assert "confirm" not in message.subject.lower()
+    with platform_role():
+        assert User.objects.get(email=staff.email).is_staff
+
+
+def test_two_who_sign_up_with_one_address_at_once_are_answered_alike() -> None:
+    email, others = new_address(), []
+
+    def first(sender: type[User], instance: User, **_: object) -> None:
+        """Is there between the look whether the address is taken and the writing down."""
+        if instance.email == email and not others:
+            with ThreadPoolExecutor(1) as elsewhere:
+                others.append("begun")
+                others.append(elsewhere.submit(lambda: sign_up_and_leave(email)).result())
+
+    pre_save.connect(first, sender=User)
+    try:
+        answer = sign_up(email)
+    finally:
+        pre_save.disconnect(first, sender=User)
+    assert (answer.status_code, answer["Location"]) == (302, "/console/account/confirm")
+    assert others == ["begun", 302]
+    with platform_role():
+        assert User.objects.filter(email=email).count() == 1
+        assert Founding.objects.filter(user__email=email).count() == 1
+
+
+def sign_up_and_leave(email: str) -> int:
+    try:
+        return sign_up(email).status_code
+    finally:
+        connections.close_all()
+
+
 @pytest.mark.parametrize("password", ["", "short", "password123", "1234567890"])
 def test_a_weak_password_is_refused(password: str) -> None:
     email = new_address()
@@ -125,6 +169,22 @@ def test_without_open_sign_up_nobody_signs_up() -> None:
         assert b"closed" in sign_up(email).content.lower()
     with platform_role():
         assert not User.objects.filter(email=email).exists()
+
+
+def test_where_sign_up_is_closed_the_operator_makes_workspaces() -> None:
+    owner = person()
+    with override_settings(SIGN_UP_OPEN=False):
+        with pytest.raises(founding.FoundingClosed):
+            founding.ask(owner, "My own")
+        call_command("create_tenant", "Ada & Co.", owner=owner.email.upper(), stdout=StringIO())
+        assert signed_in(owner).get("/console/").status_code == 200
+    assert workspace_of(owner.email)[:2] == ("Ada & Co.", "owner")
+    with platform_role():
+        (tenant_id,) = Member.objects.filter(user=owner).values_list("tenant_id", flat=True)
+        assert AuditRecord.objects.filter(tenant_id=tenant_id, action="tenant.created", actor="easel").count() == 1
+    for wrong in ({"name": "x" * 151, "owner": owner.email}, {"name": "x", "owner": person(is_staff=True).email}):
+        with pytest.raises(CommandError):
+            call_command("create_tenant", wrong["name"], owner=wrong["owner"])
 
 
 def test_links_in_mails_lead_to_our_public_address_whatever_host_was_said() -> None:

@@ -170,7 +170,7 @@ ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_SIGNUP_FORM_CLASS = "tenants.account_forms.SignUpForm"
+ACCOUNT_FORMS = {"signup": "tenants.account_forms.SignUpForm"}
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
@@ -246,13 +246,13 @@ EMAIL_USE_SSL = EMAIL_PORT == 465  # TLS from the first byte; on other ports by 
 EMAIL_USE_TLS = not EMAIL_USE_SSL and environment.flag("EASEL_EMAIL_TLS", default=True)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EASEL_EMAIL_FROM", "easel@localhost")
+LETTERS_BESIDE = True  # mails are sent by a thread of their own
 # Pictures carry a signed C2PA manifest.
 PROVENANCE = environment.flag("EASEL_PROVENANCE", default=True)
 
 # --- Generation -----------------------------------------------------------------------------------------
 BACKUP = {  # who draws while our own models cannot; empty: nobody
     "kind": environment.text("EASEL_BACKUP_KIND", "openai"),  # or easel
-LETTERS_BESIDE = True  # mails about accounts go out in threads beside the answer
     "url": environment.text("EASEL_BACKUP_URL", "").rstrip("/"),
     "key": environment.text("EASEL_BACKUP_KEY", ""),
     "model": environment.text("EASEL_BACKUP_MODEL", ""),
