@@ -125,6 +125,14 @@ class MemberAdmin(OnRecord[Member]):
         may = super().has_delete_permission(request, obj)
         return may and (obj is None or not membership.is_last_owner(obj))
 
+    def save_model(self, request: HttpRequest, obj: Member, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        membership.withdraw_invitations(obj, actor=audit.current_actor())
+
+    def delete_model(self, request: HttpRequest, obj: Member) -> None:
+        super().delete_model(request, obj)
+        membership.withdraw_invitations(obj, actor=audit.current_actor(), gone=True)
+
 
 @admin.register(APIKey)
 class APIKeyAdmin(OnRecord[APIKey]):

@@ -21,6 +21,7 @@ from tenants.models import AuditRecord
 
 FIRST: Final = bytes(32)  # what the first record of a chain stands on
 LOCK_SPACE: Final = 0x0EA5E2
+CUT: Final = "…"  # the end of what was too long for its column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,8 @@ def record(
 ) -> AuditRecord:
     """Add one record to the tenant's chain, or to the platform's own without a tenant.
 
-    `details` holds JSON values: what a reader needs to understand the deed, never a secret or a prompt.
+    `details` holds JSON values: what a reader needs to understand the deed, never a secret or a prompt. A value that
+    its column cannot hold is cut, which its end shows: no deed fails for what would be said of it.
     """
     actor = actor or current_actor()
     with atomic():
@@ -79,13 +81,13 @@ def record(
             sequence=sequence,
             at=datetime.now(UTC),
             actor_kind=actor.kind,
-            actor=actor.name,
-            action=action,
-            object_kind=object_kind,
-            object_id=str(object_id),
+            actor=_fitting("actor", actor.name),
+            action=_fitting("action", action),
+            object_kind=_fitting("object_kind", object_kind),
+            object_id=_fitting("object_id", str(object_id)),
             details=dict(details or {}),
-            address=actor.address,
-            request_id=current_request_id(),
+            address=_fitting("address", actor.address),
+            request_id=_fitting("request_id", current_request_id()),
             previous=previous,
         )
         entry.digest = _digest(entry)
@@ -105,6 +107,11 @@ def first_break(tenant_id: UUID | None) -> int | None:
             return expected
         previous, expected = bytes(entry.digest), expected + 1
     return None
+
+
+def _fitting(column: str, text: str) -> str:
+    most: int = AuditRecord._meta.get_field(column).max_length  # type: ignore[union-attr, assignment]  # columns of text
+    return text if len(text) <= most else f"{text[: most - len(CUT)]}{CUT}"
 
 
 def _digest(entry: AuditRecord) -> bytes:

@@ -20,7 +20,7 @@ from django.apps import apps
 from easel.database import atomic, changed, rows
 from easel.identifiers import new_id
 from easel.storage import storage
-from tenants import audit, escrow, lifecycle, receipts
+from tenants import audit, escrow, lifecycle, membership, receipts
 from tenants.models import Erasure, Member, Tenant, TenantRow, User
 
 BATCH: Final = 500
@@ -67,6 +67,8 @@ def erase_person(user_id: UUID) -> str:
                 names = ", ".join(alone)
                 raise NotErasable(f"This person is the only owner of {names}. Name another owner, or erase the tenant.")
             _end_sessions(user_id)
+            for member in Member.objects.filter(user=user):
+                membership.withdraw_invitations(member, actor=audit.current_actor(), gone=True)
             changed("DELETE FROM tenants_invitation WHERE lower(email) = lower(%s)", [user.email])
             for table, column in lifecycle.columns_with_people():
                 change = f"UPDATE {table} SET {column} = 'erased' WHERE lower({column}) = lower(%s)"  # noqa: S608

@@ -34,6 +34,7 @@ def invite(tenant_id: UUID, *, email: str, role: str, by: User, by_role: str, ac
     email = email.strip().lower()
     _check_touches(by_role, role)
     with tenant_scope(tenant_id):
+        _check_still_invites(by, role)
         if Member.objects.filter(user__email__iexact=email).exists():
             raise MembershipRefused("already_member", "This person is a member already.")
         if Member.objects.count() + _open().count() >= MOST_MEMBERS:
@@ -47,7 +48,7 @@ def invite(tenant_id: UUID, *, email: str, role: str, by: User, by_role: str, ac
             invited_by=by,
             expires_at=datetime.now(UTC) + INVITATION_LASTS,
         )
-        _record("member.invited", tenant_id, actor, email, role=role)
+        _record("member.invited", invitation, actor, email, role=role)
     return invitation
 
 
@@ -74,10 +75,7 @@ def revoke_invitation(tenant_id: UUID, invitation_id: UUID, *, by_role: str, act
         if invitation is None:
             return False
         _check_touches(by_role, invitation.role)
-        if _open().filter(id=invitation_id).update(revoked_at=datetime.now(UTC)) == 0:
-            return False  # accepted at this moment
-        _record("member.invitation_revoked", tenant_id, actor, invitation.email)
-    return True
+        return _withdraw(invitation, actor)
 
 
 def accept(invitation: Invitation, user: User, *, addresses: set[str], actor: Actor) -> None:
@@ -87,11 +85,11 @@ def accept(invitation: Invitation, user: User, *, addresses: set[str], actor: Ac
     with tenant_scope(invitation.tenant_id):
         if _open().filter(id=invitation.id).update(accepted_at=datetime.now(UTC)) == 0:
             raise MembershipRefused("not_open", "This invitation is no longer open.")
-        _, joined = Member.objects.get_or_create(
+        member, joined = Member.objects.get_or_create(
             tenant_id=invitation.tenant_id, user=user, defaults={"role": invitation.role}
         )
         if joined:
-            _record("member.joined", invitation.tenant_id, actor, user.email, role=invitation.role)
+            _record("member.joined", member, actor, user.email, role=invitation.role)
 
 
 def change_role(tenant_id: UUID, member_id: UUID, *, role: str, by_role: str, actor: Actor) -> Member | None:
@@ -107,7 +105,8 @@ def change_role(tenant_id: UUID, member_id: UUID, *, role: str, by_role: str, ac
             _check_not_last_owner()
         before, member.role = member.role, role
         member.save(update_fields=["role"])
-        _record("member.role_changed", tenant_id, actor, member.user.email, role=role, before=before)
+        withdraw_invitations(member, actor=actor)
+        _record("member.role_changed", member, actor, member.user.email, role=role, before=before)
     return member
 
 
@@ -122,9 +121,22 @@ def remove(tenant_id: UUID, member_id: UUID, *, by_role: str, actor: Actor) -> M
             _check_touches(by_role, member.role)
         if member.role == permissions.OWNER:
             _check_not_last_owner()
-        member.delete()
-        _record("member.left" if leaving else "member.removed", tenant_id, actor, member.user.email)
+        Member.objects.filter(id=member_id).delete()
+        withdraw_invitations(member, actor=actor, gone=True)
+        _record("member.left" if leaving else "member.removed", member, actor, member.user.email)
     return member
+
+
+def withdraw_invitations(member: Member, *, actor: Actor, gone: bool = False) -> None:
+    """The open ones by this person that they could not make any more, or all if they are gone: whoever holds such a
+    link would come back by it. In the transaction of that change, after it; needs the tenant's scope or the platform
+    role."""
+    manages = not gone and permissions.may(member.role, "members.manage")
+    theirs = _open().filter(tenant_id=member.tenant_id, invited_by_id=member.user_id)
+    # All rows are locked before the log is: an invitation that is replaced at this moment locks in the same order.
+    for invitation in list(theirs.select_for_update(of=("self",)).order_by("id")):
+        if not (manages and _touches(member.role, invitation.role)):
+            _withdraw(invitation, actor)
 
 
 def is_last_owner(member: Member) -> bool:
@@ -148,8 +160,29 @@ def _locked(member_id: UUID) -> Member | None:
     return found
 
 
+def _withdraw(invitation: Invitation, actor: Actor) -> bool:
+    """False where it was accepted at this moment."""
+    if _open().filter(id=invitation.id).update(revoked_at=datetime.now(UTC)) == 0:
+        return False
+    _record("member.invitation_revoked", invitation, actor, invitation.email)
+    return True
+
+
+def _check_still_invites(user: User, role: str) -> None:
+    """Their row is kept as it is until the end of this transaction: whoever removes them at this moment waits for it,
+    and then withdraws what was made."""
+    member = Member.objects.select_for_update(of=("self",)).filter(user=user).first()
+    if member is None or not permissions.may(member.role, "members.manage"):
+        raise MembershipRefused("not_allowed", "Only an owner or an admin invites people.")
+    _check_touches(member.role, role)
+
+
+def _touches(by_role: str, role: str) -> bool:
+    return role != permissions.OWNER or permissions.may(by_role, "owners.manage")
+
+
 def _check_touches(by_role: str, *roles: str) -> None:
-    if permissions.OWNER in roles and not permissions.may(by_role, "owners.manage"):
+    if not all(_touches(by_role, role) for role in roles):
         raise MembershipRefused("owners_only", "Only an owner makes, changes or removes owners.")
 
 
@@ -158,5 +191,9 @@ def _check_not_last_owner() -> None:
         raise MembershipRefused("last_owner", "This is the last owner. Make another member an owner first.")
 
 
-def _record(action: str, tenant_id: UUID, actor: Actor, email: str, **details: str) -> None:
-    audit.record(action, tenant_id=tenant_id, object_kind="member", object_id=email, details=details, actor=actor)
+def _record(action: str, row: Member | Invitation, actor: Actor, email: str, **details: str) -> None:
+    """Under the row's id: an address may be longer than the id of an object in the log."""
+    audit.record(
+        action, tenant_id=row.tenant_id, object_kind=str(row._meta.model_name), object_id=row.id,
+        details={"email": email, **details}, actor=actor,
+    )  # fmt: skip

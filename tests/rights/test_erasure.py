@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
@@ -23,7 +24,7 @@ from generation.models import Certificate, Generation, Image, Share
 from generation.source import PostgresSource
 from tenants import audit, erasure, escrow, keys, receipts
 from tenants.lifecycle import create_tenant
-from tenants.models import APIKey, Erasure, Founding, Member, PlatformSecret, Tenant, User
+from tenants.models import APIKey, Erasure, Founding, Invitation, Member, PlatformSecret, Tenant, User
 from tests.cast import Customer
 from tests.generation.conftest import Workshop
 from tests.rights.conftest import Draw, wish
@@ -297,6 +298,10 @@ def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(
         shared = Share.objects.create(tenant=bob.tenant, image=image, created_by=eve.email)
         plan = Plan.objects.get(slug="free")
         asked = PlanRequest.objects.create(tenant=bob.tenant, plan=plan, asked_by="Eve.Erasable@example.org")
+        invitation = Invitation.objects.create(
+            tenant=bob.tenant, email=f"{bob.id.hex}@example.org", role="admin", invited_by=eve,
+            expires_at=datetime.now(UTC) + timedelta(days=1),
+        )  # fmt: skip
         said = StringIO()
         call_command("erase_person", "EVE.erasable@example.org", stdout=said)
         statement = receipts.check(said.getvalue())
@@ -305,8 +310,9 @@ def test_a_person_is_erased_with_memberships_and_sessions_and_the_tenant_stays(
         assert not User.objects.filter(id=eve.id).exists()
         assert not Member.objects.filter(user_id=eve.id).exists()
         assert Member.objects.filter(user_id=zoe.id).count() == 1
-        for row in (shared, asked):
+        for row in (shared, asked, invitation):
             row.refresh_from_db()
+        assert invitation.revoked_at is not None, "nobody comes in by their word any more"
         assert (shared.created_by, asked.asked_by) == ("erased", "erased")
         assert erasure.erase_person(eve.id).strip() == said.getvalue().strip()
         with pytest.raises(CommandError, match="no person"):

@@ -42,6 +42,18 @@ def export(customer: Customer, form: str) -> str:
     return b"".join(answer.streaming_content).decode()
 
 
+def test_what_is_too_long_for_a_record_is_cut_and_undoes_nothing(ada: Customer) -> None:
+    long = "x" * 500
+    with tenant_scope(ada.id):
+        actor = Actor(kind="person", name=long, address=long)
+        audit.record(long, tenant_id=ada.id, object_kind=long, object_id=long, actor=actor, details={"email": long})
+        assert audit.first_break(ada.id) is None
+    (record,) = audit_export.newest(ada.id, limit=1)
+    assert record["object_id"] == "x" * 79 + "…"
+    assert record["actor"] == "x" * 253 + "…"
+    assert record["details"] == {"email": long}
+
+
 def test_an_export_as_json_is_the_whole_chain_and_can_be_checked_by_anybody(told: Customer) -> None:
     records = json.loads(export(told, "json"))
     assert [record["action"] for record in records][:3] == ["key.created", "member.invited", "key.revoked"]

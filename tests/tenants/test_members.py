@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from uuid import UUID, uuid4
 
 import pytest
 from django.core import mail
@@ -12,7 +13,8 @@ from django.test import Client, override_settings
 from easel.database import platform_role
 from tenants import audit, membership
 from tenants.audit import Actor
-from tenants.models import Invitation, Member, Tenant, User
+from tenants.models import Founding, Invitation, Member, Tenant, User
+from tests.aside import aside, name, wait_for_its_lock
 from tests.cast import Customer
 from tests.tenants.people import PASSWORD, link_in_mail, member_id, new_address, person, signed_in
 
@@ -71,6 +73,44 @@ def test_somebody_new_signs_up_by_the_invitation_even_where_sign_up_is_closed(ad
     assert answer["Location"] == link, "signing in goes on with the invitation"
     browser.post(link)
     assert roles(ada.tenant)[email] == "developer"
+
+
+@pytest.mark.parametrize("way", ["another address", "withdrawn"])
+def test_where_sign_up_is_closed_an_invitation_lets_in_nobody_else(way: str, ada: Customer) -> None:
+    invited, other = new_address(), new_address()
+    owner = signed_in(person(ada.tenant))
+    invite(owner, invited)
+    browser = Client(headers={"accept": "text/html"})
+    assert browser.get(link_in_mail(invited)).status_code == 200
+    if way == "withdrawn":
+        with platform_role():
+            invitation = Invitation.objects.get(tenant=ada.tenant)
+        owner.post(f"/console/members/invitations/{invitation.id}/revoke")
+    email = invited if way == "withdrawn" else other
+    with override_settings(SIGN_UP_OPEN=False):
+        page = browser.post("/console/sign-up", {"email": email, "password1": PASSWORD}).content.decode()
+    assert ("closed" if way == "withdrawn" else "Sign up with the address that your invitation was sent to.") in page
+    with platform_role():
+        assert not User.objects.filter(email=email).exists()
+
+
+def test_an_invitation_to_a_closed_place_founds_no_workspace_of_ones_own(ada: Customer) -> None:
+    email = new_address()
+    invite(signed_in(person(ada.tenant)), email)
+    browser = Client(headers={"accept": "text/html"})
+    browser.get(link_in_mail(email))
+    with override_settings(SIGN_UP_OPEN=False):
+        assert b"organization" not in browser.get("/console/sign-up").content
+        form = {"email": email, "password1": PASSWORD, "organization": "My own"}
+        assert browser.post("/console/sign-up", form).status_code == 302
+        browser.post(link_in_mail(email))
+        browser = signed_in(email)
+        page = browser.post("/console/welcome", {"name": "My own"}).content.decode()
+        assert "New workspace" not in browser.get("/console/workspaces").content.decode()
+        assert "New workspace" not in browser.get("/console/workspaces/menu").content.decode()
+    assert "By invitation only" in page
+    with platform_role():
+        assert not Founding.objects.filter(user__email=email).exists()
 
 
 def test_an_invitation_is_for_whoever_reads_that_mailbox(ada: Customer) -> None:
@@ -148,6 +188,96 @@ def test_a_role_is_changed_and_a_member_removed_at_once(ada: Customer) -> None:
     browser.post(f"{path}/remove")
     assert other.email not in roles(ada.tenant)
     assert their.get("/console/").status_code == 302
+
+
+LABELS = ".".join(letter * 63 for letter in "abc")
+
+
+def test_the_longest_address_is_invited_joins_is_changed_and_removed(ada: Customer) -> None:
+    owner = person(ada.tenant)
+    browser = signed_in(owner)
+    longest = f"{uuid4().hex}@{LABELS}.{'d' * 25}.com"
+    assert len(longest) == 254
+    guest = person(email=longest)
+    invite(browser, longest, "viewer")
+    assert signed_in(guest).post(link_in_mail(longest)).status_code == 302
+    path = f"/console/members/{member_id(ada.tenant, guest)}"
+    assert browser.post(f"{path}/role", {"role": "developer"}).status_code == 302
+    assert roles(ada.tenant)[longest] == "developer"
+    assert browser.post(f"{path}/remove").status_code == 302
+    assert longest not in roles(ada.tenant)
+    with platform_role():
+        records = audit.AuditRecord.objects.filter(tenant_id=ada.id, details__email=longest).order_by("sequence")
+        told = [(record.action, record.object_kind) for record in records]
+        assert audit.first_break(ada.id) is None
+    assert told == [
+        ("member.invited", "invitation"),
+        ("member.joined", "member"),
+        ("member.role_changed", "member"),
+        ("member.removed", "member"),
+    ]
+
+
+def open_ones(customer: Customer) -> set[str]:
+    with platform_role():
+        found = Invitation.objects.filter(tenant=customer.tenant, revoked_at=None, accepted_at=None)
+        return set(found.values_list("email", flat=True))
+
+
+def withdrawn(customer: Customer) -> list[str]:
+    with platform_role():
+        found = audit.AuditRecord.objects.filter(tenant_id=customer.id, action="member.invitation_revoked")
+        return [record.details["email"] for record in found.order_by("sequence")]
+
+
+@pytest.mark.parametrize("way", ["remove", "role", "leave"])
+def test_whoever_may_no_longer_invite_does_not_come_back_by_an_invitation_of_theirs(way: str, ada: Customer) -> None:
+    owner, admin = person(ada.tenant), person(ada.tenant, "admin")
+    theirs, others = new_address(), new_address()
+    browser = signed_in(admin)
+    invite(browser, theirs, "admin")
+    link = link_in_mail(theirs)
+    invite(signed_in(owner), others)
+    path = f"/console/members/{member_id(ada.tenant, admin)}"
+    if way == "leave":
+        browser.post("/console/members/leave")
+    else:
+        signed_in(owner).post(f"{path}/{way}", {"role": "developer"})
+    assert signed_in(person(email=theirs)).post(link).status_code == 404
+    assert open_ones(ada) == {others}
+    assert withdrawn(ada) == [theirs]
+
+
+def test_an_owner_who_becomes_an_admin_leaves_no_owners_invitation_open(ada: Customer) -> None:
+    owner, other = person(ada.tenant), person(ada.tenant)
+    to_owner, to_viewer = new_address(), new_address()
+    browser = signed_in(other)
+    invite(browser, to_owner, "owner")
+    invite(browser, to_viewer, "viewer")
+    signed_in(owner).post(f"/console/members/{member_id(ada.tenant, other)}/role", {"role": "admin"})
+    assert open_ones(ada) == {to_viewer}
+    assert withdrawn(ada) == [to_owner]
+
+
+def test_an_invitation_made_in_the_moment_of_a_removal_is_withdrawn_with_the_others(ada: Customer) -> None:
+    person(ada.tenant)
+    admin = person(ada.tenant, "admin")
+    admins, email = UUID(member_id(ada.tenant, admin)), new_address()
+    actor = Actor(kind="person", name="somebody@example.com")
+    with aside() as inviting, aside() as removing:
+        inviting.do(
+            lambda: membership.invite(
+                ada.id, email=email, role="admin", by=admin, by_role="admin", actor=actor
+            )
+        )  # fmt: skip
+        name(removing, "removes an admin")
+        removing.begin(lambda: membership.remove(ada.id, admins, by_role="owner", actor=actor))
+        wait_for_its_lock("removes an admin")
+        inviting.commit()
+        removing.answer()
+    assert open_ones(ada) == set()
+    with pytest.raises(membership.MembershipRefused, match="Only an owner or an admin"):
+        membership.invite(ada.id, email=email, role="admin", by=admin, by_role="admin", actor=actor)
 
 
 def test_only_owners_touch_owners(ada: Customer) -> None:

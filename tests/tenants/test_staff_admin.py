@@ -7,7 +7,8 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
-from tenants.models import APIKey, AuditRecord, Member, User
+from tenants import audit, membership
+from tenants.models import APIKey, AuditRecord, Invitation, Member, User
 from tests.cast import Customer
 from tests.staff import PASSWORD, at_the_staff_port, let_in, staff_person
 from tests.tenants.people import person
@@ -44,6 +45,19 @@ def test_what_staff_do_to_a_member_is_in_the_tenants_own_log(root: Client, ada: 
     assert root.get("/admin/tenants/member/add/").status_code == 403
     record = AuditRecord.objects.filter(tenant=ada.tenant).latest("sequence")
     assert (record.actor_kind, record.actor.startswith("staff-"), bool(record.address)) == ("staff", True, True)
+
+
+@pytest.mark.parametrize("way", ["change", "delete"])
+def test_whoever_staff_remove_or_lower_leaves_no_invitation_open(way: str, root: Client, ada: Customer) -> None:
+    admin = person(ada.tenant, "admin")
+    someone = audit.Actor(kind="person", name=admin.email)
+    membership.invite(
+        ada.id, email=f"back-{ada.id.hex}@example.com", role="admin", by=admin, by_role="admin", actor=someone
+    )
+    member = Member.objects.get(tenant=ada.tenant, user=admin)
+    root.post(f"/admin/tenants/member/{member.pk}/{way}/", {"role": "viewer", "post": "yes"})
+    assert Invitation.objects.get(tenant=ada.tenant).revoked_at is not None
+    assert "member.invitation_revoked" in actions(ada.tenant)
 
 
 def test_not_even_staff_leave_a_workspace_without_an_owner(root: Client, ada: Customer) -> None:
