@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from structlog.contextvars import bound_contextvars
 
 from billing import reconciliation
+from billing.ledger import AlreadySettled
 from easel import metrics
 from easel.clock import duty, work_off
 from easel.database import atomic, changed, rows
@@ -187,7 +188,8 @@ def _taken_back(generation_id: UUID, tenant_id: UUID, pool_id: UUID, pool: str, 
     try:
         with bound_contextvars(request_id=request_id, tenant=str(tenant_id)):
             return _take_back(generation_id, tenant_id, pool_id, pool)
-    except IntegrityError:  # a flow that counts wrongly, which its recount will mend, must not keep the others
+    # A flow that counts wrongly, which its recount will mend, or a hold that is gone must not keep the others.
+    except (IntegrityError, AlreadySettled):
         log.exception("duties.not_taken_back", generation=str(generation_id))
         return 0
 

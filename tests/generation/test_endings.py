@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from billing import ledger
 from billing.models import Entry, Wallet
 from easel import clock
 from easel.database import changed, platform_role
@@ -120,6 +121,27 @@ def test_a_job_that_loses_every_worker_fails_and_is_released(ada: Customer, work
         source.claim(workshop.pool, limit=1)
     assert (row(job.generation_id).status, row(job.generation_id).error_code) == ("failed", "attempts_exhausted")
     assert (money(ada), flow(ada)) == ((10_000, 0), (0, 0))
+
+
+def test_a_job_whose_hold_is_gone_keeps_nobody_elses_from_being_taken_back(
+    ada: Customer, workshop: Workshop, job: Job
+) -> None:
+    for _ in range(2):
+        workshop.submit(ada)
+    others = source.claim(workshop.pool, limit=2)
+    with platform_role():
+        changed("UPDATE generation_generation SET attempts = 3 WHERE id = %s", [job.generation_id])
+        ledger.release(ada.id, job.generation_id)
+    try:
+        for each in (job, *others):
+            expire(each)
+        assert clock.perform("take_back_expired_leases") >= len(others)
+        assert [row(each.generation_id).status for each in others] == ["queued"] * 2
+        assert row(job.generation_id).status == "running"
+    finally:
+        with platform_role():
+            ended = "UPDATE generation_generation SET status = 'canceled', finished_at = now(), lease_id = NULL, "
+            changed(ended + "lease_expires_at = NULL WHERE id = %s", [job.generation_id])
 
 
 def test_a_clean_stop_is_not_counted_as_an_attempt(workshop: Workshop, job: Job) -> None:
