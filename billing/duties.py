@@ -1,4 +1,5 @@
-"""What the clock does for money: begin months, remove what expired, raise alerts, forget old tallies, reconcile."""
+"""What the clock does for money: begin months, take back what is owed, remove what expired, raise alerts, forget old
+tallies, reconcile."""
 
 from typing import Final
 
@@ -22,6 +23,12 @@ WHERE s.ended_at IS NULL AND e.subject = 'tenant' AND e.subject_id = s.tenant_id
 _MONTHS_OVER: Final = """
 SELECT tenant_id FROM billing_subscription WHERE ended_at IS NULL AND period_end <= now() ORDER BY period_end LIMIT %s
 """
+_CREDITS_OWED: Final = """
+SELECT tenant_id FROM billing_subscription s WHERE ended_at IS NULL AND owed > 0 AND period_end > now() AND EXISTS (
+    SELECT 1 FROM billing_lot lot WHERE lot.tenant_id = s.tenant_id AND lot.source = 'plan' AND lot.available > 0
+        AND lot.expires_at > now())
+LIMIT %s
+"""
 _LOTS_PAST_DATE: Final = """
 SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now() ORDER BY expires_at LIMIT %s
 """
@@ -31,6 +38,12 @@ SELECT tenant_id, id FROM billing_lot WHERE available > 0 AND expires_at <= now(
 def begin_plan_months() -> int:
     changed(_END_PLANS_OF_ERASED)
     return work_off(lambda: rows(_MONTHS_OVER, [BATCH]), lambda due: plans.renew_due(*due))
+
+
+@duty("take_owed_credits", every=3.0)
+def take_owed_credits() -> int:
+    """Often: what a canceled job gives back after a move to a smaller plan could be spent meanwhile."""
+    return work_off(lambda: rows(_CREDITS_OWED, [BATCH]), lambda due: plans.take_owed(*due) > 0)
 
 
 @duty("expire_lots", every=60.0)

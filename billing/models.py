@@ -303,6 +303,9 @@ class Subscription(TenantRow):
     anchor_day = models.PositiveSmallIntegerField(help_text=_("Day of the month on which periods begin"))
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
+    owed = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text=_("Credits of this month that a smaller plan could not take back")
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     ended_at = models.DateTimeField(null=True)
 
@@ -310,7 +313,10 @@ class Subscription(TenantRow):
         constraints = [
             models.UniqueConstraint("tenant", condition=Q(ended_at__isnull=True), name="subscription_one_at_a_time"),
         ]
-        indexes = [models.Index("period_end", condition=Q(ended_at__isnull=True), name="subscription_to_renew")]
+        indexes = [
+            models.Index("period_end", condition=Q(ended_at__isnull=True), name="subscription_to_renew"),
+            models.Index("tenant", condition=Q(ended_at__isnull=True, owed__gt=0), name="subscription_owes"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.version_id} until {self.period_end}"

@@ -1,7 +1,9 @@
 """What each plan gives, which plan a tenant is on, and how its month goes round.
 
 A plan's versions never change. Staff publish a next version; subscribers keep theirs until `change` moves them. A
-change counts at once for limits, and its credits are prorated by what is left of the period.
+change counts at once for limits, and its credits are prorated by what is left of the period. What a smaller plan cannot
+take back, because it is held or spent, is owed until the period ends: it is not granted again, and what comes back
+unspent is taken.
 """
 
 import math
@@ -140,25 +142,47 @@ def subscribe(tenant_id: UUID, slug: str, *, at: datetime | None = None) -> Subs
 
 def change(tenant_id: UUID, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
     """Move a tenant to another plan version at once. The period stays; the difference of the month's credits is
-    prorated: granted on the way up (rounded down), taken back on the way down (rounded up) as far as it is unspent."""
+    prorated: granted on the way up (rounded down), taken back on the way down (rounded up) as far as it is unspent.
+    The rest of it is owed: a way up does not grant it again, and `take_owed` takes what of it comes back."""
     now = at or datetime.now(UTC)
     with atomic():
         before = _locked(tenant_id)
         if before.version_id == version.id:
             return before
-        if before.period_end <= now:
+        while before.period_end <= now:
             before = _renew(before)
         changed("UPDATE billing_subscription SET ended_at = %s WHERE id = %s", [now, before.id])
-        after: Subscription = Subscription.objects.create(
+        after = Subscription(
             tenant_id=tenant_id,
             version=version,
             anchor_day=before.anchor_day,
             period_start=before.period_start,
             period_end=before.period_end,
         )
-        _prorate(before, after, at=now)
+        after.owed = _prorate(before, after, at=now)
+        after.save(force_insert=True)
         _tell(tenant_id, version)
     return after
+
+
+def take_owed(tenant_id: UUID, *, at: datetime | None = None) -> int:
+    """Take back what a smaller plan could not, as far as it has come back unspent. Returns the credits taken."""
+    now = at or datetime.now(UTC)
+    with atomic():
+        current = _locked(tenant_id)
+        if not current.owed or current.period_end <= now:
+            return 0
+        taken = ledger.take(
+            tenant_id,
+            current.owed,
+            operation_id=f"owed:{current.id}:{current.owed}",
+            source=Lot.Source.PLAN,
+            partial=True,
+            reason=f"On hold when the plan became {current.version.plan.name}",
+            at=now,
+        )
+        changed("UPDATE billing_subscription SET owed = owed - %s WHERE id = %s", [taken, current.id])
+    return taken
 
 
 def renew_due(tenant_id: UUID, *, at: datetime | None = None) -> int:
@@ -187,8 +211,9 @@ def _locked(tenant_id: UUID) -> Subscription:
 def _renew(subscription: Subscription) -> Subscription:
     start = subscription.period_end
     subscription.period_start, subscription.period_end = start, next_period(start, subscription.anchor_day)
+    subscription.owed = 0  # of a month whose credits are gone
     changed(
-        "UPDATE billing_subscription SET period_start = %s, period_end = %s WHERE id = %s",
+        "UPDATE billing_subscription SET period_start = %s, period_end = %s, owed = 0 WHERE id = %s",
         [subscription.period_start, subscription.period_end, subscription.id],
     )
     _grant_month(subscription, at=start)
@@ -216,35 +241,36 @@ def _grant_month(subscription: Subscription, *, at: datetime) -> None:
         )
 
 
-def _prorate(before: Subscription, after: Subscription, *, at: datetime) -> None:
-    """The part of the month that is left, of the difference. However often a plan is changed back and forth, a month
-    never gives more than the plan's month."""
+def _prorate(before: Subscription, after: Subscription, *, at: datetime) -> int:
+    """The part of the month that is left, of the difference; what is owed comes first. Returns what is owed then: with
+    it, however often a plan is changed back and forth, a month gives no more than each plan's share of it."""
     left = Fraction((after.period_end - at) // TICK, (after.period_end - after.period_start) // TICK)
-    difference = (after.version.monthly_credits - before.version.monthly_credits) * left
+    difference = math.floor((after.version.monthly_credits - before.version.monthly_credits) * left)
+    due = difference - before.owed
     reason = f"{before.version.plan.name} to {after.version.plan.name}, {float(left):.0%} of the month left"
     operation_id = f"proration:{after.id}"
-    given, _ = month_of(after.tenant_id, after.period_end)
-    more = min(math.floor(difference), after.version.monthly_credits - given)
-    if more >= 1:
+    if due > 0:
         ledger.grant(
             after.tenant_id,
-            more,
+            due,
             operation_id=operation_id,
             source=Lot.Source.PLAN,
             expires_at=after.period_end,
             reason=reason,
             at=at,
         )
-    elif difference < 0:
-        ledger.take(
-            after.tenant_id,
-            math.ceil(-difference),
-            operation_id=operation_id,
-            source=Lot.Source.PLAN,
-            partial=True,
-            reason=reason,
-            at=at,
-        )
+    if due >= 0:
+        return 0
+    taken = ledger.take(
+        after.tenant_id,
+        -due,
+        operation_id=operation_id,
+        source=Lot.Source.PLAN,
+        partial=True,
+        reason=reason,
+        at=at,
+    )
+    return -due - taken
 
 
 def _tell(tenant_id: UUID, version: PlanVersion) -> None:

@@ -42,6 +42,7 @@ moves = st.one_of(
     st.tuples(st.just("grant"), st.integers(0, 20), st.integers(1, 1_000)),
     st.tuples(st.just("adjust"), st.integers(0, 20), st.integers(1, 1_000)),
     st.tuples(st.just("change_plan"), st.sampled_from(PLANS), st.none()),
+    st.tuples(st.just("take_owed"), st.none(), st.none()),
     st.tuples(st.just("expire"), st.none(), st.none()),
     st.tuples(st.just("days_pass"), st.integers(1, 40), st.none()),
 )
@@ -129,6 +130,9 @@ class History:
 
     def change_plan(self, slug: str, _: None) -> None:
         plans.change(self.tenant, plans.newest(slug), at=self.now)
+
+    def take_owed(self, *_: None) -> None:
+        plans.take_owed(self.tenant, at=self.now)
 
     def expire(self, *_: None) -> None:
         due = rows("SELECT id FROM billing_lot WHERE tenant_id = %s AND expires_at <= %s", [self.tenant, self.now])
