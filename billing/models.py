@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -16,6 +17,7 @@ from easel.identifiers import new_id
 from tenants.models import TenantRow
 
 MODERATION_OPTIONS: Final = {"own_word_lists", "review_instead_of_block"}  # docs/moderation.md says what they do
+LONGEST_RETENTION: Final = 36_500  # days; the database subtracts them from today
 NOBODY = UUID(int=0)  # stands for "no key" where NULLs would not be equal to one another
 
 
@@ -273,7 +275,9 @@ class PlanVersion(models.Model):
     max_images = models.PositiveIntegerField(help_text=_("Images of one request"))
     priority = models.SmallIntegerField(default=0, help_text=_("Higher goes first among the tenant's own jobs"))
     queue_weight = models.FloatField(default=1.0, help_text=_("Share of a busy pool, relative to other tenants"))
-    retention_days = models.PositiveIntegerField(help_text=_("How long images are kept"))
+    retention_days = models.PositiveIntegerField(
+        validators=[MaxValueValidator(LONGEST_RETENTION)], help_text=_("How long images are kept")
+    )
     cached_price_percent = models.PositiveSmallIntegerField(help_text=_("Price of an image from the cache"))
     moderation_options = models.JSONField(
         default=dict, blank=True, validators=[check_moderation_options],
@@ -289,6 +293,9 @@ class PlanVersion(models.Model):
             models.CheckConstraint(
                 condition=Q(requests_per_minute__gt=0, running_jobs__gt=0, queued_jobs__gt=0, max_images__gt=0),
                 name="plan_lets_work_through",
+            ),
+            models.CheckConstraint(
+                condition=Q(retention_days__lte=LONGEST_RETENTION), name="plan_retention_days_are_dates"
             ),
         ]
 

@@ -1,14 +1,21 @@
 """Prompts are found by opening the newest; images and prompts go when their time is over."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.db import IntegrityError, connections
 from django.test import Client
 
+from billing import plans
+from billing.models import Plan, PlanVersion
 from easel import clock
 from easel.clock import perform
 from easel.database import changed, platform_role
+from easel.identifiers import new_id
 from easel.storage import storage
 from generation import retention, search
 from generation.models import Generation, Image
@@ -120,6 +127,50 @@ def test_no_wish_keeps_longer_than_the_plan(ada: Customer, draw: Draw) -> None:
     aged(image, limit + 1)
     assert perform("erase_what_expired") >= 1
     assert ada.client().get(f"/v1/generations/{image.generation_id}").status_code == 404
+
+
+def test_a_plan_of_before_that_keeps_for_ages_keeps_the_clock_from_nobody(
+    ada: Customer, bob: Customer, draw: Draw
+) -> None:
+    with unbounded(), platform_role():
+        plan = Plan.objects.create(slug=f"ages-{new_id().hex[:8]}", name="Ages", offered=False)
+        limits = plans.Limits.of(plans.newest("free")).as_dict() | {"retention_days": 9_999_999}
+        plans.change(bob.id, plans.publish(plan, **limits))
+    wish(ada, retention_days=3)
+    (old,), (bobs,) = draw(ada), draw(bob)
+    aged(old, 3.1)
+    aged(bobs, 3.1)
+    assert perform("erase_what_expired") >= 1
+    assert ada.client().get(f"/v1/generations/{old.generation_id}").status_code == 404
+    assert bob.client().get(f"/v1/generations/{bobs.generation_id}").status_code == 200
+
+
+@contextmanager
+def unbounded() -> Iterator[None]:
+    """As it was before the days of a plan had a bound."""
+    owner = connections["owner"]
+    (bound,) = [each for each in PlanVersion._meta.constraints if each.name == "plan_retention_days_are_dates"]
+    with owner.schema_editor() as schema:
+        schema.remove_constraint(PlanVersion, bound)
+    try:
+        yield
+    finally:
+        with owner.schema_editor() as schema:
+            schema.execute(f"{bound.create_sql(PlanVersion, schema)} NOT VALID")
+        owner.close()
+
+
+def test_a_plans_days_have_a_bound() -> None:
+    with platform_role():
+        free = plans.newest("free")
+        limits = plans.Limits.of(free).as_dict() | {"retention_days": 36_500}
+        longest = PlanVersion(plan=free.plan, number=10**6, **limits)
+        longest.full_clean()
+        longest.retention_days += 1
+        with pytest.raises(ValidationError, match="36500"):
+            longest.full_clean()
+        with pytest.raises(IntegrityError, match="plan_retention_days_are_dates"):
+            plans.publish(free.plan, retention_days=36_501)
 
 
 def test_a_tenant_says_how_its_data_is_kept(ada: Customer) -> None:
