@@ -46,8 +46,10 @@ level AS (
         WHERE lot.tenant_id = s.tenant_id AND lot.source = 'plan' AND lot.expires_at = s.period_end
     ) month
     UNION ALL
-    SELECT s.tenant_id, 'spend_cap', own.key_id, %(month)s::date, charged.credits + held.credits, own.spend_cap
-    FROM subscribed s JOIN billing_allowance own ON own.tenant_id = s.tenant_id AND own.spend_cap IS NOT NULL
+    SELECT s.tenant_id, 'spend_cap', own.key_id, %(month)s::date, charged.credits + held.credits,
+        least(own.spend_cap, own.staff_cap)
+    FROM subscribed s JOIN billing_allowance own ON own.tenant_id = s.tenant_id
+        AND least(own.spend_cap, own.staff_cap) IS NOT NULL
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(usage.charged - usage.refunded), 0) AS credits FROM billing_usage usage
         WHERE usage.tenant_id = s.tenant_id AND usage.day >= %(month)s

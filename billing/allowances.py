@@ -1,4 +1,7 @@
-"""Limits that a tenant sets for itself or for one of its keys: changed by the API and by the console alike."""
+"""Limits that a tenant sets for itself or for one of its keys: changed by the API and by the console alike.
+
+A cap that staff have set stands beside the tenant's own. The lower of the two counts.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,15 +22,19 @@ MOST_KEYS: Final = 200
 # Keys that open something, and the account itself in the first row.
 _LISTED: Final = """
 SELECT '', '', %(nobody)s::uuid, a.spend_cap, a.generations_per_day, a.generations_per_month, a.requests_per_minute,
-    coalesce(a.cap_is_staffs, false),
+    a.staff_cap, least(a.spend_cap, a.staff_cap),
     (SELECT coalesce(sum(charged - refunded), 0)::bigint FROM billing_usage
      WHERE tenant_id = %(tenant)s AND day >= %(month)s)
+    + (SELECT coalesce(sum(remaining), 0)::bigint FROM billing_hold
+       WHERE tenant_id = %(tenant)s AND ended_at IS NULL)
 FROM (SELECT 1) one LEFT JOIN billing_allowance a ON a.tenant_id = %(tenant)s AND a.key_id = %(nobody)s
 UNION ALL (
 SELECT k.public_id, k.name, k.id, a.spend_cap, a.generations_per_day, a.generations_per_month, a.requests_per_minute,
-    coalesce(a.cap_is_staffs, false),
+    a.staff_cap, least(a.spend_cap, a.staff_cap),
     (SELECT coalesce(sum(charged - refunded), 0)::bigint FROM billing_usage u
      WHERE u.tenant_id = k.tenant_id AND u.day >= %(month)s AND u.key_id = k.id)
+    + (SELECT coalesce(sum(remaining), 0)::bigint FROM billing_hold h
+       WHERE h.tenant_id = k.tenant_id AND h.key_id = k.id AND h.ended_at IS NULL)
 FROM tenants_apikey k LEFT JOIN billing_allowance a ON a.tenant_id = k.tenant_id AND a.key_id = k.id
 WHERE k.tenant_id = %(tenant)s AND k.revoked_at IS NULL AND k.mode = 'live' ORDER BY k.id DESC LIMIT %(most)s)
 """
@@ -36,15 +43,13 @@ WHERE k.tenant_id = %(tenant)s AND k.revoked_at IS NULL AND k.mode = 'live' ORDE
 def change(
     tenant_id: UUID, whose: str, asked: Mapping[str, int | None], *, actor: Actor
 ) -> tuple[Allowance, str | None]:
-    """Set what is named, of the account or of the key with this public id; None lifts it. What staff have set stays.
+    """Set what is named, of the account or of the key with this public id; None lifts it. The staff's cap stays.
 
-    The allowance and the key's public id. Needs the tenant's scope. Raises Problem."""
+    Returns the allowance and the key's public id. Needs the tenant's scope. Raises Problem."""
     key = None if whose == ACCOUNT else _key(whose)
     key_id = key.id if key else NOBODY
     allowance, _ = Allowance.objects.get_or_create(tenant_id=tenant_id, key_id=key_id)
     allowance = Allowance.objects.select_for_update().get(id=allowance.id)
-    if allowance.cap_is_staffs and "spend_cap" in asked:
-        raise Problem("insufficient_scope", "The platform's staff have set this spend cap. Ask them.")
     for name, value in asked.items():
         setattr(allowance, name, value)
     allowance.save(update_fields=list(asked))
@@ -56,8 +61,9 @@ def change(
 
 
 def listed(tenant_id: UUID, *, month: Any) -> list[dict[str, Any]]:
-    """The account and its live keys, each with its limits and what was spent this month. One statement."""
-    names = ("public_id", "name", "key_id", *LIMITS, "set_by_staff", "spent")
+    """The account and its live keys, each with its limits, the lower cap, and what is spent this month or held, as the
+    caps count it. One statement."""
+    names = ("public_id", "name", "key_id", *LIMITS, "staff_cap", "cap", "spent")
     asked = {"tenant": tenant_id, "nobody": NOBODY, "month": month, "most": MOST_KEYS}
     return [dict(zip(names, row, strict=True)) for row in rows(_LISTED, asked)]
 

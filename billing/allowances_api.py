@@ -62,7 +62,7 @@ class AllowanceDetail(APIView):
 
 def describe(allowance: Allowance, public_id: str | None) -> dict[str, Any]:
     limits = {name: getattr(allowance, name) for name in LIMITS}
-    return {"object": "allowance", "key": public_id, **limits, "set_by_staff": allowance.cap_is_staffs}
+    return {"object": "allowance", "key": public_id, **limits, "staff_cap": allowance.staff_cap}
 
 
 urlpatterns = [

@@ -88,7 +88,7 @@ def _account(tenant_id: UUID, now: datetime) -> dict[str, Any]:
         "quotas": {span: _quota(span, tenant_id, limits, allowance, now) for span in Tally.Span.values},
         "spend": {
             "this_month": quotas.spent(tenant_id, NOBODY, now=now),
-            "cap": allowance.spend_cap if allowance else None,
+            "cap": allowance.cap if allowance else None,
         },
     }
 

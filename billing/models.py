@@ -214,20 +214,28 @@ class Tally(TenantRow):
 
 
 class Allowance(TenantRow):
-    """Limits a tenant sets for one of its keys or (NOBODY) for itself, on top of its plan's. Empty: none."""
+    """Limits a tenant sets for one of its keys or (NOBODY) for itself, on top of its plan's; and a cap that staff set.
+    Empty: none."""
 
     key_id = models.UUIDField(default=NOBODY)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     generations_per_day = models.PositiveIntegerField(null=True, blank=True)
     generations_per_month = models.PositiveIntegerField(null=True, blank=True)
     spend_cap = models.PositiveBigIntegerField(null=True, blank=True, help_text="Credits per calendar month, UTC")
-    cap_is_staffs = models.BooleanField(default=False, db_default=False, help_text="Only staff may change it")
+    staff_cap = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="The same, set by staff; the lower counts"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint("tenant", "key_id", name="allowance_once_per_key")]
 
     def __str__(self) -> str:
-        return f"spend cap {self.spend_cap}"
+        return f"spend cap {self.cap}"
+
+    @property
+    def cap(self) -> int | None:
+        """Credits a month that may be spent: the lower of the tenant's cap and the staff's."""
+        return min((cap for cap in (self.spend_cap, self.staff_cap) if cap is not None), default=None)
 
 
 class Plan(models.Model):

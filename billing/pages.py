@@ -18,7 +18,6 @@ from django.utils.translation import gettext_lazy
 from billing import allowances, plan_requests, standing
 from billing.plans import Limits
 from billing.standing import Standing
-from easel.problems import Problem
 from tenants.audit import current_actor
 from tenants.console import Visitor, console_page
 from tenants.scope import tenant_scope
@@ -124,21 +123,12 @@ def limits_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 
 @console_page({"POST": "billing.manage"})
 def set_limits(request: HttpRequest, visitor: Visitor, whose: str) -> HttpResponse:
-    """Of the account or of one key. An empty field lifts a limit; a cap that staff have set stays."""
+    """Of the account or of one key. An empty field lifts a limit; the staff's cap stays."""
     form = LimitsForm(request.POST, prefix=whose)
     if not form.is_valid():
         return _limits(request, visitor, {whose: form})
-    asked: dict[str, Any] = dict(form.cleaned_data)
-    if f"{whose}-spend_cap" not in request.POST:  # staff have set it: the page shows it and does not ask
-        asked.pop("spend_cap")
-    try:
-        with tenant_scope(visitor.tenant_id):
-            allowances.change(visitor.tenant_id, whose, asked, actor=current_actor())
-    except Problem as problem:
-        if problem.code == "not_found":
-            raise
-        form.add_error("spend_cap", problem.detail)
-        return _limits(request, visitor, {whose: form})
+    with tenant_scope(visitor.tenant_id):
+        allowances.change(visitor.tenant_id, whose, form.cleaned_data, actor=current_actor())
     messages.success(request, _("Saved."))
     return redirect("limits")
 
@@ -150,9 +140,7 @@ def _limits(request: HttpRequest, visitor: Visitor, tried: dict[str, LimitsForm]
     for each in found:
         whose = each["public_id"] or allowances.ACCOUNT
         form = tried.get(whose) or LimitsForm(prefix=whose, initial={name: each[name] for name in allowances.LIMITS})
-        if each["set_by_staff"]:
-            form.fields["spend_cap"].disabled = True
-        meter = Meter(gettext_lazy("Spent this month"), each["spent"], each["spend_cap"])
+        meter = Meter(gettext_lazy("Credits spent or held this month"), each["spent"], each["cap"])
         listed.append({**each, "whose": whose, "form": form, "meter": meter})
     return render(request, "console/billing/limits.html", {"visitor": visitor, "listed": listed})
 

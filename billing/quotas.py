@@ -28,7 +28,8 @@ WITH counted AS (
     ON CONFLICT (tenant_id, key_id, span, starts) DO UPDATE SET generations = tally.generations + 1
     RETURNING key_id, span, generations
 )
-SELECT counted.key_id, span, generations, generations_per_day, generations_per_month, spend_cap
+SELECT counted.key_id, span, generations, generations_per_day, generations_per_month,
+    least(spend_cap, staff_cap)
 FROM counted LEFT JOIN billing_allowance allowance
     ON allowance.tenant_id = %(tenant)s AND allowance.key_id = counted.key_id
 """
@@ -70,7 +71,7 @@ def limited(tenant_id: UUID, key_id: UUID) -> bool:
     """Whether the key has a quota or a cap that a key beside it would not have."""
     found = rows(
         "SELECT 1 FROM billing_allowance WHERE tenant_id = %s AND key_id = %s AND "
-        "coalesce(spend_cap, generations_per_day, generations_per_month, requests_per_minute) IS NOT NULL",
+        "coalesce(spend_cap, staff_cap, generations_per_day, generations_per_month, requests_per_minute) IS NOT NULL",
         [tenant_id, key_id],
     )
     return bool(found)

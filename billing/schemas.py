@@ -67,7 +67,7 @@ class QuotaAnswer(serializers.Serializer[Any]):
 
 class SpendAnswer(serializers.Serializer[Any]):
     this_month = serializers.IntegerField()
-    cap = serializers.IntegerField(allow_null=True)
+    cap = serializers.IntegerField(allow_null=True, help_text="The lower of your own and the staff's.")
 
 
 class AccountAnswer(serializers.Serializer[Any]):
@@ -84,11 +84,13 @@ class AccountAnswer(serializers.Serializer[Any]):
 class AllowanceAnswer(serializers.Serializer[Any]):
     object = serializers.ChoiceField(choices=["allowance"])
     key = serializers.CharField(allow_null=True, help_text="null: the account as a whole.")
-    spend_cap = serializers.IntegerField(allow_null=True)
+    spend_cap = serializers.IntegerField(allow_null=True, help_text="Your own.")
     generations_per_day = serializers.IntegerField(allow_null=True)
     generations_per_month = serializers.IntegerField(allow_null=True)
     requests_per_minute = serializers.IntegerField(allow_null=True)
-    set_by_staff = serializers.BooleanField(help_text="The spend cap can then only be changed by staff.")
+    staff_cap = serializers.IntegerField(
+        allow_null=True, help_text="A spend cap that the platform's staff have set. The lower of the two counts."
+    )
 
 
 class AllowancesAnswer(serializers.Serializer[Any]):

@@ -78,10 +78,11 @@ def publish(plan: Plan, *, reason: str, actor: Actor, **given: Any) -> PlanVersi
 def cap_spending(
     tenant_id: UUID, credits_a_month: int | None, *, reason: str, actor: Actor, key_id: UUID = NOBODY
 ) -> None:
-    """Set what the tenant, or one of its keys, may spend in a calendar month; None lifts the cap."""
+    """Set what the tenant, or one of its keys, may spend in a calendar month; None lifts the cap. The tenant's own cap
+    stays as it is: the lower of the two counts."""
     if credits_a_month is not None and credits_a_month < 0:
         raise ValueError("A spend cap is not negative.")
-    cap = {"spend_cap": credits_a_month, "cap_is_staffs": credits_a_month is not None}
+    cap = {"staff_cap": credits_a_month}
     with atomic():
         Allowance.objects.update_or_create(tenant_id=tenant_id, key_id=key_id, defaults=cap)
         kind, whom = ("tenant", tenant_id) if key_id == NOBODY else ("key", key_id)

@@ -29,7 +29,7 @@ SELECT plan.name, plan.slug, version.number, row_to_json(version), s.period_star
     (SELECT coalesce(sum(charged - refunded), 0)::bigint FROM billing_usage WHERE tenant_id = %(tenant)s
         AND day >= %(month)s)
     + (SELECT coalesce(sum(remaining), 0)::bigint FROM billing_hold WHERE tenant_id = %(tenant)s AND ended_at IS NULL),
-    own.spend_cap, own.generations_per_day, own.generations_per_month, coalesce(own.cap_is_staffs, false),
+    least(own.spend_cap, own.staff_cap), own.generations_per_day, own.generations_per_month,
     CASE WHEN asked.outcome = 'open' THEN asked.name END,
     CASE WHEN asked.outcome = 'declined' THEN asked.name END, asked.reason
 FROM billing_subscription s JOIN billing_planversion version ON version.id = s.version_id
@@ -71,7 +71,6 @@ class Standing:
     spend_cap: int | None
     own_per_day: int | None
     own_per_month: int | None
-    cap_is_staffs: bool
     wanted: str | None
     declined: str | None  # the plan that was asked for last, if staff declined it, and why
     declined_reason: str | None
@@ -104,12 +103,12 @@ def of(tenant_id: UUID, *, now: datetime | None = None) -> Standing:
     if not found:
         raise plans.NoPlan(f"Tenant {tenant_id} is on no plan.")
     (plan, slug, version, given, start, end, available, held, plan_spent, plan_granted, today_, month, spent, cap,
-     own_day, own_month, staffs, wanted, declined, why) = found[0]  # fmt: skip
+     own_day, own_month, wanted, declined, why) = found[0]  # fmt: skip
     return Standing(
         plan=plan, slug=slug, version=version, limits=_limits(given), period_start=start, period_end=end,
         available=available, held=held, plan_spent=plan_spent, plan_granted=plan_granted, today=today_,
         this_month=month, spent=spent, spend_cap=cap, own_per_day=own_day, own_per_month=own_month,
-        cap_is_staffs=staffs, wanted=wanted, declined=declined, declined_reason=why,
+        wanted=wanted, declined=declined, declined_reason=why,
     )  # fmt: skip
 
 

@@ -5,6 +5,11 @@ import django.core.validators
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
+from tenants.rls import PlatformSQL
+
+# Until now a cap of staff's replaced the tenant's own.
+STAFFS = "UPDATE billing_allowance SET staff_cap = spend_cap, spend_cap = NULL WHERE cap_is_staffs"
+
 
 class Migration(migrations.Migration):
 
@@ -17,6 +22,16 @@ class Migration(migrations.Migration):
             model_name='subscription',
             name='owed',
             field=models.PositiveBigIntegerField(db_default=0, default=0, help_text='Credits of this month that a smaller plan could not take back'),
+        ),
+        migrations.AddField(
+            model_name='allowance',
+            name='staff_cap',
+            field=models.PositiveBigIntegerField(blank=True, help_text='The same, set by staff; the lower counts', null=True),
+        ),
+        PlatformSQL([STAFFS]),
+        migrations.RemoveField(
+            model_name='allowance',
+            name='cap_is_staffs',
         ),
         migrations.AlterField(
             model_name='planversion',

@@ -9,6 +9,8 @@ from tenants.models import AuditRecord
 from tests.cast import Customer, make_customer
 from tests.generation.conftest import make_workshop
 
+STAFF = Actor(kind=AuditRecord.Actor.STAFF, name="s@example.org")
+
 
 def test_a_cap_of_the_account_holds_at_once(ada: Customer) -> None:
     workshop, client = make_workshop("nowhere"), ada.client()
@@ -31,15 +33,23 @@ def test_a_keys_quota_binds_that_key_alone(ada: Customer) -> None:
     assert [each["key"] for each in client.get("/v1/allowances").json()["data"]] == [ada.key.public_id]
 
 
-def test_what_staff_have_capped_stays_capped(ada: Customer) -> None:
-    with platform_role():
-        staff.cap_spending(ada.id, 5, reason="risk", actor=Actor(kind=AuditRecord.Actor.STAFF, name="s@example.org"))
+def test_a_cap_of_staff_leaves_the_tenants_own_and_the_lower_counts(ada: Customer) -> None:
     client = ada.client()
-    refused = client.patch("/v1/allowances/account", {"spend_cap": 500}, format="json")
-    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
-    assert client.patch("/v1/allowances/account", {"generations_per_day": 7}, format="json").status_code == 200
-    (told,) = client.get("/v1/allowances").json()["data"]
-    assert (told["spend_cap"], told["set_by_staff"], told["generations_per_day"]) == (5, True, 7)
+
+    def told(own: int | None) -> tuple[int | None, int | None, int | None]:
+        allowance = client.patch("/v1/allowances/account", {"spend_cap": own}, format="json").json()
+        return allowance["spend_cap"], allowance["staff_cap"], client.get("/v1/account").json()["spend"]["cap"]
+
+    assert told(3) == (3, None, 3)
+    with platform_role():
+        staff.cap_spending(ada.id, 5, reason="risk", actor=STAFF)
+    assert told(3) == (3, 5, 3)
+    assert told(500) == (500, 5, 5), "one's own may always be changed"
+    assert told(None) == (None, 5, 5)
+    assert told(4) == (4, 5, 4)
+    with platform_role():
+        staff.cap_spending(ada.id, None, reason="settled", actor=STAFF)
+    assert told(4) == (4, None, 4), "with the staff's lifted, one's own is still there"
 
 
 def test_a_change_is_in_the_audit_log(ada: Customer) -> None:

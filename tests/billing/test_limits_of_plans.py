@@ -236,11 +236,14 @@ def test_a_key_may_have_a_rate_of_its_own(ada_free: Customer) -> None:
     assert answers[0]["X-RateLimit-Limit"] == "2", "the tighter of both"
 
 
+@pytest.mark.parametrize("caps", [{"spend_cap": 3}, {"spend_cap": 3, "staff_cap": 9}, {"spend_cap": 9, "staff_cap": 3}])
 @pytest.mark.parametrize("whose", ["key", "tenant"])
-def test_a_spend_cap_counts_what_is_held_and_what_was_charged(ada_free: Customer, model: Model, whose: str) -> None:
+def test_a_spend_cap_counts_what_is_held_and_what_was_charged(
+    ada_free: Customer, model: Model, whose: str, caps: dict[str, int]
+) -> None:
     key_id = ada_free.key.id if whose == "key" else NOBODY
     with platform_role():
-        Allowance.objects.create(tenant_id=ada_free.id, key_id=key_id, spend_cap=3)
+        Allowance.objects.create(tenant_id=ada_free.id, key_id=key_id, **caps)
     source = PostgresSource()
     first = submit(ada_free, model)
     (job,) = source.claim(model.pool.name, limit=1)
@@ -249,7 +252,8 @@ def test_a_spend_cap_counts_what_is_held_and_what_was_charged(ada_free: Customer
     answer = submit(ada_free, model)
     assert (first.status_code, answer.status_code, answer.json()["code"]) == (202, 402, "spend_cap_reached")
     with platform_role():
-        Allowance.objects.filter(tenant_id=ada_free.id).update(spend_cap=F("spend_cap") + 1)
+        raised = {name: F(name) + 1 for name in caps}
+        Allowance.objects.filter(tenant_id=ada_free.id).update(**raised)
     assert allowed(submit(ada_free, model)), "a raised cap counts at once"
     with platform_role():
         changed("DELETE FROM generation_flow WHERE tenant_id = %s", [ada_free.id])

@@ -9,7 +9,7 @@ from django.core import mail
 from django.db import ProgrammingError
 from django.test import Client, override_settings
 
-from billing import plan_requests, plans, staff, standing
+from billing import ledger, plan_requests, plans, staff, standing
 from billing.models import NOBODY, Allowance, Plan, PlanRequest, Subscription
 from easel import clock
 from easel.database import platform_role
@@ -265,15 +265,32 @@ def test_a_bad_limit_is_said_so_and_changes_nothing(cara: Customer, owner: Clien
         assert not Allowance.objects.filter(tenant=cara.tenant).exists()
 
 
-def test_a_cap_that_staff_have_set_stays(cara: Customer, owner: Client) -> None:
+def test_a_cap_of_staff_stands_beside_ones_own_and_the_lower_counts(cara: Customer, owner: Client) -> None:
+    owner.post("/console/limits/account", cap("account", spend_cap=500))
     with platform_role():
-        staff.cap_spending(cara.id, 100, reason="risk", actor=GRACE)
-    answer = owner.post("/console/limits/account", cap("account", spend_cap=10**6))
-    assert b"staff have set this spend cap" in answer.content
-    fields = {name: value for name, value in cap("account", generations_per_day=3).items() if "spend_cap" not in name}
-    owner.post("/console/limits/account", fields)
-    found = allowance(cara, cap_is_staffs=True)
-    assert (found.spend_cap, found.generations_per_day) == (100, 3)
+        staff.cap_spending(cara.id, 1_700, reason="risk", actor=GRACE)
+    text = owner.get("/console/limits").content.decode()
+    assert "staff have set a spend cap of 1,700 credits" in text
+    assert ('value="500"' in text, "0 of 500" in text) == (True, True)
+    owner.post("/console/limits/account", cap("account", spend_cap=10**6))
+    found = allowance(cara, key_id=NOBODY)
+    assert (found.spend_cap, found.staff_cap, found.cap) == (10**6, 1_700, 1_700)
+    assert "0 of 1,700" in owner.get("/console/limits").content.decode()
+    with tenant_scope(cara.id):
+        assert standing.of(cara.id).spend_cap == 1_700
+    owner.post("/console/limits/account", cap("account"))
+    assert allowance(cara, key_id=NOBODY).cap == 1_700, "an empty field lifts one's own"
+
+
+def test_the_meters_of_caps_count_what_is_held_as_the_caps_do(cara: Customer, owner: Client) -> None:
+    public_id = cara.key.public_id
+    owner.post("/console/limits/account", cap("account", spend_cap=500))
+    owner.post(f"/console/limits/{public_id}", cap(public_id, spend_cap=200))
+    with platform_role():
+        ledger.hold(cara.id, new_id(), 40, key_id=cara.key.id)
+        ledger.hold(cara.id, new_id(), 60, key_id=new_id())
+    text = owner.get("/console/limits").content.decode()
+    assert ("100 of 500" in text, "40 of 200" in text) == (True, True)
 
 
 def test_the_standing_is_one_statement(cara: Customer) -> None:

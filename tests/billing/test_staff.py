@@ -183,16 +183,18 @@ def test_staff_grant_adjust_and_freeze_in_the_admin(admin: Client) -> None:
 
 def test_staff_cap_and_uncap_a_tenants_spending_in_the_admin(admin: Client) -> None:
     tenant = tenant_with(10)
+    Allowance.objects.create(tenant_id=tenant, spend_cap=50)
     wallet = Wallet.objects.get(tenant_id=tenant).id
     act(admin, "wallet", "cap", wallet, amount=70, reason="asked for")
-    assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
+    assert Allowance.objects.get(tenant_id=tenant).staff_cap == 70
     assert "Say why" in act(admin, "wallet", "cap", wallet, amount=7, reason="")
-    assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
+    assert Allowance.objects.get(tenant_id=tenant).staff_cap == 70
     assert "not negative" in act(admin, "wallet", "cap", wallet, amount=-7, reason="mistake")
     assert AMOUNT in act(admin, "wallet", "cap", wallet, amount="", reason="asked for")
-    assert Allowance.objects.get(tenant_id=tenant).spend_cap == 70
+    assert Allowance.objects.get(tenant_id=tenant).staff_cap == 70
     act(admin, "wallet", "lift_cap", wallet, reason="asked for")
-    assert Allowance.objects.get(tenant_id=tenant).spend_cap is None
+    left = Allowance.objects.get(tenant_id=tenant)
+    assert (left.staff_cap, left.spend_cap) == (None, 50), "the tenant's own is as it was"
     assert [record.details["credits"] for record in trail(tenant)] == [70, None]
 
 

@@ -162,7 +162,7 @@ def test_credits_that_are_no_months_do_not_count() -> None:
 
 def test_a_spend_cap_is_told_for_the_key_it_is_set_for() -> None:
     tenant, key = active_on_free(), new_id()
-    Allowance.objects.create(tenant_id=tenant, key_id=key, spend_cap=100)
+    Allowance.objects.create(tenant_id=tenant, key_id=key, spend_cap=1_000, staff_cap=100)
     spend(tenant, 79, key)
     spend(tenant, 400)
     alerts.raise_due()

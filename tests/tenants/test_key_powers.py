@@ -81,7 +81,9 @@ def test_a_bound_key_takes_over_none_that_is_free(bound: dict[str, Any], ada: Cu
     assert calling(ada).post(f"/v1/keys/{ada.key.public_id}/rotate", {}, format="json").status_code == 200
 
 
-@pytest.mark.parametrize("limit", ["spend_cap", "generations_per_day", "generations_per_month", "requests_per_minute"])
+@pytest.mark.parametrize(
+    "limit", ["spend_cap", "staff_cap", "generations_per_day", "generations_per_month", "requests_per_minute"]
+)
 def test_a_limited_key_makes_and_takes_over_no_sibling_without_the_limit(limit: str, ada: Customer) -> None:
     free = sibling(ada)
     with platform_role():
