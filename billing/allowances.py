@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from billing import quotas
 from billing.models import NOBODY, Allowance
 from easel.database import rows
 from easel.problems import Problem
 from tenants import audit
 from tenants.audit import Actor
 from tenants.models import APIKey
+from tenants.tokens import Principal
 
 LIMITS: Final = ("spend_cap", "generations_per_day", "generations_per_month", "requests_per_minute")
 ACCOUNT: Final = "account"
@@ -41,15 +43,20 @@ WHERE k.tenant_id = %(tenant)s AND k.revoked_at IS NULL AND k.mode = 'live' ORDE
 
 
 def change(
-    tenant_id: UUID, whose: str, asked: Mapping[str, int | None], *, actor: Actor
+    tenant_id: UUID, whose: str, asked: Mapping[str, int | None], *, actor: Actor, caller: Principal | None = None
 ) -> tuple[Allowance, str | None]:
     """Set what is named, of the account or of the key with this public id; None lifts it. The staff's cap stays.
 
+    A `caller` is a key, not a person: with limits of its own it loosens none, and a test key leaves live ones alone.
     Returns the allowance and the key's public id. Needs the tenant's scope. Raises Problem."""
     key = None if whose == ACCOUNT else _key(whose)
     key_id = key.id if key else NOBODY
+    if caller is not None and caller.test_mode and (key is None or key.mode != APIKey.Mode.TEST):
+        raise Problem("insufficient_scope", "A test key sets the limits of test keys only.")
     allowance, _ = Allowance.objects.get_or_create(tenant_id=tenant_id, key_id=key_id)
     allowance = Allowance.objects.select_for_update().get(id=allowance.id)
+    if caller is not None and quotas.limited(tenant_id, caller.key.key_id):
+        _check_tighter(allowance, asked)
     for name, value in asked.items():
         setattr(allowance, name, value)
     allowance.save(update_fields=list(asked))
@@ -66,6 +73,15 @@ def listed(tenant_id: UUID, *, month: Any) -> list[dict[str, Any]]:
     names = ("public_id", "name", "key_id", *LIMITS, "staff_cap", "cap", "spent")
     asked = {"tenant": tenant_id, "nobody": NOBODY, "month": month, "most": MOST_KEYS}
     return [dict(zip(names, row, strict=True)) for row in rows(_LISTED, asked)]
+
+
+def _check_tighter(allowance: Allowance, asked: Mapping[str, int | None]) -> None:
+    """For a caller with limits of its own: it could else free itself, or a key whose secret it has. Raises Problem."""
+    for name, value in asked.items():
+        most: int | None = getattr(allowance, name)
+        if most is not None and (value is None or value > most):
+            said = f"A key with limits of its own only tightens limits: {name} may be at most {most}."
+            raise Problem("insufficient_scope", said)
 
 
 def _key(public_id: str) -> APIKey:

@@ -49,14 +49,17 @@ class AllowanceDetail(APIView):
     scopes: ClassVar = {"PATCH": "account:write"}
 
     def patch(self, request: Request, whose: str) -> Response:
-        """Change what is named; null lifts it. What staff have set stays."""
+        """Change what is named; null lifts it. A key that is limited itself can only lower limits, and a test key only
+        changes those of test keys. The staff's cap stands beside your own; the lower counts."""
         form = AllowanceForm(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
-        asked, tenant_id = form.validated_data, principal_of(request).tenant_id
+        asked, caller = form.validated_data, principal_of(request)
         if not asked:
             raise invalid("", "empty", "Name at least one limit.")
-        with tenant_scope(tenant_id):
-            allowance, public_id = allowances.change(tenant_id, whose, asked, actor=actor_of(request))
+        with tenant_scope(caller.tenant_id):
+            allowance, public_id = allowances.change(
+                caller.tenant_id, whose, asked, actor=actor_of(request), caller=caller
+            )
         return Response(describe(allowance, public_id))
 
 
