@@ -71,6 +71,7 @@ class Lot(TenantRow):
         indexes = [
             models.Index("tenant", "granted_at", "id", condition=Q(available__gt=0), name="lot_first_in_first_out"),
             models.Index("expires_at", condition=Q(available__gt=0), name="lot_to_expire"),
+            models.Index("tenant", "expires_at", condition=Q(source="plan"), name="lot_of_plan_month"),
         ]
 
     def __str__(self) -> str:
@@ -187,6 +188,7 @@ class Usage(TenantRow):
         constraints = [
             models.UniqueConstraint("tenant", "day", "key_id", "model", "status", name="usage_once_per_group"),
         ]
+        indexes = [models.Index("day", name="usage_by_day")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.model} {self.status}: {self.charged - self.refunded}"

@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
     dependencies = [("billing", "0011_owed_and_staff_caps")]
 
     operations = [
+        AddIndexConcurrently("usage", models.Index("day", name="usage_by_day")),
+        AddIndexConcurrently(
+            "lot", models.Index("tenant", "expires_at", condition=models.Q(source="plan"), name="lot_of_plan_month")
+        ),
         AddIndexConcurrently(
             "subscription",
             models.Index(

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from billing import alerts, ledger, opening, plans
 from billing.models import Alert, Plan, Subscription
-from easel.database import platform_role, rows
+from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from tenants import demo
 from tenants.lifecycle import create_tenant
@@ -191,6 +191,21 @@ def test_an_edit_is_a_new_version_and_subscribers_keep_theirs_until_moved() -> N
     assert plans.limits_of(tenant).max_steps == first.max_steps
     plans.change(tenant, second)
     assert plans.limits_of(tenant).max_steps == 99
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ("billing_lot WHERE tenant_id = %(id)s AND source = 'plan' AND expires_at = %(at)s", "lot_of_plan_month"),
+        ("billing_usage WHERE day = %(at)s::date", "usage_by_day"),
+        ("billing_subscription WHERE ended_at IS NULL AND owed > 0", "subscription_owes"),
+    ],
+)
+def test_what_is_asked_again_and_again_is_read_by_an_index(asked: str, index: str, on_free: UUID) -> None:
+    with atomic():
+        changed("SET LOCAL enable_seqscan = off")  # the tables of tests are small
+        plan = rows(f"EXPLAIN SELECT count(*) FROM {asked}", {"id": on_free, "at": START})
+    assert index in "\n".join(line for (line,) in plan)
 
 
 def test_a_tenant_is_on_one_plan_at_a_time(on_free: UUID) -> None:
