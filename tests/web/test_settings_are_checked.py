@@ -16,7 +16,7 @@ def test_a_choice_is_one_of_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EASEL_CHOICE", "b")
     assert environment.choice("EASEL_CHOICE", "a", "b") == "b"
     monkeypatch.setenv("EASEL_CHOICE", "c")
-    with pytest.raises(ImproperlyConfigured, match="EASEL_CHOICE must be a or b, not 'c'"):
+    with pytest.raises(ImproperlyConfigured, match="EASEL_CHOICE must be one of a, b, not 'c'"):
         environment.choice("EASEL_CHOICE", "a", "b")
 
 
@@ -26,4 +26,4 @@ def test_who_decides_on_plans_is_not_guessed() -> None:
         [sys.executable, "-c", "import easel.settings.base"], env=env, capture_output=True, text=True, check=False
     )
     assert ended.returncode != 0
-    assert "EASEL_PLAN_CHANGES must be staff or self-service, not 'selfservice'" in ended.stderr
+    assert "EASEL_PLAN_CHANGES must be one of staff, self-service, not 'selfservice'" in ended.stderr

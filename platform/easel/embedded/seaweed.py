@@ -69,9 +69,9 @@ class SeaweedFS(Service):
         ]
 
     def environment(self) -> Mapping[str, str]:
-        """Go's heap grows by a quarter, not by as much again, before it is swept, and what is over the limit goes back to
-        the system: one machine is shared by all. Most of it are buffers without a pointer, so that to sweep more often
-        costs next to nothing. What is always alive, about 200 MB, has to stay below the limit."""
+        """Go's heap grows by a quarter, not by as much again, before it is swept, and what is over the limit goes back
+        to the system: one machine is shared by all. Most of it are buffers without a pointer, so that to sweep more
+        often costs next to nothing. What is always alive, about 200 MB, has to stay below the limit."""
         return {**super().environment(), "GOGC": "25", "GOMEMLIMIT": "230MiB"}
 
     def prepare(self) -> None:

@@ -16,14 +16,6 @@ def text(name: str, default: str | None = None) -> str:
     return value
 
 
-def choice(name: str, default: str, *others: str) -> str:
-    """One of a few words."""
-    value, allowed = text(name, default), (default, *others)
-    if value not in allowed:
-        raise ImproperlyConfigured(f"{name} must be {' or '.join(allowed)}, not {value!r}.")
-    return value
-
-
 def number(name: str, default: int) -> int:
     value = os.environ.get(name)
     try:
