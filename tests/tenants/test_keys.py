@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the keys' memory, which starts empty."""
     keys.forget_all()
     clock = Clock()
-    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=clock.monotonic, time=clock.monotonic))
     return clock
 
 
