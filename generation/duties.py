@@ -29,6 +29,11 @@ IDEMPOTENCY_HOURS: Final = 24
 DELETIONS_AT_ONCE: Final = 8
 DOOMED_OBJECTS: Final = Gauge("easel_doomed_objects", "Objects that no row refers to, still to be deleted.")
 
+_EXPIRED_LEASES: Final = """
+SELECT g.id, g.tenant_id, g.pool_id, p.name, g.request_id FROM generation_generation g
+JOIN generation_pool p ON p.id = g.pool_id WHERE g.status = 'running' AND g.lease_expires_at < now() LIMIT %s
+"""
+
 # A lost worker's job waits again, unless its customer canceled it meanwhile or it has lost its last worker.
 _TAKE_BACK: Final = """
 UPDATE generation_generation SET
@@ -105,12 +110,7 @@ def take_back_expired_leases() -> int:
                         "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float")  # fmt: skip
     if not _steadiness.settled(database_now=now, up_seconds=up, lease_seconds=settings.LEASE_SECONDS):
         return 0
-    expired = rows(
-        "SELECT g.id, g.tenant_id, g.pool_id, p.name, g.request_id FROM generation_generation g JOIN generation_pool p "
-        "ON p.id = g.pool_id WHERE g.status = 'running' AND g.lease_expires_at < now() LIMIT %s",
-        [BATCH],
-    )
-    return sum(_taken_back(*each) for each in expired)
+    return work_off(lambda: rows(_EXPIRED_LEASES, [BATCH]), lambda expired: _taken_back(*expired))
 
 
 @duty("remove_leftover_objects", every=60.0)

@@ -123,6 +123,19 @@ def test_a_job_that_loses_every_worker_fails_and_is_released(ada: Customer, work
     assert (money(ada), flow(ada)) == ((10_000, 0), (0, 0))
 
 
+def test_however_many_leases_have_expired_one_round_takes_them_back(
+    ada: Customer, workshop: Workshop, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duties, "BATCH", 1)
+    for _ in range(2):
+        workshop.submit(ada)
+    jobs = [job, *source.claim(workshop.pool, limit=2)]
+    for each in jobs:
+        expire(each)
+    clock.perform("take_back_expired_leases")
+    assert [row(each.generation_id).status for each in jobs] == ["queued"] * 3
+
+
 def test_a_job_whose_hold_is_gone_keeps_nobody_elses_from_being_taken_back(
     ada: Customer, workshop: Workshop, job: Job
 ) -> None:
