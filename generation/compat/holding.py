@@ -4,24 +4,19 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from django.conf import settings
-from django.db import OperationalError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from easel import problems, requests
 from easel.continuation import Better
 from easel.insisting import Insisting
 from easel.problems import KINDS, Problem
-from easel.storage import StorageUnavailable
 from generation import cancel, rehearsal
 from generation.api import Taken, load
 from generation.models import Generation, Image
 from generation.rendering import UNFINISHED
 from tenants.authentication import principal_of
 
-log = structlog.get_logger(__name__)
 Answer = Callable[[Generation, list[Image]], Any]
 
 
@@ -40,24 +35,12 @@ def when_done(request: Request, taken: Taken, answer: Answer) -> Response:
 
 def _held(request: Request, taken: Taken, answer: Answer) -> Insisting:
     principal, generation_id, path = principal_of(request), taken.generation.id, request.path
-    request_id = requests.current_request_id()
 
     def again() -> Better | None:
-        requests.begin(request_id)
-        try:
-            generation, images = load(principal, generation_id)
-            if generation.status in UNFINISHED:
-                return None
-            body = answer(generation, images)
-        except (OperationalError, StorageUnavailable) as error:
-            log.warning("compat.asked_again", error=str(error))
-            return None  # it is asked again, as long as there is time
-        except Exception as error:  # noqa: BLE001  told as any error of this path is
-            told = problems.tell(error, path)
-            headers = {**told.headers, "content-type": told.media_type}
-            rehearsed = problems.as_problem(error).rehearsed
-            return Better(told.status, json.dumps(told.body).encode(), headers, rehearsed=rehearsed)
-        return Better(200, json.dumps(body).encode(), {"content-type": "application/json"})
+        generation, images = load(principal, generation_id)
+        if generation.status in UNFINISHED:
+            return None
+        return Better(200, json.dumps(answer(generation, images)).encode(), {"content-type": "application/json"})
 
     return Insisting(
         channel=principal.tenant_id, subject=generation_id, holder=principal.holder,

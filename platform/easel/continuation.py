@@ -73,6 +73,9 @@ class Visit:
         })  # fmt: skip
         await self.send({"type": "http.response.body", "body": body})
 
+    async def better(self, better: "Better") -> None:
+        await self.answer(better.status, better.body, better.headers, rehearsed=better.rehearsed)
+
     async def problem(self, problem: Problem, path: str = "") -> None:
         """As the dialect of `path` writes it."""
         requests.begin(self.request_id)
@@ -149,7 +152,7 @@ class Waiting:
         if outcome.better is None:
             await visit.first_answer()
         else:
-            await visit.answer(outcome.better.status, outcome.better.body, outcome.better.headers)
+            await visit.better(outcome.better)
 
     async def outcome(self, visit: Visit) -> Outcome:
         """What came of waiting once: a broken subscription ends it."""
@@ -198,7 +201,8 @@ class Waiting:
         except Exception as error:  # noqa: BLE001  told as any error of this path is
             told = problems.tell(error, self.path)
             headers = {**told.headers, "content-type": told.media_type}
-            return Better(told.status, json.dumps(told.body).encode(), headers)
+            rehearsed = problems.as_problem(error).rehearsed
+            return Better(told.status, json.dumps(told.body).encode(), headers, rehearsed=rehearsed)
 
     async def _news(self, listener: Listener, deadline: float) -> None:
         """Returns at the ending, at the deadline, or when it is time to look at the row again."""

@@ -21,8 +21,7 @@ class Insisting(Waiting):
     async def __call__(self, visit: Visit) -> None:
         outcome = await unless_gone(visit, self._until_an_end(visit))
         if outcome is not None and outcome.better is not None:
-            better = outcome.better
-            await visit.answer(better.status, better.body, better.headers, rehearsed=better.rehearsed)
+            await visit.better(outcome.better)
             return
         if outcome is not None:
             await visit.problem(self._refusal(outcome.reason), self.path)
