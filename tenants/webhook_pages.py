@@ -147,11 +147,12 @@ def send_test(request: HttpRequest, visitor: Visitor, endpoint_id: UUID) -> Http
 def redeliver(request: HttpRequest, visitor: Visitor, delivery_id: UUID) -> HttpResponse:
     with tenant_scope(visitor.tenant_id):
         delivery = endpoints.load_delivery(delivery_id)
-        if delivery.attempts < endpoints.MOST_ATTEMPTS:
+        try:
             endpoints.redeliver(visitor.tenant_id, delivery_id)
-            messages.success(request, _("It is sent again now."))
-        else:
+        except Problem:
             messages.error(request, _("It was attempted too often to be sent again."))
+        else:
+            messages.success(request, _("It is sent again now."))
     if delivery.endpoint.is_default:
         return redirect("webhooks-page")
     return redirect("webhook-page", endpoint_id=delivery.endpoint_id)
