@@ -1,6 +1,6 @@
 """Equal requests in flight draw once, and nobody pays for what was not delivered."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -316,37 +316,34 @@ def lock_wallet(customer: Customer) -> None:
     rows("SELECT 1 FROM billing_wallet WHERE tenant_id = %s FOR UPDATE", [customer.id])
 
 
+def end(other: UUID) -> None:
+    """As an ending begins, which takes the wallet next."""
+    rows("SELECT 1 FROM generation_generation WHERE id = %s FOR NO KEY UPDATE", [other])
+
+
+def join(other: UUID) -> None:
+    """As a submission begins that follows it, which takes the wallet next."""
+    ((tenant_id, fingerprint),) = rows(
+        "SELECT tenant_id, fingerprint FROM generation_inflight WHERE leader_id = %s", [other]
+    )
+    found = inflight.join(tenant_id, new_id(), [bytes(fingerprint)])
+    assert found is not None
+    assert found.generation_id == other
+
+
+@pytest.mark.parametrize("begin", [end, join])
 def test_a_cancel_that_detaches_a_leader_waits_for_nobody_with_the_wallet_locked(
-    ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID]
-) -> None:
-    assert claim(workshop).generation_id == leader
-    other = workshop.submit(ada)
-    with aside() as ending, aside() as canceling:
-        ending.do(lambda: rows("SELECT 1 FROM generation_generation WHERE id = %s FOR NO KEY UPDATE", [other]))
-        name(canceling, "a cancel of two")
-        canceling.begin(lambda: stop(ada.id, [leader, other]))
-        wait_for_its_lock("a cancel of two")
-        ending.do(lambda: lock_wallet(ada))
-        ending.commit()
-        assert set(canceling.answer().canceled) == {leader, other}
-    assert statuses([leader, followers[0], other]) == ["canceled", "running", "canceled"]
-    money(ada)
-
-
-def test_nor_for_who_joins_another_of_them_at_that_moment(
-    ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID]
+    ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID], begin: Callable[[UUID], None]
 ) -> None:
     assert claim(workshop).generation_id == leader
     other = workshop.submit(ada, seed=8, steps=2)
-    with platform_role():
-        fingerprint = bytes(InFlight.objects.get(leader=other).fingerprint)
-    with aside() as joining, aside() as canceling:
-        assert joining.do(lambda: inflight.join(ada.id, new_id(), [fingerprint])).generation_id == other
+    with aside() as somebody, aside() as canceling:
+        somebody.do(lambda: begin(other))
         name(canceling, "a cancel of two")
         canceling.begin(lambda: stop(ada.id, [leader, other]))
         wait_for_its_lock("a cancel of two")
-        joining.do(lambda: lock_wallet(ada))
-        joining.commit()
+        somebody.do(lambda: lock_wallet(ada))
+        somebody.commit()
         assert set(canceling.answer().canceled) == {leader, other}
     assert statuses([leader, followers[0], other]) == ["canceled", "running", "canceled"]
     money(ada)
