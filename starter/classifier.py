@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from torch import nn
 
+from starter.precision import reduced
 from starter.recolor import BACKGROUNDS, composite
 from starter.train_vae import decode
 from starter.workspace import Workspace
@@ -58,7 +59,7 @@ def train_classifier(work: Workspace, *, steps: int, without: str | None = None)
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, step / 100) * max(0.01, (1 + math.cos(math.pi * step / steps)) / 2)
         chosen = torch.from_numpy(rng.integers(0, len(labels), BATCH))
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced():
             shown_now = augment(pictures[chosen, torch.from_numpy(rng.integers(0, 2, BATCH))], rng)
             scores = model(shown_now.contiguous(memory_format=torch.channels_last)).float()
         loss = F.cross_entropy(scores, labels[chosen], label_smoothing=0.05)
@@ -110,7 +111,7 @@ def make_small_pictures(work: Workspace) -> torch.Tensor:
         rgba = np.array(pixels[start : start + 16])
         white = torch.from_numpy(np.stack([composite(p) for p in rgba])).permute(0, 3, 1, 2) / 127.5 - 1
         alpha = torch.from_numpy(rgba[..., 3:]).permute(0, 3, 1, 2).float() / 255
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced():
             again = decode(vae.decoder, vae.encoder(white), small=True).float().clamp(-1, 1)
         both = [
             F.interpolate(torch.cat([shown, F.interpolate(alpha, shown.shape[-1])], 1), SIDE, mode="area")

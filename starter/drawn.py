@@ -19,6 +19,7 @@ from PIL import Image
 
 from starter.classifier import SIDE
 from starter.digest import folder_digest
+from starter.precision import reduced
 from starter.questions import Question
 from starter.sheets import Artist
 from starter.workspace import Workspace
@@ -55,7 +56,7 @@ class DrawnPictures:
         with (self.folder / f"part-{part}-of-{parts}.jsonl").open("a", encoding="utf-8") as file:
             file.write("\n")  # a killed run may have left half a line
             for done, batch in enumerate(missing, 1):
-                with torch.autocast("cpu", torch.bfloat16):  # a third faster; differs by 0.3 of 255 levels
+                with reduced():  # a third faster; differs by 0.3 of 255 levels
                     images = artist.draw([q.prompt for q in batch], seeds=[q.seed for q in batch])
                 file.writelines(line_of(q, small(image)) for q, image in zip(batch, images, strict=True))
                 file.flush()

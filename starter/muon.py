@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from starter.precision import DTYPE
+
 ITERATIONS = 4
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -44,7 +46,7 @@ class Muon:
 def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
     """[n, r, c] -> the nearest (semi-)orthogonal matrices, roughly."""
     a, b, c = COEFFICIENTS
-    x: torch.Tensor = matrices.bfloat16()
+    x: torch.Tensor = matrices.to(DTYPE)
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -17,6 +17,7 @@ from torch import nn
 from starter.captions import Scene, english_caption
 from starter.export import assemble
 from starter.latents import LatentSet, Variant
+from starter.precision import reduced
 from starter.sheets import GUIDANCE
 from starter.train_unet import SCHEDULE
 from starter.train_vae import ADAM_RATE, MUON_RATE, Losses, losses_of, optimizers, save_average
@@ -75,7 +76,7 @@ def refine_decoder(
 
 
 def decode_loss(decoder: nn.Module, latents: torch.Tensor, pictures: torch.Tensor) -> Losses:
-    with torch.autocast("cpu", torch.bfloat16):
+    with reduced():
         decoded = decoder(latents.contiguous(memory_format=torch.channels_last)).float()
     return losses_of(decoded, pictures)
 
@@ -106,7 +107,7 @@ def redraw_batch(
     times = [t for t in scheduler.timesteps if t < start]
     noisy = scheduler.add_noise(latents, torch.randn_like(latents), times[0].repeat(len(latents)))
     for t in times:
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced():
             both = pipeline.unet(torch.cat([noisy, noisy]), t, states).sample.float()
         without, with_text = both.chunk(2)
         noisy = scheduler.step(without + GUIDANCE * (with_text - without), t, noisy).prev_sample

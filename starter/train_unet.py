@@ -24,6 +24,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from starter.captions import caption
 from starter.latents import LatentSet
 from starter.muon import Muon
+from starter.precision import reduced
 from starter.pretrain_text import WIDTH, new_text_encoder
 from starter.tokenize_captions import LENGTH
 from starter.workspace import Workspace
@@ -215,7 +216,7 @@ def train_step(
     noisy = alpha.sqrt() * batch.latents + (1 - alpha).sqrt() * noise
     velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * batch.latents
     # Written-out attention: on a CPU the fused kernel's backward pass alone took a third of a step.
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with reduced(), sdpa_kernel(SDPBackend.MATH):
         states = text(ids).last_hidden_state
         predicted = unet(noisy.contiguous(memory_format=torch.channels_last), batch.timesteps, states).sample
     errors = (predicted.float() - velocity).pow(2).mean((1, 2, 3))

@@ -17,6 +17,7 @@ from torch import nn
 
 from starter.linear_encoder import set_linear_encoder
 from starter.muon import Muon
+from starter.precision import reduced
 from starter.recolor import BACKGROUNDS, Floats, Rgba, composite, rotate_hue
 from starter.workspace import Workspace
 
@@ -142,7 +143,7 @@ def optimizers(decoder: nn.Module) -> tuple[Muon, torch.optim.AdamW]:
 
 
 def decoder_loss(vae: AutoencoderTiny, pictures: torch.Tensor, *, small: bool) -> Losses:
-    with torch.autocast("cpu", torch.bfloat16):
+    with reduced():
         with torch.no_grad():
             latents = vae.encoder(pictures).float()
         noise = torch.randn_like(latents) * LATENT_NOISE * torch.rand(len(latents), 1, 1, 1)
