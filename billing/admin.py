@@ -1,29 +1,24 @@
 """Money on the staff's port. Nothing here edits a row: deeds go through `billing.staff`, with a reason, on record."""
 
-from collections.abc import Callable
-from typing import Any, Final
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import DataError
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing import ledger, plan_requests, plans, staff
+from billing import plan_requests, staff
 from billing.models import Alert, Entry, Hold, Lot, Plan, PlanRequest, PlanVersion, Subscription, Usage, Wallet
 from billing.plans import Limits
-from easel.pages import LONGEST_NUMBER, whole
-from easel.requests import client_address
-from tenants import staff_navigation, staff_words
+from billing.staff_deeds import ReadOnly, actor_of
+from billing.staff_forms import DeedForm, PlanDeedForm, ReasonForm
+from tenants import staff_navigation
 from tenants.audit import Actor
-from tenants.models import AuditRecord, User
-from tenants.staff_forms import ActionForm, NumberInput, Select, TextInput
+from tenants.staff_forms import TextInput
 from tenants.staff_records import OnRecord
-from tenants.staff_site import LookedAt, Table
 
 staff_navigation.add_tables(
     "money",
@@ -38,135 +33,15 @@ staff_navigation.add_tables(
     (Usage, _("usage of a day"), _("usage by day")),
     (Alert, _("alert"), _("alerts")),
 )
-staff_words.call(AuditRecord, _("audit record"), _("audit records"))
-staff_navigation.add(
-    staff_navigation.Entry(
-        "now", 90, "admin:tenants_auditrecord_changelist", _("Audit log"), staff_navigation.may_view(AuditRecord)
-    )
-)
-
-REFUSALS = (ledger.InsufficientCredits, ledger.NothingToRefund, plans.NoPlan, ValueError)
-NEED_AN_AMOUNT: Final = {"grant", "adjust", "cap", "refund"}
-
-
-class AmountField(forms.CharField):
-    """Credits as they are written in digits, with a minus before them or without: nothing that would be guessed at."""
-
-    widget = NumberInput
-    default_error_messages = {"invalid": _("a whole number of at most %(digits)s digits.")}
-
-    def to_python(self, value: Any) -> int | None:  # type: ignore[override]
-        text = super().to_python(value) or ""
-        amount = whole(text.removeprefix("-"))
-        if amount is None and text:
-            raise self.refusal()
-        return -amount if amount and text.startswith("-") else amount
-
-    def refusal(self) -> ValidationError:
-        return ValidationError(self.error_messages["invalid"], code="invalid", params={"digits": LONGEST_NUMBER})
-
-
-class DeedForm(ActionForm):
-    """What the deeds below need, beside the rows they are done to. `once` is of the page: what is sent twice from it
-    is done once."""
-
-    amount = AmountField(label=_("Amount"), required=False)
-    reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
-    once = forms.UUIDField(label="", required=False, initial=uuid4, widget=forms.HiddenInput)
-
-    def clean(self) -> dict[str, Any]:
-        given: dict[str, Any] = self.cleaned_data
-        if given.get("action") in NEED_AN_AMOUNT and "amount" not in self.errors and given["amount"] is None:
-            self.add_error("amount", AmountField().refusal())
-        return given
-
-
-class ReasonForm(ActionForm):
-    reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
-
-
-class PlanDeedForm(ActionForm):
-    version = forms.ModelChoiceField(
-        PlanVersion.objects.none(), label=_("Version of a plan"), required=False, widget=Select
-    )
-    reason = forms.CharField(label=_("Reason"), required=False, max_length=500, widget=TextInput)
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fields["version"].queryset = PlanVersion.objects.select_related("plan")  # type: ignore[attr-defined]
-
-
-class ReadOnly(LookedAt[Any]):
-    """To be looked at: rows come from the ledger and stay as they are."""
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return obj is None and Table.has_change_permission(self, request, obj)  # actions, but no editing
-
-    def response_action(
-        self, request: HttpRequest, queryset: QuerySet[Any], *where: Any, **options: Any
-    ) -> HttpResponse | None:
-        """What the form refuses is said by field. Django itself would only say that no action is selected."""
-        form = self._form(request)
-        if form.is_valid() or "action" in form.errors:
-            return super().response_action(request, queryset, *where, **options)
-        for name, errors in form.errors.items():
-            for error in errors:
-                self.message_user(request, f"{form.fields[name].label or name}: {error}", messages.ERROR)
-        return None
-
-    def asked(self, request: HttpRequest) -> dict[str, Any]:
-        """What the form says, in an action: it was found valid before."""
-        form = self._form(request)
-        form.full_clean()
-        return form.cleaned_data
-
-    def deed(self, request: HttpRequest) -> dict[str, Any]:
-        """The same of a DeedForm, as `billing.staff` takes it."""
-        asked = self.asked(request)
-        once: UUID | None = asked["once"]
-        return {"amount": asked["amount"], "reason": asked["reason"], "reference": once.hex if once else ""}
-
-    def _form(self, request: HttpRequest) -> ActionForm:
-        form: ActionForm = self.action_form(request.POST)
-        form.fields["action"].choices = self.get_action_choices(request)  # type: ignore[attr-defined]
-        return form
-
-    def do(self, request: HttpRequest, chosen: QuerySet[Any], deed: Callable[[Any, Actor], object]) -> None:
-        """Do the deed to each chosen row in a transaction of its own, and say how it went."""
-        for each in chosen:
-            try:
-                done = deed(each, actor_of(request))
-            except REFUSALS as error:
-                self.message_user(request, f"{each.tenant}: {error}", messages.ERROR)
-            except DataError:  # of the amounts that the form lets through only a sum is out of range
-                said = gettext("%(tenant)s: a wallet does not hold so many credits.") % {"tenant": each.tenant}
-                self.message_user(request, said, messages.ERROR)
-            else:
-                if done is False:
-                    said, level = gettext("%(tenant)s: was done already."), messages.WARNING
-                else:
-                    said, level = gettext("%(tenant)s: done."), messages.SUCCESS
-                self.message_user(request, said % {"tenant": each.tenant}, level)
 
 
 @admin.register(Wallet)
 class WalletAdmin(ReadOnly):
     list_select_related = ("tenant",)
     search_fields = ("tenant__slug", "tenant__name")
-    list_display = (
-        "tenant",
-        "available",
-        "held",
-    )
+    list_display = ("tenant", "available", "held")
     action_form = DeedForm
-    actions = (
-        "grant",
-        "adjust",
-        "cap",
-        "lift_cap",
-        "freeze",
-        "unfreeze",
-    )
+    actions = ("grant", "adjust", "cap", "lift_cap", "freeze", "unfreeze")
 
     @admin.action(description=_("Grant credits (amount, reason)"), permissions=["change"])
     def grant(self, request: HttpRequest, chosen: QuerySet[Wallet]) -> None:
@@ -206,19 +81,8 @@ class WalletAdmin(ReadOnly):
 @admin.register(Hold)
 class HoldAdmin(ReadOnly):
     list_select_related = ("tenant",)
-    list_display = (
-        "owner_id",
-        "tenant",
-        "amount",
-        "remaining",
-        "charged",
-        "refunded",
-        "status",
-    )
-    search_fields = (
-        "owner_id",
-        "tenant__slug",
-    )
+    list_display = ("owner_id", "tenant", "amount", "remaining", "charged", "refunded", "status")
+    search_fields = ("owner_id", "tenant__slug")
     list_filter = ("status",)
     action_form = DeedForm
     actions = ("refund",)
@@ -232,17 +96,8 @@ class HoldAdmin(ReadOnly):
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnly):
     search_fields = ("tenant__slug", "tenant__name")
-    list_display = (
-        "tenant",
-        "version",
-        "period_start",
-        "period_end",
-        "ended_at",
-    )
-    list_select_related = (
-        "tenant",
-        "version__plan",
-    )
+    list_display = ("tenant", "version", "period_start", "period_end", "ended_at")
+    list_select_related = ("tenant", "version__plan")
     action_form = PlanDeedForm
     actions = ("change_plan",)
 
@@ -285,12 +140,7 @@ class PlanRequestAdmin(ReadOnly):
 
 @admin.register(Plan)
 class PlanAdmin(OnRecord[Plan]):
-    list_display = (
-        "name",
-        "slug",
-        "offered",
-        "rank",
-    )
+    list_display = ("name", "slug", "offered", "rank")
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
         return False
@@ -307,14 +157,7 @@ class PlanVersionForm(forms.ModelForm[PlanVersion]):
 class PlanVersionAdmin(OnRecord[PlanVersion]):
     """To edit a plan is to add its next version; `?plan=<id>` starts from the newest one's values."""
 
-    list_display = (
-        "plan",
-        "number",
-        "monthly_credits",
-        "requests_per_minute",
-        "running_jobs",
-        "created_at",
-    )
+    list_display = ("plan", "number", "monthly_credits", "requests_per_minute", "running_jobs", "created_at")
     list_filter = ("plan",)
     list_select_related = ("plan",)
     form = PlanVersionForm
@@ -346,37 +189,16 @@ class PlanVersionAdmin(OnRecord[PlanVersion]):
 @admin.register(Entry)
 class EntryAdmin(ReadOnly):
     list_select_related = ("tenant",)
-    list_display = (
-        "created_at",
-        "tenant",
-        "kind",
-        "available_delta",
-        "held_delta",
-        "operation_id",
-        "reason",
-    )
+    list_display = ("created_at", "tenant", "kind", "available_delta", "held_delta", "operation_id", "reason")
     list_filter = ("kind",)
-    search_fields = (
-        "operation_id",
-        "owner_id",
-        "tenant__slug",
-    )
+    search_fields = ("operation_id", "owner_id", "tenant__slug")
 
 
 @admin.register(Lot)
 class LotAdmin(ReadOnly):
     list_select_related = ("tenant",)
     search_fields = ("tenant__slug", "tenant__name")
-    list_display = (
-        "tenant",
-        "source",
-        "amount",
-        "available",
-        "pinned",
-        "charged",
-        "removed",
-        "expires_at",
-    )
+    list_display = ("tenant", "source", "amount", "available", "pinned", "charged", "removed", "expires_at")
     list_filter = ("source",)
 
 
@@ -384,16 +206,7 @@ class LotAdmin(ReadOnly):
 class UsageAdmin(ReadOnly):
     list_select_related = ("tenant",)
     search_fields = ("tenant__slug", "tenant__name")
-    list_display = (
-        "day",
-        "tenant",
-        "model",
-        "status",
-        "generations",
-        "images",
-        "charged",
-        "refunded",
-    )
+    list_display = ("day", "tenant", "model", "status", "generations", "images", "charged", "refunded")
     list_filter = ("status",)
     date_hierarchy = "day"
 
@@ -402,40 +215,8 @@ class UsageAdmin(ReadOnly):
 class AlertAdmin(ReadOnly):
     list_select_related = ("tenant",)
     search_fields = ("tenant__slug", "tenant__name")
-    list_display = (
-        "created_at",
-        "tenant",
-        "subject",
-        "percent",
-        "used",
-        "allowed",
-    )
-    list_filter = (
-        "subject",
-        "percent",
-    )
-
-
-@admin.register(AuditRecord)
-class AuditAdmin(ReadOnly):
-    list_select_related = ("tenant",)
-    search_fields = ("tenant__slug", "tenant__name")
-    list_display = (
-        "at",
-        "tenant",
-        "actor",
-        "action",
-        "object_kind",
-        "object_id",
-        "address",
-    )
-    list_filter = ("action",)
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    person = request.user
-    name = person.email if isinstance(person, User) else ""
-    return Actor(kind=AuditRecord.Actor.STAFF, name=name, address=client_address(request))
+    list_display = ("created_at", "tenant", "subject", "percent", "used", "allowed")
+    list_filter = ("subject", "percent")
 
 
 def _open(done: bool) -> None:

@@ -10,9 +10,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tenants import audit, key_changes, membership, staff_door, staff_navigation
+from tenants import audit, key_changes, membership, staff_door, staff_navigation, staff_words
 from tenants.models import (
     APIKey,
+    AuditRecord,
     DataPolicy,
     Invitation,
     Member,
@@ -41,6 +42,12 @@ staff_navigation.add_tables(
     (DataPolicy, _("data policy"), _("data policies")),
     (WebhookEndpoint, _("webhook"), _("webhooks")),
     (WebhookDelivery, _("webhook delivery"), _("webhook deliveries")),
+)
+staff_words.call(AuditRecord, _("audit record"), _("audit records"))
+staff_navigation.add(
+    staff_navigation.Entry(
+        "now", 90, "admin:tenants_auditrecord_changelist", _("Audit log"), staff_navigation.may_view(AuditRecord)
+    )
 )
 
 
@@ -193,3 +200,11 @@ class WebhookDeliveryAdmin(LookedAt[Any]):
     list_filter = ("state",)
     fields = ("tenant", "endpoint", "state", "attempts", "due_at", "expires_at", "created_at", "ended_at")
     ordering = ("-id",)
+
+
+@admin.register(AuditRecord)
+class AuditAdmin(LookedAt[Any]):
+    list_display = ("at", "tenant", "actor", "action", "object_kind", "object_id", "address")
+    list_select_related = ("tenant",)
+    list_filter = ("action",)
+    search_fields = ("tenant__slug", "tenant__name")
