@@ -3,6 +3,7 @@
 `python -m benchmarks NAME …` runs some of them and prints their tables; `--write` before the names writes them, too.
 """
 
+import argparse
 import importlib
 import sys
 
@@ -32,16 +33,21 @@ NAMES = [
 
 
 def main(*words: str) -> None:
-    names = [word for word in words if word != "--write"]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all of them, if none is named: {', '.join(NAMES)}")
+    parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md, too; without names always")
+    asked = parser.parse_args(words)
+    if strange := [name for name in asked.names if name not in NAMES]:
+        parser.error(f"there is no benchmark {', '.join(strange)}")
     stack = start_stack()
     try:
         set_up_django()
         stack.start("web")
-        for name in names or NAMES:
+        for name in asked.names or NAMES:
             print(f"{name} …", file=sys.stderr)
             table = importlib.import_module(f"benchmarks.{name}").measure(stack)
             print(section(table) + "\n", flush=True)
-            if "--write" in words or not names:
+            if asked.write or not asked.names:
                 write([table])  # at once: what comes later may fail
                 print(f"{DOCUMENT.name} has it.", file=sys.stderr)
     finally:
