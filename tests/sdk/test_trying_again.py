@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -342,6 +343,12 @@ def test_waiting_ends_at_its_deadline_and_the_generation_can_be_waited_for_again
     assert caught.value.generation.id == "0193-a"
     assert world.moment == pytest.approx(1085, abs=26)
     assert world.slept == []
+
+
+def test_a_wait_may_last_for_ever(kind: str, world: World) -> None:
+    world.answers(accepted(), accepted(), accepted("completed"))
+    assert play(kind, world, lambda easel: easel.generate("a", timeout=math.inf)).status == "completed"
+    assert world.seen[0].headers["prefer"] == "wait=25"
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ class Operations:
 
 def _hold(seconds: float) -> int:
     """For how long Easel is asked to hold an answer while so much time is left."""
-    return max(0, min(HOLD_SECONDS, math.ceil(seconds)))
+    return max(0, math.ceil(min(HOLD_SECONDS, seconds)))
 
 
 def _type_of(content: bytes) -> str:
