@@ -171,5 +171,10 @@ def test_what_may_have_been_made_stays_set_aside(answers: list[httpx.Response | 
     assert (f"and {left} of this server's 2 are left" in str(again.value)) == (left == 0)
 
 
+def test_what_is_no_id_is_said_to_be_none() -> None:
+    with pytest.raises(ToolError, match="is no id"):
+        anyio.run(scripted(problem(404, "not_found")).generation_status, "..")
+
+
 def test_without_credentials_it_does_not_start() -> None:
     assert easel("mcp").exit_code == exits.NOT_LET_IN

@@ -449,6 +449,31 @@ def test_a_redirect_is_no_success_and_says_where_it_leads(kind: str, world: Worl
     assert len(world.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("act", "sent"),
+    [(lambda easel: easel.cancel("x/../../keys"), "POST /v1/generations/x%2F..%2F..%2Fkeys/cancel"),
+     (lambda easel: easel.delete("../keys/ek_live_x"), "DELETE /v1/generations/..%2Fkeys%2Fek_live_x"),
+     (lambda easel: easel.keys.get("a?limit=1#b"), "GET /v1/keys/a%3Flimit%3D1%23b"),
+     (lambda easel: easel.webhooks.test("a\nb"), "POST /v1/webhooks/a%0Ab/test")],
+    ids=["cancel", "delete", "key", "endpoint"],
+)  # fmt: skip
+def test_an_id_leads_to_no_other_call(kind: str, world: World, act: Act, sent: str) -> None:
+    world.answers(problem(404, "not_found"))
+    with pytest.raises(errors.NotFound):
+        play(kind, world, act)
+    assert world.sent == [sent]
+
+
+@pytest.mark.parametrize("id_", ["", ".", ".."])
+def test_what_cannot_be_an_id_is_said_so_and_not_sent(kind: str, world: World, id_: str) -> None:
+    """`POST /v1/generations/./cancel` would cancel all there is."""
+    with pytest.raises(ValueError, match="is no id"):
+        play(kind, world, lambda easel: easel.cancel(id_))
+    with pytest.raises(ValueError, match="is no id"):
+        play(kind, world, lambda easel: easel.keys.revoke(id_))
+    assert world.sent == []
+
+
 def test_a_text_and_a_picture_are_judged(kind: str, world: World) -> None:
     verdict = {"flagged": True, "action": "block", "categories": {"gore": True}, "category_scores": {"gore": 0.9}}
     world.answers(*[httpx.Response(200, json={"results": [verdict]})] * 2)

@@ -112,7 +112,7 @@ class Server:
             if made.done:
                 return await self._ended(made)
             status = await self._easel.status(generation_id)
-        except errors.EaselError as error:
+        except (errors.EaselError, ValueError) as error:
             raise ToolError(str(error)) from error
         eta = "" if status.eta_seconds is None else f", about {status.eta_seconds:.0f} s to go"
         return [f"{generation_id} is {status.status}, {status.progress * 100:.0f} %{eta}."]

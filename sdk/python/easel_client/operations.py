@@ -8,6 +8,7 @@ import math
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from easel_client import errors
 from easel_client.conversation import EVENTS, Call, Session, content_of, converse
@@ -49,7 +50,7 @@ class Operations:
         that is waited out, too."""
         clock, pause, failures = self._session.clock, POLL_SECONDS[0], 0
         while True:
-            call = Call("GET", f"/v1/generations/{generation_id}", wait=_hold(deadline - clock()))
+            call = Call("GET", f"/v1/generations/{_part(generation_id)}", wait=_hold(deadline - clock()))
             try:
                 reply = yield from converse(self._session, call, deadline=max(deadline, clock() + LOOK_SECONDS))
                 generation = content_of(reply)
@@ -78,10 +79,10 @@ class Operations:
         return pause
 
     def get(self, generation_id: str) -> Steps[Any]:
-        return self._ask("GET", f"/v1/generations/{generation_id}")
+        return self._ask("GET", f"/v1/generations/{_part(generation_id)}")
 
     def status(self, generation_id: str) -> Steps[Any]:
-        return self._ask("GET", f"/v1/generations/status/{generation_id}")
+        return self._ask("GET", f"/v1/generations/status/{_part(generation_id)}")
 
     def list(self, *, status: str | None, model: str | None) -> Steps[None]:
         return self._pages("/v1/generations", {"status": status, "model": model})
@@ -92,7 +93,7 @@ class Operations:
     def cancel(self, generation_id: str) -> Steps[str]:
         """It stands as canceled, or as one that is being stopped. Raises AlreadyFinished where it ended otherwise."""
         try:
-            return str((yield from self._ask("POST", f"/v1/generations/{generation_id}/cancel"))["status"])
+            return str((yield from self._ask("POST", f"/v1/generations/{_part(generation_id)}/cancel"))["status"])
         except errors.AlreadyFinished as error:
             if error.raw.get("generation_status") != "canceled":
                 raise
@@ -102,17 +103,17 @@ class Operations:
         return self._ask("POST", "/v1/generations/cancel", body=dict(conditions))
 
     def delete(self, generation_id: str) -> Steps[None]:
-        yield from self._erase(f"/v1/generations/{generation_id}")
+        yield from self._erase(f"/v1/generations/{_part(generation_id)}")
 
     def vary(self, image_id: str, options: Json, *, idempotency_key: str | None) -> Steps[Any]:
-        return self._make(f"/v1/images/{image_id}/variations", body_of(options), idempotency_key)
+        return self._make(f"/v1/images/{_part(image_id)}/variations", body_of(options), idempotency_key)
 
     def upscale(self, image_id: str, scale: float, *, idempotency_key: str | None) -> Steps[Any]:
-        return self._make(f"/v1/images/{image_id}/upscale", {"scale": scale}, idempotency_key)
+        return self._make(f"/v1/images/{_part(image_id)}/upscale", {"scale": scale}, idempotency_key)
 
     def download(self, generation_id: str, image: ImageData) -> Steps[bytes]:
         """The file. By the result's address, not the image's own: that one ends after an hour and is never sealed."""
-        path = f"/v1/generations/result/{generation_id}"
+        path = f"/v1/generations/result/{_part(generation_id)}"
         reply = yield from converse(self._session, Call("GET", path, query={"index": image.index}, accept="image/*"))
         if hashlib.sha256(reply.content).hexdigest() != image.sha256:
             raise errors.DamagedImage(f"Image {image.id} came with another SHA-256 than Easel stated.")
@@ -124,7 +125,7 @@ class Operations:
         """Emits events, of one generation until it is done. Comes back by itself after a break, where it was."""
         if self._session.sealer is not None:
             raise errors.NotSealed("Event streams cannot be sealed. Use wait().")
-        path = "/v1/events" if generation_id is None else f"/v1/generations/{generation_id}/events"
+        path = "/v1/events" if generation_id is None else f"/v1/generations/{_part(generation_id)}/events"
         retry, clock = self._session.retry, self._session.clock
         deadline = clock() + (math.inf if timeout is None else timeout)
         last_id, silent_breaks = "", 0
@@ -154,7 +155,7 @@ class Operations:
             yield Sleep(min(pause, max(0.0, deadline - clock())))
 
     def ticket(self, generation_id: str) -> Steps[Any]:
-        return self._ask("POST", f"/v1/generations/{generation_id}/tickets")
+        return self._ask("POST", f"/v1/generations/{_part(generation_id)}/tickets")
 
     # --- Before and around -----------------------------------------------------------------------------
 
@@ -190,20 +191,20 @@ class Operations:
         return self._data("/v1/keys")
 
     def key(self, key_id: str) -> Steps[Any]:
-        return self._ask("GET", f"/v1/keys/{key_id}")
+        return self._ask("GET", f"/v1/keys/{_part(key_id)}")
 
     def create_key(self, name: str, scopes: Any, rules: Json) -> Steps[Any]:
         body = {"name": name, "scopes": [*scopes], **rules}
         return self._reveal("/v1/keys", body)
 
     def change_key(self, key_id: str, changes: Json) -> Steps[Any]:
-        return self._ask("PATCH", f"/v1/keys/{key_id}", body=dict(changes))
+        return self._ask("PATCH", f"/v1/keys/{_part(key_id)}", body=dict(changes))
 
     def rotate_key(self, key_id: str, overlap_seconds: int) -> Steps[Any]:
-        return self._reveal(f"/v1/keys/{key_id}/rotate", {"overlap_seconds": overlap_seconds})
+        return self._reveal(f"/v1/keys/{_part(key_id)}/rotate", {"overlap_seconds": overlap_seconds})
 
     def revoke_key(self, key_id: str) -> Steps[None]:
-        yield from self._erase(f"/v1/keys/{key_id}")
+        yield from self._erase(f"/v1/keys/{_part(key_id)}")
 
     # --- Webhooks --------------------------------------------------------------------------------------
 
@@ -211,32 +212,32 @@ class Operations:
         return self._data("/v1/webhooks")
 
     def endpoint(self, endpoint_id: str) -> Steps[Any]:
-        return self._ask("GET", f"/v1/webhooks/{endpoint_id}")
+        return self._ask("GET", f"/v1/webhooks/{_part(endpoint_id)}")
 
     def create_endpoint(self, url: str, events: Any, description: str) -> Steps[Any]:
         body = {"url": url, "events": [*events], "description": description}
         return self._reveal("/v1/webhooks", body)
 
     def change_endpoint(self, endpoint_id: str, changes: Json) -> Steps[Any]:
-        return self._ask("PATCH", f"/v1/webhooks/{endpoint_id}", body=dict(changes))
+        return self._ask("PATCH", f"/v1/webhooks/{_part(endpoint_id)}", body=dict(changes))
 
     def rotate_secret(self, endpoint_id: str) -> Steps[Any]:
-        return self._reveal(f"/v1/webhooks/{endpoint_id}/rotate-secret")
+        return self._reveal(f"/v1/webhooks/{_part(endpoint_id)}/rotate-secret")
 
     def test_endpoint(self, endpoint_id: str) -> Steps[Any]:
-        return self._ask("POST", f"/v1/webhooks/{endpoint_id}/test", repeatable=False)
+        return self._ask("POST", f"/v1/webhooks/{_part(endpoint_id)}/test", repeatable=False)
 
     def delete_endpoint(self, endpoint_id: str) -> Steps[None]:
-        yield from self._erase(f"/v1/webhooks/{endpoint_id}")
+        yield from self._erase(f"/v1/webhooks/{_part(endpoint_id)}")
 
     def default_secret(self) -> Steps[str]:
         return str((yield from self._ask("GET", "/v1/webhooks/default/secret"))["secret"])
 
     def deliveries(self, endpoint_id: str) -> Steps[None]:
-        return self._pages(f"/v1/webhooks/{endpoint_id}/deliveries", {})
+        return self._pages(f"/v1/webhooks/{_part(endpoint_id)}/deliveries", {})
 
     def redeliver(self, delivery_id: str) -> Steps[Any]:
-        return self._ask("POST", f"/v1/webhooks/deliveries/{delivery_id}/redeliver")
+        return self._ask("POST", f"/v1/webhooks/deliveries/{_part(delivery_id)}/redeliver")
 
     # --- How -------------------------------------------------------------------------------------------
 
@@ -276,6 +277,15 @@ class Operations:
             cursor = page["next_cursor"]
             if not cursor:
                 return
+
+
+def _part(given: str) -> str:
+    """An id in a path: it comes from whoever uses the program, and could otherwise lead to another call. Raises
+    ValueError."""
+    written = str(given)
+    if written in {"", ".", ".."}:
+        raise ValueError(f"{written!r} is no id.")
+    return quote(written, safe="")
 
 
 def _hold(seconds: float) -> int:
