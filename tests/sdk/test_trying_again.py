@@ -152,6 +152,16 @@ def test_an_erasure_whose_answer_was_lost_is_not_an_error(kind: str, world: Worl
         play(kind, world, lambda easel: easel.delete("0193-a"))
 
 
+@pytest.mark.parametrize(
+    "before", [problem(401, "token_expired"), problem(429, "rate_limited"), REFUSED], ids=["401", "429", "refused"]
+)
+def test_what_no_attempt_can_have_erased_is_not_found(kind: str, world: World, before: object) -> None:
+    """Else a key that was mistyped would count as revoked."""
+    world.answers(before, problem(404, "not_found"))  # type: ignore[arg-type]
+    with pytest.raises(errors.NotFound):
+        play(kind, world, lambda easel: easel.keys.revoke("ek_live_x"))
+
+
 def test_a_cancel_whose_answer_was_lost_is_not_an_error(kind: str, world: World) -> None:
     world.answers(RESET, problem(409, "already_finished", generation_status="canceled"))
     assert play(kind, world, lambda easel: easel.cancel("0193-a")) == "canceled"

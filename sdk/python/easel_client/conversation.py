@@ -87,6 +87,7 @@ class _Conversation:
         self._deadline = own if deadline is None else min(own, deadline)
         self._request_id = f"ec-{uuid.uuid4().hex}"
         self._new_tokens_refused = 0
+        self._maybe_done = False
 
     def run(self) -> Steps[Reply]:
         number = 0
@@ -99,6 +100,8 @@ class _Conversation:
             if isinstance(outcome, Reply) and outcome.good:
                 return self._opened(outcome, attempt)
             error = self._error(outcome, attempt)
+            self._maybe_done |= _maybe_done(outcome)
+            error.maybe_done = self._maybe_done
             if self._another_token_helps(error, attempt):
                 continue
             yield Sleep(self._pause(error, outcome, number))
@@ -234,8 +237,8 @@ class _Conversation:
     def _worth_another(self, outcome: Reply | Broken) -> bool:
         if isinstance(outcome, Broken):
             return self._call.repeatable or outcome.unsent
-        if outcome.status == 409:  # sealed twice by something on the way: the next attempt has another nonce
-            return self._call.repeatable and b'"sealed_replayed"' in outcome.content
+        if _came_before(outcome):
+            return self._call.repeatable  # the next attempt has another nonce
         return outcome.status in (_WORTH_ANOTHER if self._call.repeatable else _NOT_BEGUN)
 
     def _fetch_token(self) -> Steps[tuple[str, float]]:
@@ -261,6 +264,18 @@ def content_of(reply: Reply) -> Any:
     except ValueError as error:
         said = f"{reply.status} with something else than JSON ({reply.headers.get('content-type', 'no type')})."
         raise errors.UnexpectedAnswer(f"The answer was {said} Is this the address of an Easel?") from error
+
+
+def _maybe_done(outcome: Reply | Broken) -> bool:
+    """Whether what was asked for may have been done, though this is no good answer."""
+    if isinstance(outcome, Broken):
+        return not outcome.unsent
+    return outcome.status in _TROUBLE | {408} or _came_before(outcome)
+
+
+def _came_before(reply: Reply) -> bool:
+    """Something on the way sent the same sealed bytes twice."""
+    return reply.status == 409 and b'"sealed_replayed"' in reply.content
 
 
 def error_of(reply: Reply, now: float) -> errors.APIError:

@@ -9,9 +9,11 @@ from typing import Any
 
 class EaselError(Exception):
     """Everything this package raises. `attempts` says how many were made; `generation_id` which generation it is about,
-    where one is known: it may well go on."""
+    where one is known: it may well go on. `maybe_done`: one of the attempts may have done what was asked for, though no
+    answer told so."""
 
     attempts = 0
+    maybe_done = False
     generation_id: str | None = None
 
 

@@ -161,7 +161,7 @@ class Server:
 def _made_nothing(error: errors.APIError) -> bool:
     """Whether Easel has said no. After any trouble it may have said yes before, in an answer that was lost."""
     if isinstance(error, errors.TooManyRequests):
-        return error.attempts == 1
+        return not error.maybe_done
     return not isinstance(error, errors.TRANSIENT)
 
 

@@ -261,7 +261,7 @@ class Operations:
         try:
             yield from converse(self._session, Call("DELETE", path))
         except errors.NotFound as error:
-            if error.attempts == 1:
+            if not error.maybe_done:
                 raise
             # An attempt before, whose answer was lost, has done it.
 
