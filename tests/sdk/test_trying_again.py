@@ -5,6 +5,7 @@ import json
 import math
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,6 +15,8 @@ import anyio
 import httpx
 import pytest
 
+from easel import sealed_call
+from easel.crypto import SM4_GCM
 from easel_client import AsyncEasel, CircuitBreaker, CircuitOpen, Easel, RetryPolicy, Timeouts, errors
 from tests.sdk.scripted import KEY, SECRET, Act, World, accepted, generation, key_of, play, problem, timeouts, token
 
@@ -330,6 +333,33 @@ def test_a_busy_server_and_a_model_that_is_away_open_no_circuit(kind: str, world
     world.answers(*[problem(429, "rate_limited")] * 5, *[problem(503, "model_unavailable")] * 2, accepted())
     play(kind, world, lambda easel: easel.submit("a"), breaker=circuit, retry=RetryPolicy(patience=1000))
     assert not circuit.is_open
+
+
+def sealed(answer: httpx.Response) -> Callable[[httpx.Request], httpx.Response]:
+    """As Easel answers a sealed request."""
+
+    def seal(request: httpx.Request) -> httpx.Response:
+        content_type, moment = answer.headers["Content-Type"], "1700000000"
+        said = sealed_call.answer_data(
+            method=request.method, path=request.url.raw_path.decode(), key_id=KEY, timestamp=moment,
+            status=answer.status_code, content_type=content_type, request_nonce=request.content[29:41],
+        )  # fmt: skip
+        envelope = sealed_call.seal(
+            answer.content, SECRET.encode(), said, direction="answer", version=SM4_GCM, key_id=KEY
+        )
+        headers = {"Content-Type": sealed_call.MEDIA_TYPE, "Easel-Content-Type": content_type}
+        return httpx.Response(
+            answer.status_code, content=envelope.packed, headers={**headers, "Easel-Timestamp": moment}
+        )
+
+    return seal
+
+
+def test_a_model_that_is_away_opens_no_circuit_under_seal_either(kind: str, world: World) -> None:
+    away = [sealed(problem(503, "model_unavailable"))] * 5
+    world.answers(*away, sealed(accepted()))
+    options = {"breaker": breaker(world, fail_fast=True), "sealed": True}
+    assert play(kind, world, lambda easel: easel.submit("a"), **options).status == "queued"
 
 
 # --- What is sent ----------------------------------------------------------------------------------------

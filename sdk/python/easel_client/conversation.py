@@ -96,10 +96,11 @@ class _Conversation:
             number += 1
             attempt = self._prepared(token)
             outcome = yield Send(attempt.request, stream=self._call.stream)
-            self._note(outcome, attempt.token)
             if isinstance(outcome, Reply) and outcome.good:
+                self._note(outcome, attempt.token)
                 return self._opened(outcome, attempt)
             error = self._error(outcome, attempt)
+            self._note(outcome, attempt.token, error)
             self._maybe_done |= _maybe_done(outcome)
             error.maybe_done = self._maybe_done
             if self._another_token_helps(error, attempt):
@@ -180,14 +181,14 @@ class _Conversation:
         )
         return replace(reply, headers={**reply.headers, "content-type": content_type}, content=content)
 
-    def _note(self, outcome: Reply | Broken, token: Token | None) -> None:
+    def _note(self, outcome: Reply | Broken, token: Token | None, error: errors.EaselError | None = None) -> None:
         """What is learned of the token and the server. 429 says that it is well; a model that is away is not it."""
         if token is not None and isinstance(outcome, Reply) and outcome.status != 401 and outcome.status < 500:
             token.worked = True
         if isinstance(outcome, Broken):
             if not outcome.ours:
                 self._session.breaker.failed()
-        elif outcome.status in _TROUBLE and b'"model_unavailable"' not in outcome.content:
+        elif outcome.status in _TROUBLE and not isinstance(error, errors.ModelUnavailable):
             self._session.breaker.failed()
         else:
             self._session.breaker.succeeded()
