@@ -471,6 +471,14 @@ def test_an_ending_without_pictures_is_an_exception_of_its_own(
     assert getattr(caught.value, "code", "out_of_memory") == "out_of_memory"
 
 
+@pytest.mark.parametrize("listed", [["No such route."], {"base": ["Forbidden"]}, 5, "Forbidden", None])
+def test_a_gateways_own_error_is_one_of_its_status(kind: str, world: World, listed: object) -> None:
+    world.answers(httpx.Response(403, json={"errors": listed}))
+    with pytest.raises(errors.PermissionDenied, match="HTTP 403") as caught:
+        play(kind, world, lambda easel: easel.models())
+    assert caught.value.errors == ()
+
+
 def test_another_service_at_the_address_is_named_as_such(kind: str, world: World) -> None:
     world.answers(httpx.Response(200, text="<html>It works!</html>"))
     with pytest.raises(errors.UnexpectedAnswer, match="address of an Easel"):

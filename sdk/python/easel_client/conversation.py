@@ -287,9 +287,11 @@ def error_of(reply: Reply, now: float) -> errors.APIError:
     body = body if isinstance(body, dict) else {}
     code = str(body.get("code") or body.get("error") or "")
     kind = errors.kind_of(code, reply.status)
+    listed = body.get("errors")  # a gateway may call something else so
     fields = [
         errors.FieldError(str(each.get("field", "")), str(each.get("code", "")), str(each.get("detail", "")))
-        for each in body.get("errors") or ()
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict)
     ]
     detail = body.get("detail") or body.get("error_description") or body.get("title") or f"HTTP {reply.status}"
     if fields:
