@@ -401,6 +401,15 @@ def test_models_usage_and_quotes_are_told_to_people_and_programs(signed_in: Cust
     assert easel("quote", "--size", "large").exit_code == exits.USAGE
 
 
+def test_names_are_shown_letter_by_letter(capsys: pytest.CaptureFixture[str]) -> None:
+    """Square brackets and colons mean something to what draws tables."""
+    names = ["shop [prod]", "[/b]", "at :100: o'clock"]
+    terminal = Terminal()
+    terminal.table(("name",), [[name] for name in names])
+    terminal.say(names[-1])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == ["name", *names, names[-1]]
+
+
 def test_keys_are_made_rotated_and_revoked(signed_in: Customer) -> None:
     (made,) = lines(easel("--json", "keys", "create", "ci", "-s", "generations:read", "--test"))
     assert made["secret"].startswith("es_")

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 class Terminal:
@@ -16,8 +17,8 @@ class Terminal:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = Console(highlight=False, soft_wrap=True, emoji=False)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
         """For people only."""
@@ -51,5 +52,5 @@ class Terminal:
         for number, column in enumerate(columns):
             table.add_column(column, overflow="fold", no_wrap=number == 0)  # the first is what one copies
         for row in rows:
-            table.add_row(*["" if cell is None else str(cell) for cell in row])
+            table.add_row(*[Text("" if cell is None else str(cell)) for cell in row])
         self.out.print(table, soft_wrap=False)
