@@ -1,5 +1,6 @@
 """The command: what it does, what it says, and what its exit code means."""
 
+import io
 import json
 import os
 import signal
@@ -408,6 +409,24 @@ def test_names_are_shown_letter_by_letter(capsys: pytest.CaptureFixture[str]) ->
     terminal.table(("name",), [[name] for name in names])
     terminal.say(names[-1])
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == ["name", *names, names[-1]]
+
+
+def test_what_standard_output_cannot_write_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a pipe of Windows, whose encoding has neither Chinese nor check marks."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "sdk" / "python"), "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "easel_client", "--help"]
+    ran = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (ran.returncode, rb"\xb7" in ran.stdout) == (0, True), ran.stderr
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    Terminal(as_json=True).data({"prompt": "é 一 😀"})
+    assert json.loads(written.getvalue()) == {"prompt": "é 一 😀"}
+
+
+def test_who_closed_standard_output_gets_nothing_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    Terminal(as_json=True).data({"prompt": "an apple"})
+    Terminal().say("an apple")
 
 
 def test_keys_are_made_rotated_and_revoked(signed_in: Customer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -30,8 +30,7 @@ class Terminal:
 
     def data(self, value: Any) -> None:
         """For programs: one JSON value a line."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        _write(sys.stdout, value)
 
     def error(
         self, text: str, *, code: str = "", hint: str = "", request_id: str = "", generation_id: str = ""
@@ -40,7 +39,7 @@ class Terminal:
             error = {"code": code, "detail": text, "hint": hint, "request_id": request_id}
             if generation_id:
                 error["generation_id"] = generation_id
-            sys.stderr.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
+            _write(sys.stderr, {"error": error})
             return
         self.err.print(f"easel: {text}", markup=False, style="red")
         for line in (hint, f"Request id: {request_id}" if request_id else ""):
@@ -54,3 +53,12 @@ class Terminal:
         for row in rows:
             table.add_row(*[Text("" if cell is None else str(cell)) for cell in row])
         self.out.print(table, soft_wrap=False)
+
+
+def _write(stream: TextIO | None, value: Any) -> None:
+    """One JSON value a line, in whatever the stream can hold. It is None where it was closed before we began."""
+    if stream is None:
+        return
+    in_full = (stream.encoding or "").lower().startswith("utf")
+    stream.write(json.dumps(value, ensure_ascii=not in_full) + "\n")
+    stream.flush()
