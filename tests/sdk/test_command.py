@@ -118,6 +118,18 @@ def test_the_same_idempotency_key_draws_once(tmp_path: Path) -> None:
     assert first["id"] == second["id"]
 
 
+@pytest.mark.usefixtures("signed_in")
+def test_what_has_the_prompts_name_already_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-logo.png").write_text("a drawing of mine")
+    words = ["--json", "generate", "My logo", "--steps", 2]
+    first, second = (lines(easel(*words))[0] for _ in range(2))
+    assert (tmp_path / "my-logo.png").read_text() == "a drawing of mine"
+    named = [f"my-logo-{each['id'][-8:]}.png" for each in (first, second)]
+    assert [each["files"] for each in (first, second)] == [[name] for name in named]
+    assert {path.name for path in tmp_path.glob("*.png")} == {"my-logo.png", *named}
+
+
 def on_a_terminal(*words: str, term: str) -> tuple[int, bytes]:
     """The command on a terminal of its own, of which we read the other side: its exit code, and what was seen."""
     leader, follower = os.openpty()

@@ -17,7 +17,9 @@ from easel_client.cli.running import State, state_of, told
 
 Output = Annotated[
     Optional[Path],
-    typer.Option("--output", "-o", dir_okay=False, help="The file; several pictures are numbered."),
+    typer.Option(
+        "--output", "-o", dir_okay=False, help="The file; several are numbered. Without it none is written over."
+    ),
 ]
 Preview = Annotated[bool, typer.Option(help="Show pictures where the terminal can.")]
 
@@ -52,12 +54,11 @@ def generate(
     )  # fmt: skip
     if output is not None:
         options = with_format_of(options, output)
-    target = output or Path(slug_of(prompt))
     with told(state.terminal) as telling, state.client() as easel:
-        files.check(target)  # before anything is paid for
+        files.check(output or Path(slug_of(prompt)))  # before anything is paid for
         submitted = easel.submit(prompt, idempotency_key=idempotency_key, **options)
         telling.generation_id = submitted.id
-        _finish(state, easel, submitted, target, timeout=timeout, preview=preview)
+        _finish(state, easel, submitted, output, timeout=timeout, preview=preview)
 
 
 def fetch(
@@ -72,24 +73,33 @@ def fetch(
     state = state_of(context)
     with told(state.terminal) as telling, state.client() as easel:
         found = easel.get(generation)
-        target = output or Path(slug_of(found.prompt or found.id))
         telling.generation_id = found.id
-        files.check(target)
-        _finish(state, easel, found, target, timeout=timeout, preview=preview)
+        files.check(output or Path(_name_of(found)))
+        _finish(state, easel, found, output, timeout=timeout, preview=preview)
 
 
-def _finish(state: State, easel: Easel, submitted: Generation, target: Path, *, timeout: float, preview: bool) -> None:
+def _finish(
+    state: State, easel: Easel, submitted: Generation, output: Optional[Path], *, timeout: float, preview: bool
+) -> None:
     made = _followed(state, easel, submitted, timeout=timeout, preview=preview)
-    _tell(state, made, _saved(made, target), preview=preview)
+    paths = _named(made, output) if output else _free(made)
+    _tell(state, made, [image.save(path) for image, path in zip(made.images, paths)], preview=preview)
 
 
-def _saved(made: Generation, target: Path) -> list[Path]:
-    """Writes every picture; a name without an ending gets that of its format."""
-    saved = []
-    for image in made.images:
-        path = target if target.suffix else target.with_suffix(suffix_of(image.content_type))
-        saved.append(image.save(numbered(path, image.index, made.n)))
-    return saved
+def _named(made: Generation, target: Path) -> list[Path]:
+    """Every picture's file; a name without an ending gets that of its format."""
+    endings = [target.suffix or suffix_of(image.content_type) for image in made.images]
+    return [numbered(target.with_suffix(end), image.index, made.n) for end, image in zip(endings, made.images)]
+
+
+def _free(made: Generation) -> list[Path]:
+    """By its prompt; where something has that name, by its id, too."""
+    paths = _named(made, Path(_name_of(made)))
+    return _named(made, Path(f"{_name_of(made)}-{made.id[-8:]}")) if any(map(os.path.lexists, paths)) else paths
+
+
+def _name_of(generation: Generation) -> str:
+    return slug_of(generation.prompt or generation.id)
 
 
 def _followed(state: State, easel: Easel, submitted: Generation, *, timeout: float, preview: bool) -> Generation:
