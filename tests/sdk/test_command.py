@@ -18,7 +18,7 @@ import pytest
 import typer
 from PIL import Image as PILImage
 
-from easel_client import AsyncEasel, AsyncGeneration, Easel, errors
+from easel_client import AsyncEasel, AsyncGeneration, Easel, errors, files
 from easel_client.cli import credentials, exits
 from easel_client.cli.journal import Journal, items_of
 from easel_client.cli.running import told
@@ -128,6 +128,18 @@ def test_what_has_the_prompts_name_already_is_not_written_over(tmp_path: Path, m
     named = [f"my-logo-{each['id'][-8:]}.png" for each in (first, second)]
     assert [each["files"] for each in (first, second)] == [[name] for name in named]
     assert {path.name for path in tmp_path.glob("*.png")} == {"my-logo.png", *named}
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """As root /dev/null would have become a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    files.check(pipe)
+    assert files.write_whole(pipe, b"a picture") == pipe
+    assert (os.read(reader, 100), [*tmp_path.iterdir()]) == (b"a picture", [pipe])
+    assert pipe.is_fifo()
+    os.close(reader)
 
 
 def on_a_terminal(*words: str, term: str) -> tuple[int, bytes]:

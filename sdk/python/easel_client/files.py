@@ -11,6 +11,9 @@ from typing import BinaryIO
 def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
     """A file that is there in full or not at all, whatever happens meanwhile. Its folder is made if need be."""
     target = Path(path)
+    if is_device(target):
+        target.write_bytes(content)
+        return target
     new, file = _begun(target)
     try:
         with file:
@@ -24,9 +27,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
 
 def check(path: str | os.PathLike[str]) -> None:
     """That a file can be written there. Raises OSError, or ValueError where that is no file's name."""
+    if is_device(Path(path)):
+        return
     new, file = _begun(Path(path))
     file.close()
     new.unlink()
+
+
+def is_device(path: Path) -> bool:
+    """A pipe, a terminal, /dev/null: such is written to, and not replaced by a file."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _begun(target: Path) -> tuple[Path, BinaryIO]:

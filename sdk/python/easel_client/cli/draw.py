@@ -88,6 +88,8 @@ def _finish(
 
 def _named(made: Generation, target: Path) -> list[Path]:
     """Every picture's file; a name without an ending gets that of its format."""
+    if files.is_device(target):
+        return [target for _ in made.images]
     endings = [target.suffix or suffix_of(image.content_type) for image in made.images]
     return [numbered(target.with_suffix(end), image.index, made.n) for end, image in zip(endings, made.images)]
 
@@ -135,7 +137,7 @@ def _tell(state: State, made: Generation, saved: list[Path], *, preview: bool) -
         return
     kind = protocol(os.environ, terminal=preview and terminal.out.is_terminal)
     for file in saved:
-        picture = inline(file.read_bytes(), kind) if kind else None
+        picture = inline(file.read_bytes(), kind) if kind and not files.is_device(file) else None
         if picture is not None:
             terminal.out.print(picture)
         terminal.say(str(file))
