@@ -379,6 +379,17 @@ def test_batches_share_a_folder_without_writing_over_what_is_not_theirs(tmp_path
     assert len(list(out.glob("0002-a-pear*.png"))) == 3
 
 
+@pytest.mark.usefixtures("signed_in")
+def test_two_batches_do_not_work_in_one_folder_at_the_same_time(tmp_path: Path) -> None:
+    """Each would ask under keys of its own, and pay."""
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text("an apple\n")
+    with Journal(out):
+        done = easel("batch", prompts, "-o", out, "--steps", 2)
+        assert (done.exit_code, "Another batch is at work" in done.stderr) == (exits.UNKNOWN, True)
+    assert easel("batch", prompts, "-o", out, "--steps", 2).exit_code == exits.OK
+
+
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\u0085", "\x0b"])
 def test_a_prompt_may_hold_what_ends_lines_in_unicode(tmp_path: Path, end: str) -> None:
     (item,) = items_of(f"a red{end}apple\r\n", {})

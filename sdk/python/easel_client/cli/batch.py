@@ -61,8 +61,7 @@ def batch(
         size=size, model=model, steps=steps, cfg_scale=cfg_scale, sampler=sampler, seed=seed, n=n,
         negative_prompt=negative_prompt, format=format,
     )  # fmt: skip
-    with told(state.terminal):
-        journal = Journal(output)
+    with told(state.terminal), Journal(output) as journal:
         items = items_of(prompts.read_text(encoding="utf-8-sig"), options)
         left = [item for item in items if not journal.is_done(item)]
         if len(left) < len(items):

@@ -14,7 +14,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 NAME = "easel-batch.jsonl"
 _NOT_OPTIONS = {"self", "idempotency_key"}  # what a client's call takes beside them
@@ -47,17 +50,27 @@ def items_of(text: str, options: Mapping[str, Any]) -> list[Item]:
 
 
 class Journal:
-    """Raises ValueError where the folder's journal is damaged; a last line that was cut off is nothing."""
+    """Raises ValueError where the folder's journal is damaged, OSError where another run has it open; a last line that
+    was cut off is nothing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / NAME
+        self._held = _held(self._path)
         self._keys: dict[str, str] = {}
         self._files: dict[str, list[str]] = {}
         self._owners: dict[str, str] = {}  # of each file the item
         self._torn = False
         self._read()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Another run may come."""
+        if self._held is not None:
+            self._held.close()
 
     def is_done(self, item: Item) -> bool:
         """Whether its pictures are all still there."""
@@ -128,6 +141,25 @@ class Journal:
     def _note_files(self, digest: str, files: list[str]) -> None:
         self._files[digest] = files
         self._owners.update(dict.fromkeys(files, digest))
+
+
+def _held(path: Path) -> BinaryIO | None:
+    """As long as it is open, no other run opens it: both would ask for the same. It ends with the process, however that
+    ends. None on systems, and file systems, that have no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise OSError(f"Another batch is at work in {path.parent}. Wait for it, or name another folder.") from error
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 def _asked(line: str, number: int) -> dict[str, Any]:
