@@ -61,6 +61,13 @@ def test_two_calls_have_two_keys_and_ones_own_is_used(kind: str, world: World) -
     assert keys[2] == "order-17"
 
 
+@pytest.mark.parametrize("key", ["Äpfel", "order 17\n", "x" * 256], ids=["not ascii", "a line", "too long"])
+def test_a_key_that_no_header_can_hold_is_named_before_anything_is_sent(kind: str, world: World, key: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        play(kind, world, lambda easel: easel.submit("a", idempotency_key=key))
+    assert world.sent == []
+
+
 def test_retry_after_is_waited_out_before_the_jitter(kind: str, world: World) -> None:
     world.answers(problem(429, "rate_limited", headers={"Retry-After": "7"}), accepted())
     play(kind, world, lambda easel: easel.submit("a"))

@@ -21,6 +21,7 @@ HOLD_SECONDS = 25  # how long Easel is asked to hold an answer: proxies cut what
 LOOK_SECONDS = 5.0  # that one look has at least, for a token that has to be renewed and the like
 POLL_SECONDS = (0.5, 2.0)  # where it does not hold answers: from, to
 PAGE = 100
+LONGEST_KEY = 255
 ALIVE_SECONDS = 10.0  # a stream that is heard of for longer was a good one: Easel says something every 15
 
 Json = Mapping[str, Any]
@@ -249,7 +250,10 @@ class Operations:
 
     def _make(self, path: str, body: Json, idempotency_key: str | None, hold: int = 0) -> Steps[Any]:
         """A generation. One key for all attempts: whichever of them arrives, one generation is made."""
-        call = Call("POST", path, body=body, idempotency_key=idempotency_key or uuid.uuid4().hex, wait=hold)
+        key = idempotency_key or uuid.uuid4().hex
+        if len(key) > LONGEST_KEY or not (key.isascii() and key.isprintable()):
+            raise ValueError(f"An idempotency key is 1 to {LONGEST_KEY} printable ASCII characters.")
+        call = Call("POST", path, body=body, idempotency_key=key, wait=hold)
         return content_of((yield from converse(self._session, call)))
 
     def _reveal(self, path: str, body: Json | None = None) -> Steps[Any]:
