@@ -64,6 +64,16 @@ def test_3_the_name_leads_nowhere(ada: Customer, monkeypatch: pytest.MonkeyPatch
     assert (found["check"], "no-such-host.invalid" in found["said"]) == ("address", True)
 
 
+def test_a_name_that_only_the_proxy_knows_is_left_to_the_proxy(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiver(answering(body=b'{"status": "ok"}', Content_Type="application/json")) as (port, _):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        sign_in(monkeypatch, "http://no-such-host.invalid", ada)
+        found = {each["check"]: each["state"] for each in lines(easel("--json", "doctor"))}
+    assert (found["address"], found["connection"]) == ("warning", "good")
+    monkeypatch.setenv("NO_PROXY", "no-such-host.invalid")
+    assert examined(exits.UNREACHABLE)["check"] == "address"
+
+
 def test_4_nothing_listens_there(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(monkeypatch, "http://127.0.0.1:9", ada)
     found = examined(exits.UNREACHABLE)

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -119,6 +120,8 @@ class Examination:
         try:
             found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
+            if _by_proxy(parts.scheme, parts.hostname or ""):
+                raise Warned(f"The name {parts.hostname} is not known here; the proxy has to find it.", "") from error
             raise Stop(
                 f"The name {parts.hostname} leads nowhere.",
                 "Check the address and the name server, then run: easel login",
@@ -299,6 +302,12 @@ class Warned(Exception):
     def __init__(self, said: str, remedy: str) -> None:
         super().__init__(said)
         self.said, self.remedy = said, remedy
+
+
+def _by_proxy(scheme: str, host: str) -> bool:
+    """Whether the environment sends such calls through a proxy, which looks names up itself."""
+    proxies = getproxies()
+    return (scheme in proxies or "all" in proxies) and not proxy_bypass(host)
 
 
 def _is_easel(answer: httpx.Response) -> bool:
