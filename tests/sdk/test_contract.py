@@ -66,6 +66,58 @@ def test_importing_it_imports_neither_the_command_nor_cryptography() -> None:
     assert ran.stdout.strip() == "set()"
 
 
+FORKED = """
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from easel_client import Easel
+
+connections = []
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        super().setup()
+        connections.append(self.client_address)
+
+    def do_GET(self):
+        body = b'{"data": [], "access_token": "t", "expires_in": 3600}'
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *said):
+        pass
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+server.daemon_threads = True
+Thread(target=server.serve_forever, daemon=True).start()
+easel = Easel(f"http://127.0.0.1:{server.server_port}", "ek_live_x", "es_x")
+easel.models()
+easel._alone.acquire()  # as if another thread were just asking for a token
+easel._session.tokens._token = None
+child = os.fork()
+if child == 0:
+    easel.models()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(len(connections))
+"""
+
+
+def test_a_forked_process_has_connections_of_its_own() -> None:
+    """On its parent's, each would read what was answered to the other."""
+    environment = {"PYTHONPATH": str(PACKAGE)}
+    words = [sys.executable, "-c", FORKED]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert (ran.stdout, ran.returncode) == ("2\n", 0), ran.stderr
+
+
 @pytest.mark.parametrize("algorithm", ["sm4-gcm", "aes-256-gcm"])
 def test_sealed_requests_are_those_of_the_documented_vectors(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     formats = (ROOT / "docs/formats.md").read_text()

@@ -92,7 +92,8 @@ class Generation(GenerationData):
 
 
 class Easel:
-    """One API key at one Easel. Safe to share between threads; close it, or use it in a `with`.
+    """One API key at one Easel. Safe to share between threads, and unless `http` is given with forked processes. Close
+    it, or use it in a `with`.
 
     What is not given comes from EASEL_URL, EASEL_API_KEY and EASEL_API_SECRET. `self_signed` signs each attempt's token
     here instead of asking for one, so that the secret never leaves the process. `sealed` (True or "sm4-gcm",
@@ -118,8 +119,8 @@ class Easel:
         )  # fmt: skip
         self.base_url, self._session = found.base_url, found.session
         self._operations = Operations(self._session)
-        self._http = http or httpx.Client(limits=LIMITS)
-        self._alone = threading.Lock()
+        self._http, self._own = http or httpx.Client(limits=LIMITS), http is None
+        self._alone, self._process = threading.Lock(), os.getpid()
         self.keys, self.webhooks = Keys(self), Webhooks(self)
 
     # --- Pictures --------------------------------------------------------------------------------------
@@ -238,7 +239,16 @@ class Easel:
         )
         return bare
 
+    def _after_a_fork(self) -> None:
+        """A child has connections of its own: on its parent's each would read what was answered to the other. And who
+        held the lock there does not give it back here."""
+        if self._process != os.getpid():
+            self._http = httpx.Client(limits=LIMITS) if self._own else self._http
+            self._alone = threading.Lock()
+            self._process = os.getpid()
+
     def _run(self, steps: Steps[T]) -> T:
+        self._after_a_fork()
         answer: Any = None
         while True:
             try:
@@ -250,6 +260,7 @@ class Easel:
 
     def _iterate(self, steps: Steps[None]) -> Iterator[Any]:
         """What the steps emit. Their stream is open as long as somebody iterates."""
+        self._after_a_fork()
         stream = _Stream(self)
         answer: Any = None
         try:
@@ -280,14 +291,15 @@ class Easel:
         raise TypeError(f"{effect} needs somebody who iterates.")
 
     def _do_alone(self, effect: Alone) -> Any:
-        if not self._alone.acquire(timeout=min(effect.seconds, threading.TIMEOUT_MAX)):
+        turn = self._alone
+        if not turn.acquire(timeout=min(effect.seconds, threading.TIMEOUT_MAX)):
             return no_turn()
         try:
             return self._run(effect.steps())
         except errors.EaselError as error:
             return Raised(error)
         finally:
-            self._alone.release()
+            turn.release()
 
     def _send(self, effect: Send) -> Any:
         try:
