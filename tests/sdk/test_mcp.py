@@ -171,6 +171,19 @@ def test_what_may_have_been_made_stays_set_aside(answers: list[httpx.Response | 
     assert ("0 of this server's 2 are left" in str(again.value)) == (left == 0)
 
 
+def test_an_argument_that_no_tool_has_is_named_and_costs_nothing() -> None:
+    async def run() -> None:
+        async with Client(scripted(problem(500, "internal_error")).mcp) as client:
+            for more in ({"count": 4}, {"init_image": "0193-a"}):
+                refused = await client.call_tool("generate_image", {"prompt": "an apple", **more})
+                assert (refused.is_error, next(iter(more)) in text_of(refused)) == (True, True)
+                assert "not permitted" in text_of(refused)
+            tools = (await client.list_tools()).tools
+            assert {tool.input_schema["additionalProperties"] for tool in tools} == {False}
+
+    anyio.run(run)
+
+
 def test_what_is_no_id_is_said_to_be_none() -> None:
     with pytest.raises(ToolError, match="is no id"):
         anyio.run(scripted(problem(404, "not_found")).generation_status, "..")

@@ -9,6 +9,7 @@ from typing import Any, Optional, Union
 import anyio
 from mcp.server.mcpserver import Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 
 from easel_client import errors
 from easel_client._version import __version__
@@ -67,11 +68,10 @@ class Server:
     ) -> None:
         self._easel = easel or AsyncEasel(base_url, api_key, api_secret, sealed=sealed)
         self._purse = Purse(spend_cap)
+        tools: list[Callable[..., Any]] = [self.generate_image, self.generation_status, self.list_models, self.usage]
         self.mcp: MCPServer[Any] = MCPServer(
-            "easel", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
+            "easel", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING", tools=[*map(_strict, tools)]
         )
-        for tool in (self.generate_image, self.generation_status, self.list_models, self.usage):
-            self.mcp.tool(structured_output=False)(tool)
 
     async def generate_image(
         self,
@@ -156,6 +156,17 @@ class Server:
         )
         pictures = [Image(data=await each.read(), format=each.content_type.partition("/")[2]) for each in made.images]
         return [" ".join([said, *made.warnings]), *pictures]
+
+
+def _strict(act: Callable[..., Any]) -> Tool:
+    """The tool, which refuses arguments that it does not know: else it would draw, and charge, something else than was
+    asked for."""
+    tool = Tool.from_function(act, structured_output=False)
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema(by_alias=True)
+    return tool
 
 
 def _made_nothing(error: errors.APIError) -> bool:
