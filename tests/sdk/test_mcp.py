@@ -20,6 +20,7 @@ from PIL import Image as PILImage
 from easel_client import AsyncEasel, RetryPolicy
 from easel_client.cli import exits
 from easel_client.mcp_server import Purse, Server, ToolError, guarded
+from easel_client.mcp_server import over_http as serve_over_http
 from tests.cast import Customer
 from tests.sdk.command import easel
 from tests.sdk.scripted import KEY, SECRET, accepted, problem, token
@@ -169,6 +170,16 @@ def test_what_may_have_been_made_stays_set_aside(answers: list[httpx.Response | 
     with pytest.raises(ToolError) as again:
         anyio.run(server.generate_image, "an apple")
     assert ("0 of this server's 2 are left" in str(again.value)) == (left == 0)
+
+
+def test_a_token_that_was_given_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("easel_client.mcp_server.anyio.run", lambda *_: None)
+    said: list[str] = []
+    for token_ in ("hush-hush", None):
+        server = scripted(problem(500, "internal_error"))
+        serve_over_http(server, host="127.0.0.1", port=8765, token=token_, say=said.append)
+    assert "hush-hush" not in said[0]
+    assert len(said[1].partition("Bearer ")[2]) == 32
 
 
 def test_an_argument_that_no_tool_has_is_named_and_costs_nothing() -> None:

@@ -185,7 +185,8 @@ def over_http(server: Server, *, host: str, port: int, token: str | None, say: C
     import uvicorn
 
     word = token or secrets.token_urlsafe(24)
-    say(f"MCP over HTTP at http://{host}:{port}/mcp, header: Authorization: Bearer {word}")
+    shown = "(your token)" if token else word  # what was given is not for logs
+    say(f"MCP over HTTP at http://{host}:{port}/mcp, header: Authorization: Bearer {shown}")
     app = guarded(server.mcp.streamable_http_app(host=host), word)
     anyio.run(uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning")).serve)
 
