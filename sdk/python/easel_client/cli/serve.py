@@ -18,7 +18,7 @@ def mcp(
         Optional[str], typer.Option(envvar="EASEL_MCP_TOKEN", help="What clients of --http must send as bearer token.")
     ] = None,
     spend_cap: Annotated[
-        Optional[int], typer.Option(min=1, help="Credits this server may spend as long as it runs.")
+        Optional[int], typer.Option(min=1, help="Credits it may spend; each start begins anew.")
     ] = None,
 ) -> None:
     """Let AI assistants draw with your key: a Model Context Protocol server."""
