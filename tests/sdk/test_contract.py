@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.ciphers import algorithms
 
 from easel.problems import KINDS
 from easel_client import AsyncEasel, Easel, aio, errors, sync
+from easel_client.conversation import Call
+from easel_client.effects import Reply, Request, Send
 from easel_client.options import Drawing
 from easel_client.sealing import Sealer
 
@@ -64,6 +66,14 @@ def test_importing_it_imports_neither_the_command_nor_cryptography() -> None:
         [sys.executable, "-c", said], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(PACKAGE)}
     )
     assert ran.stdout.strip() == "set()"
+
+
+def test_what_is_sent_and_answered_shows_no_secret_where_it_is_printed() -> None:
+    """As in the reports of a crash, which hold local variables and know secrets by their names alone."""
+    request = Request("POST", "/oauth/token", {"authorization": "Bearer hush"}, b"client_secret=hush")
+    call = Call("POST", "/oauth/token", body={"prompt": "hush"}, content=b"client_secret=hush")
+    said = repr([Send(request), call, Reply(200, {"set-cookie": "hush"}, b'{"access_token": "hush"}')])
+    assert ("/oauth/token" in said, "hush" in said) == (True, False)
 
 
 FORKED = """

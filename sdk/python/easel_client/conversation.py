@@ -34,8 +34,8 @@ class Call:
     method: str
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None  # JSON
-    content: bytes | None = None  # anything else, with its type
+    body: Any = field(default=None, repr=False)  # JSON
+    content: bytes | None = field(default=None, repr=False)  # anything else, with its type
     content_type: str = ""
     accept: str = JSON
     wait: int = 0  # Prefer: wait

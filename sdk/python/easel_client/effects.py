@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union
 
 from easel_client.errors import EaselError, TimedOut
@@ -16,16 +16,16 @@ T = TypeVar("T")
 class Request:
     method: str
     path: str  # with its query
-    headers: Mapping[str, str]
-    content: bytes | None = None
+    headers: Mapping[str, str] = field(repr=False)  # a token is in them
+    content: bytes | None = field(default=None, repr=False)  # a secret may be in it
     read_timeout: float = 30.0
 
 
 @dataclass(frozen=True)
 class Reply:
     status: int
-    headers: Mapping[str, str]  # names in lower case
-    content: bytes = b""
+    headers: Mapping[str, str] = field(repr=False)  # names in lower case
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def good(self) -> bool:
