@@ -89,6 +89,14 @@ def test_a_file_that_others_can_read_is_not_used(ada: Customer, tmp_path: Path) 
     assert (done.exit_code, f"chmod 600 {file}" in done.stderr.replace("\n", "")) == (exits.NOT_LET_IN, True)
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[]", b'{"base_url": "http://127.0.0.1:9"}'])
+def test_a_damaged_file_is_said_to_be_damaged(content: bytes) -> None:
+    credentials.path().parent.mkdir()
+    keep(credentials.path().parent).write_bytes(content)
+    done = easel("models")
+    assert (done.exit_code, "is damaged." in done.stderr.replace("\n", " ")) == (exits.NOT_LET_IN, True)
+
+
 # --- Drawing ---------------------------------------------------------------------------------------------
 
 

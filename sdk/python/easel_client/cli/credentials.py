@@ -96,7 +96,7 @@ def _places(given: str) -> list[Path]:
 
 def _read(file: Path, *, private: bool = True) -> dict[str, str]:
     try:
-        mode, text = file.stat().st_mode, file.read_text()
+        mode, content = file.stat().st_mode, file.read_bytes()
     except FileNotFoundError as error:
         raise NoCredentials(f"Nobody has signed in: {file} does not exist. Run: easel login") from error
     except OSError as error:
@@ -104,7 +104,7 @@ def _read(file: Path, *, private: bool = True) -> dict[str, str]:
     if private and os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise UnreadableCredentials(f"Others can read {file}. Run: chmod 600 {file}")
     try:
-        found = json.loads(text)
+        found = json.loads(content)
         return {name: str(found[name]) for name in _FIELDS}
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableCredentials(f"{file} is damaged. Run: easel login") from error
