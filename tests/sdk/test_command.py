@@ -65,6 +65,14 @@ def test_a_key_that_does_not_work_is_not_kept(easel_town: Town, ada: Customer) -
     assert not credentials.path().exists()
 
 
+def test_a_key_for_something_else_than_drawing_is_kept_too(easel_town: Town, ada: Customer) -> None:
+    with client_of(easel_town, ada) as client:
+        made = client.keys.create("books", ["usage:read", "account:read"])
+    words = ["login", "--url", easel_town.base_url, "--key", made.id, "--secret-stdin"]
+    assert easel(*words, given=f"{made.secret}\n").exit_code == exits.OK
+    assert easel("usage").exit_code == exits.OK
+
+
 def test_the_demo_tenant_of_a_running_easel_is_found(
     easel_town: Town, ada: Customer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

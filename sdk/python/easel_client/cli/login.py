@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from easel_client import Easel, errors
 from easel_client.cli import credentials
 from easel_client.cli.credentials import Credentials
 from easel_client.cli.running import state_of, told
@@ -26,12 +27,12 @@ def login(
     with told(terminal):
         found = credentials.demo(demo_file) if demo or demo_file else _asked(url, key, secret_stdin=secret_stdin)
         with state.client(found, retry=RetryPolicy(attempts=2)) as easel:
-            models = easel.models()
+            seen = _models_of(easel)
         path = credentials.save(found)
     if terminal.as_json:
         terminal.data({"base_url": found.base_url, "api_key": found.api_key, "file": str(path)})
     else:
-        terminal.say(f"Signed in at {found.base_url} with {found.api_key}, kept in {path}. {len(models)} models.")
+        terminal.say(f"Signed in at {found.base_url} with {found.api_key}, kept in {path}. {seen}")
 
 
 def logout(context: typer.Context) -> None:
@@ -40,6 +41,14 @@ def logout(context: typer.Context) -> None:
     with told(terminal):
         there = credentials.forget()
     terminal.say("Forgotten." if there else "Nobody was signed in.")
+
+
+def _models_of(easel: Easel) -> str:
+    """Tries the key: one that lacks the scope to see them was let in, too."""
+    try:
+        return f"{len(easel.models())} models."
+    except errors.InsufficientScope:
+        return "It may not see models."
 
 
 def _asked(url: str, key: str, *, secret_stdin: bool) -> Credentials:
