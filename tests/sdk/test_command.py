@@ -474,6 +474,30 @@ def test_what_standard_output_cannot_write_stops_nothing(monkeypatch: pytest.Mon
     assert json.loads(written.getvalue()) == {"prompt": "é 一 😀"}
 
 
+LOUD = """
+import sys, typer
+from easel_client.cli.running import told
+from easel_client.cli.terminal import Terminal
+terminal = Terminal(as_json=True)
+try:
+    with told(terminal):
+        while True:
+            terminal.data({"prompt": "an apple"})
+except typer.Exit as ended:
+    sys.exit(ended.exit_code)
+"""
+
+
+def test_whoever_hears_enough_gets_a_documented_exit_code() -> None:
+    """As in `easel --json watch | head -1`."""
+    environment = {"PYTHONPATH": str(ROOT / "sdk" / "python")}
+    process = subprocess.Popen([sys.executable, "-c", LOUD], env=environment, stdout=subprocess.PIPE, stderr=-1)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, b"Exception ignored" in said) == (exits.UNKNOWN, False), said
+
+
 def test_who_closed_standard_output_gets_nothing_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     Terminal(as_json=True).data({"prompt": "an apple"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -60,5 +61,9 @@ def _write(stream: TextIO | None, value: Any) -> None:
     if stream is None:
         return
     in_full = (stream.encoding or "").lower().startswith("utf")
-    stream.write(json.dumps(value, ensure_ascii=not in_full) + "\n")
-    stream.flush()
+    try:
+        stream.write(json.dumps(value, ensure_ascii=not in_full) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what Python still flushes when it ends
+        raise
