@@ -105,6 +105,17 @@ def test_a_damaged_file_is_said_to_be_damaged(content: bytes) -> None:
     assert (done.exit_code, "is damaged." in done.stderr.replace("\n", " ")) == (exits.NOT_LET_IN, True)
 
 
+@pytest.mark.parametrize(("typed", "code"), [(True, exits.INTERRUPTED), (False, exits.USAGE)])
+def test_a_question_that_is_not_answered_has_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, typed: bool, code: int
+) -> None:
+    """Ctrl-C at it, or nobody there who could type."""
+    stdin = SimpleNamespace(isatty=lambda: typed)
+    monkeypatch.setattr("easel_client.cli.running.sys", SimpleNamespace(stdin=stdin), raising=False)
+    done = easel("login")
+    assert (done.exit_code, "--secret-stdin" in done.stderr) == (code, not typed)
+
+
 # --- Drawing ---------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ def told(terminal: Terminal) -> Iterator[Telling]:
     except KeyboardInterrupt as error:
         _tell(terminal, error, telling, said="interrupted")
         raise typer.Exit(exits.INTERRUPTED) from error
+    except typer.Abort as error:
+        typed = sys.stdin is not None and sys.stdin.isatty()
+        said = "interrupted" if typed else "a question has no answer here: give --url, --key and --secret-stdin"
+        _tell(terminal, error, telling, said=said)
+        raise typer.Exit(exits.INTERRUPTED if typed else exits.USAGE) from error
     except (credentials.NoCredentials, credentials.UnreadableCredentials) as error:
         _tell(terminal, error, telling, code="no_credentials")
         raise typer.Exit(exits.NOT_LET_IN) from error
