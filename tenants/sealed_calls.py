@@ -70,7 +70,7 @@ class SealAnswers:
             asked = False  # it says why the request was not opened; there is nothing of its content to hide
         if not asked or not isinstance(principal, Principal) or not isinstance(response, HttpResponse):
             return response
-        return _sealed(request, response, principal.key)
+        return _sealed(request, response, principal)
 
 
 def _open(sealed: bytes, request: Request, key: KeyRecord, timestamp: str) -> tuple[bytes, Opened]:
@@ -102,8 +102,9 @@ def _timestamp(request: Request) -> str:
     return timestamp
 
 
-def _sealed(request: HttpRequest, response: HttpResponse, key: KeyRecord) -> HttpResponse:
+def _sealed(request: HttpRequest, response: HttpResponse, principal: Principal) -> HttpResponse:
     opened: Opened | None = getattr(request, "sealed_request", None)
+    key = principal.key
     if hasattr(response, "continuation"):
         del response.continuation  # it would answer in clear, later: a sealed call is answered at once
     content_type, timestamp = response.headers.get("Content-Type", ""), str(int(time.time()))
@@ -113,7 +114,7 @@ def _sealed(request: HttpRequest, response: HttpResponse, key: KeyRecord) -> Htt
     )  # fmt: skip
     envelope = sealed_call.seal(
         response.content,
-        opened.secret if opened else key.secret,
+        opened.secret if opened else principal.secret or key.secret,  # while a rotation overlaps, two are good
         authenticated,
         direction="answer",
         version=opened.version if opened else ALGORITHMS["sm4-gcm"],

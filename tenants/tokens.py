@@ -7,7 +7,7 @@ self-signed token names its API key by `kid`, by `iss`, or by the header `X-API-
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -47,7 +47,7 @@ class Principal:
     """Who is asking: a tenant's API key, and what this token of it may do.
 
     `issued_at` (Unix seconds) and `digest` are of the token that Easel made; where a secret of the key was the proof,
-    it was as good as the key's record is new.
+    it was as good as the key's record is new. `secret` is that which signed the token, where the customer did.
     """
 
     tenant_id: UUID
@@ -55,6 +55,7 @@ class Principal:
     scopes: frozenset[str]
     issued_at: float | None = None
     digest: bytes = b""
+    secret: bytes = field(default=b"", repr=False)
 
     is_authenticated = True  # what DRF's throttles and permissions look at
 
@@ -176,19 +177,24 @@ def _verify_issued(token: str, header: dict[str, Any], *, key_hint: str) -> Prin
 
 
 def _verify_self_signed(token: str, key: KeyRecord, *, key_hint: str) -> Principal:
-    claims = signed_claims(token, key, audiences=frozenset())
+    claims, secret = _signed(token, key, audiences=frozenset())
     usable(key)
     _agree(key, key_hint)
     _check_not_given_back(key, token)
     spend(key, claims)
     scope = claims.get("scope")
     granted = key.scopes if scope is None else key.scopes & frozenset(scope.split())
-    return Principal(key.tenant_id, key, granted, digest=digest(token))
+    return Principal(key.tenant_id, key, granted, digest=digest(token), secret=secret)
 
 
 def signed_claims(token: str, key: KeyRecord, *, audiences: frozenset[str]) -> dict[str, Any]:
     """What the customer signed with a secret of this key, checked but for replay. `audiences` are further names of
     ours that `aud` may give."""
+    return _signed(token, key, audiences=audiences)[0]
+
+
+def _signed(token: str, key: KeyRecord, *, audiences: frozenset[str]) -> tuple[dict[str, Any], bytes]:
+    """And the secret that it was signed with."""
     for secret in key.secrets:
         try:
             claims = jwt.decode(
@@ -205,7 +211,7 @@ def signed_claims(token: str, key: KeyRecord, *, audiences: frozenset[str]) -> d
         except jwt.PyJWTError as error:
             raise TokenRefused("token_invalid", _INVALID) from error
         _check_self_signed(claims, audiences | {AUDIENCE})
-        return claims
+        return claims, secret
     raise TokenRefused("token_invalid", _INVALID)
 
 

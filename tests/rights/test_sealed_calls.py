@@ -4,6 +4,7 @@ import importlib.util
 import re
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,7 +19,8 @@ from easel.database import platform_role
 from easel.sealed_call import Envelope
 from generation.models import Generation
 from generation.production import Production
-from tenants import sealed_calls
+from tenants import key_changes, sealed_calls
+from tenants.audit import Actor
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended
 from tests.web.live import ask, easel_served
@@ -182,6 +184,14 @@ def test_without_a_token_nothing_is_opened(ada: Customer, workshop: Workshop, wi
     method, path, headers, body = wire.last
     answer = wire.send(method, path, {**headers, "Authorization": "Bearer nonsense"}, body)
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def test_while_a_rotation_overlaps_both_secrets_open_what_they_asked_for(ada: Customer, wire: Wire) -> None:
+    second = key_changes.rotate(ada.key, overlap=timedelta(hours=1), actor=Actor(kind="key", name="test"))
+    for secret in (ada.secret, second):
+        client = EXAMPLE.SealedClient("http://easel.test", ada.key.public_id, secret, algorithm="sm4-gcm", send=wire)
+        assert client.get("/v1/account").json()["name"] == "Ada"
+        assert client.post("/v1/quotes", {"stepz": 3}).json()["errors"][0]["field"] == "stepz"
 
 
 def test_an_altered_answer_or_one_of_another_request_does_not_open(ada: Customer, wire: Wire) -> None:
