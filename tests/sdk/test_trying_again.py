@@ -18,6 +18,8 @@ import pytest
 from easel import sealed_call
 from easel.crypto import SM4_GCM
 from easel_client import AsyncEasel, CircuitBreaker, CircuitOpen, Easel, RetryPolicy, Timeouts, errors
+from easel_client.cli import exits
+from easel_client.cli.remedies import remedy_of
 from tests.sdk.scripted import KEY, SECRET, Act, World, accepted, generation, key_of, play, problem, timeouts, token
 
 RESET = httpx.ReadError("Connection reset by peer")
@@ -227,6 +229,15 @@ def test_a_wrong_secret_is_told_at_once(kind: str, world: World) -> None:
     with pytest.raises(errors.InvalidClient, match="not known"):
         play(kind, world, lambda easel: easel.submit("a"))
     assert world.seen == []
+
+
+def test_a_key_that_may_not_be_used_from_here_is_told_so_by_the_token_endpoint_too(kind: str, world: World) -> None:
+    said = {"error": "unauthorized_client", "error_description": "This API key may not be used from this address."}
+    world.tokens = [httpx.Response(400, json=said)]
+    with pytest.raises(errors.AddressNotAllowed, match="this address") as caught:
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert exits.code_of(caught.value) == exits.NOT_LET_IN
+    assert "network" in remedy_of(caught.value)
 
 
 def test_the_token_endpoint_is_tried_again_too(kind: str, world: World) -> None:

@@ -114,6 +114,10 @@ class AddressNotAllowed(PermissionDenied):
     pass
 
 
+class UnauthorizedClient(AddressNotAllowed):
+    """As the token endpoint says it, by RFC 6749 with 400."""
+
+
 class TenantSuspended(PermissionDenied):
     pass
 
@@ -275,6 +279,7 @@ BY_CODE: Mapping[str, type[APIError]] = {
     "token_replayed": TokenReplayed,
     "key_revoked": KeyRevoked,
     "invalid_client": InvalidClient,
+    "unauthorized_client": UnauthorizedClient,
     "insufficient_credits": InsufficientCredits,
     "spend_cap_reached": SpendCapReached,
     "insufficient_scope": InsufficientScope,

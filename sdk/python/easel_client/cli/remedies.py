@@ -14,6 +14,7 @@ _BY_CODE = {
     "spend_cap_reached": "Raise the cap in the console, or wait for the next month (UTC).",
     "insufficient_scope": "Use a key that has this scope: in the console, or easel keys create.",
     "address_not_allowed": "Call from a network on the key's list, or change the list in the console.",
+    "unauthorized_client": "Call from a network on the key's list, or change the list in the console.",
     "tenant_suspended": "The account is suspended. Ask the staff of this Easel.",
     "not_found": "Check the id: there is nothing there, or it is another account's.",
     "content_rejected": "Change the prompt. You can appeal in the console.",
