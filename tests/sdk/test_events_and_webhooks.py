@@ -143,8 +143,8 @@ def test_both_secrets_of_a_rotation_are_good_and_so_are_several_signatures() -> 
     ("body", "changed"),
     [(BODY.replace("0193", "0194"), {}), (BODY, {"Webhook-Id": "evt_2"}), (BODY, {"Webhook-Timestamp": "soon"}),
      (BODY, {"Webhook-Signature": "v1,AAAA"}), (BODY, {"Webhook-Signature": "v1,ü"}),
-     (BODY, signed(SECRETS[1]))],
-    ids=["body", "id", "time", "signature", "not ascii", "another's"],
+     (BODY, signed(SECRETS[1])), (BODY, {"Webhook-Id": "evt_\udcff"})],
+    ids=["body", "id", "time", "signature", "not ascii", "another's", "not text"],
 )  # fmt: skip
 def test_whatever_is_not_as_easel_sent_it_is_refused(body: str, changed: dict[str, str]) -> None:
     with pytest.raises(InvalidSignature):

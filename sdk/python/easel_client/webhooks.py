@@ -54,7 +54,7 @@ class Webhook:
         except KeyError as error:
             raise InvalidSignature(f"The header {error} is missing.") from error
         self._check_time(moment)
-        signed = f"{message_id}.{moment}.".encode() + content
+        signed = f"{message_id}.{moment}.".encode("utf-8", "surrogateescape") + content
         expected = [b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in self._keys]
         offered = [each.encode("utf-8", "replace") for each in signatures.split(" ")]
         # Every pair is compared, so that the time it takes tells nothing.
