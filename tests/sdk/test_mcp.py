@@ -200,5 +200,10 @@ def test_what_is_no_id_is_said_to_be_none() -> None:
         anyio.run(scripted(problem(404, "not_found")).generation_status, "..")
 
 
+@pytest.mark.parametrize("port", [0, 65536])
+def test_a_port_that_is_none_is_a_mistake_of_the_command_line(port: int) -> None:
+    assert easel("mcp", "--http", "--port", port).exit_code == exits.USAGE
+
+
 def test_without_credentials_it_does_not_start() -> None:
     assert easel("mcp").exit_code == exits.NOT_LET_IN

@@ -6,6 +6,7 @@ import typer
 
 from easel_client.cli import credentials, exits
 from easel_client.cli.running import state_of, told
+from easel_client.configuration import LAST_PORT
 
 
 def mcp(
@@ -13,7 +14,7 @@ def mcp(
     *,
     http: Annotated[bool, typer.Option("--http", help="Streamable HTTP instead of standard input and output.")] = False,
     host: Annotated[str, typer.Option(help="For --http.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="For --http.")] = 8765,
+    port: Annotated[int, typer.Option(min=1, max=LAST_PORT, help="For --http.")] = 8765,
     token: Annotated[
         Optional[str], typer.Option(envvar="EASEL_MCP_TOKEN", help="What clients of --http must send as bearer token.")
     ] = None,
