@@ -380,6 +380,17 @@ def test_a_model_that_is_away_opens_no_circuit_under_seal_either(kind: str, worl
     assert play(kind, world, lambda easel: easel.submit("a"), **options).status == "queued"
 
 
+def test_an_error_says_whether_what_was_asked_for_may_have_been_done(kind: str, world: World) -> None:
+    world.answers(*[RESET] * 4)
+    with pytest.raises(CircuitOpen) as caught:
+        play(kind, world, lambda easel: easel.submit("a"), breaker=breaker(world, fail_fast=True))
+    assert caught.value.maybe_done
+    world.tokens = [problem(500, "internal_error") for _ in range(8)]
+    with pytest.raises(errors.InternalError) as before:
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert not before.value.maybe_done
+
+
 # --- What is sent ----------------------------------------------------------------------------------------
 
 

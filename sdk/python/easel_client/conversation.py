@@ -90,19 +90,25 @@ class _Conversation:
         self._maybe_done = False
 
     def run(self) -> Steps[Reply]:
+        try:
+            return (yield from self._answer())
+        except errors.EaselError as error:
+            error.maybe_done = self._maybe_done
+            raise
+
+    def _answer(self) -> Steps[Reply]:
         number = 0
         while True:
             token = yield from self._admitted()
             number += 1
             attempt = self._prepared(token)
             outcome = yield Send(attempt.request, stream=self._call.stream)
+            self._maybe_done |= _maybe_done(outcome)
             if isinstance(outcome, Reply) and outcome.good:
                 self._note(outcome, attempt.token)
                 return self._opened(outcome, attempt)
             error = self._error(outcome, attempt)
             self._note(outcome, attempt.token, error)
-            self._maybe_done |= _maybe_done(outcome)
-            error.maybe_done = self._maybe_done
             if self._another_token_helps(error, attempt):
                 continue
             yield Sleep(self._pause(error, outcome, number))
@@ -268,10 +274,10 @@ def content_of(reply: Reply) -> Any:
 
 
 def _maybe_done(outcome: Reply | Broken) -> bool:
-    """Whether what was asked for may have been done, though this is no good answer."""
+    """Whether what was asked for may have been done."""
     if isinstance(outcome, Broken):
         return not outcome.unsent
-    return outcome.status in _TROUBLE | {408} or _came_before(outcome)
+    return outcome.good or outcome.status in _TROUBLE | {408} or _came_before(outcome)
 
 
 def _came_before(reply: Reply) -> bool:
