@@ -228,3 +228,10 @@ def test_what_is_missing_is_named() -> None:
         Easel("http://127.0.0.1:9")
     with pytest.raises(ValueError, match="http://"):
         Easel("example.com", "ek", "es")
+
+
+@pytest.mark.parametrize("url", ["http://ada:hush@127.0.0.1:9", "http://127.0.0.1:9/?x=1", "http://127.0.0.1:9/#/docs"])
+def test_an_address_that_would_lead_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="base_url") as caught:
+        Easel(url, "ek", "es")
+    assert "hush" not in str(caught.value)

@@ -61,6 +61,10 @@ def address_of(given: str) -> str:
         parts = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(f"base_url is no address: {url!r} ({error}).") from error
+    if parts.userinfo:
+        raise ValueError("base_url has a name and a password in it, which would be sent in place of the token.")
+    if parts.query or parts.fragment:
+        raise ValueError(f"base_url ends with its path, {url!r} does not.")
     port = 80 if parts.port is None else parts.port
     if not parts.host or " " in url or not 0 < port <= LAST_PORT:
         raise ValueError(f"base_url is no address: {url!r}.")
