@@ -4,14 +4,16 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from easel import __version__
 from generation.spec import Format
+
+if TYPE_CHECKING:  # the web says what a file is by this module, and its image has no numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 CONTENT_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
 # PNG level 1 takes an eighth of level 6's time for a fifth more bytes.
@@ -47,7 +49,7 @@ class Encoded:
     sha256: str  # hex, of `data`
 
 
-def encode(pixels: NDArray[np.uint8], form: Format, parameters: str) -> Encoded:
+def encode(pixels: "NDArray[np.uint8]", form: Format, parameters: str) -> Encoded:
     """`pixels` is RGB of shape (height, width, 3); `parameters` is the text of `describe()`."""
     # A lone half of a surrogate pair, as JSON may carry it, has no encoding; NUL would end the text early.
     text = parameters.encode("utf-8", "replace").decode().replace("\0", " ")
