@@ -47,11 +47,13 @@ with platform_role():
     rows("SELECT 1")
     connections["platform"].close()
     connections["platform"].pool.wait(60)
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'easel pool-test'"
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool-test'"
     print(rows(count)[0][0])
 """
-    knobs = {"EASEL_PROCESS": "pool-test", "EASEL_DATABASE_POOL": "3", "EASEL_DATABASE_POOL_FIXED": "1"}
-    environment_ = {**stack.environment("manage"), **knobs, "DJANGO_SETTINGS_MODULE": "easel.settings.test"}
+    given = stack.environment("manage")
+    address = given["EASEL_PLATFORM_DATABASE_URL"] + "?application_name=pool-test"
+    knobs = {"EASEL_DATABASE_POOL": "3", "EASEL_DATABASE_POOL_FIXED": "1", "EASEL_PLATFORM_DATABASE_URL": address}
+    environment_ = {**given, **knobs, "DJANGO_SETTINGS_MODULE": "easel.settings.test"}
     path = os.pathsep.join([str(ROOT), str(ROOT / "platform")])
     done = subprocess.run(
         [sys.executable, "-c", program], env={**environment_, "PYTHONPATH": path}, cwd=ROOT, capture_output=True,

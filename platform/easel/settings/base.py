@@ -18,7 +18,7 @@ VAR_DIR = Path(environment.text("EASEL_VAR", str(BASE_DIR / "var")))
 
 # --- Which process this is -------------------------------------------------------------------------------
 # web · staff · worker · clock · manage. It decides URL conf and database role; see docs/adr/0004.
-PROCESS = environment.text("EASEL_PROCESS", "manage")
+PROCESS = environment.choice("EASEL_PROCESS", "manage", "web", "staff", "worker", "clock")
 
 SECRET_KEY = environment.text("EASEL_SECRET_KEY")
 DEBUG = False
@@ -132,7 +132,7 @@ MEDIA_URL_SECONDS = environment.number("EASEL_MEDIA_URL_SECONDS", 3600)
 
 # --- Keys -----------------------------------------------------------------------------------------------
 # Each is a ring, newest first, as `id:base64` words: new material is sealed and signed with the first.
-KEY_PROVIDER = environment.text("EASEL_KEY_PROVIDER", "environment")  # or file, kms: who seals the tenants' data keys
+KEY_PROVIDER = environment.choice("EASEL_KEY_PROVIDER", "environment", "file", "kms")  # who seals the data keys
 PLATFORM_KEYS = environment.words("EASEL_PLATFORM_KEYS")
 PLATFORM_KEYS_FILE = environment.text("EASEL_PLATFORM_KEYS_FILE", "")
 # Where the tenants' data keys are kept for restoring: apart from the backups, which hold none.
@@ -141,7 +141,7 @@ KMS_KEYS = environment.words("EASEL_KMS_KEYS")
 KMS_ENDPOINT = environment.text("EASEL_KMS_ENDPOINT", "")
 KMS_REGION = environment.text("EASEL_KMS_REGION", "us-east-1")
 TOKEN_KEYS = environment.words("EASEL_TOKEN_KEYS")  # sign the access tokens of /oauth/token
-SEALING = environment.text("EASEL_SEALING", "sm4-gcm")  # or aes-256-gcm
+SEALING = environment.choice("EASEL_SEALING", "sm4-gcm", "aes-256-gcm")
 
 AUTH_USER_MODEL = "tenants.User"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
@@ -252,7 +252,7 @@ PROVENANCE = environment.flag("EASEL_PROVENANCE", default=True)
 
 # --- Generation -----------------------------------------------------------------------------------------
 BACKUP = {  # who draws while our own models cannot; empty: nobody
-    "kind": environment.text("EASEL_BACKUP_KIND", "openai"),  # or easel
+    "kind": environment.choice("EASEL_BACKUP_KIND", "openai", "easel"),
     "url": environment.text("EASEL_BACKUP_URL", "").rstrip("/"),
     "key": environment.text("EASEL_BACKUP_KEY", ""),
     "model": environment.text("EASEL_BACKUP_MODEL", ""),
@@ -332,6 +332,6 @@ LOG_ADDRESSES = environment.choice("EASEL_LOG_ADDRESSES", "full", "network", "no
 LOGGING_CONFIG = "easel.logs.configure"
 LOGGING = {
     "level": environment.text("EASEL_LOG_LEVEL", "INFO"),
-    "form": environment.text("EASEL_LOG_FORM", "ecs"),
+    "form": environment.choice("EASEL_LOG_FORM", "ecs", "console"),
     "process": PROCESS,
 }

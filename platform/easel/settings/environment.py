@@ -25,7 +25,15 @@ def number(name: str, default: int) -> int:
 
 
 def flag(name: str, *, default: bool = False) -> bool:
-    return os.environ.get(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
+    match os.environ.get(name, "").strip().lower():
+        case "":
+            return default
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+        case other:
+            raise ImproperlyConfigured(f"{name} must be 1 or 0, not {other!r}.")
 
 
 def choice(name: str, *known: str) -> str:
