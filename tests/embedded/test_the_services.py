@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import pytest
 import redis
 from botocore.config import Config
 
+from easel.embedded import unprivileged
 from easel.embedded.credentials import Credentials
 from easel.embedded.ports import Ports
 from easel.embedded.seaweed import PARTS, SeaweedFS
@@ -201,3 +204,19 @@ def test_a_second_start_keeps_data_and_secrets_also_on_other_ports(tmp_path: Pat
         assert s3(second).get_object(Bucket="easel", Key="kept")["Body"].read() == b"still here"
         with psycopg.connect(second.environment("manage")["EASEL_OWNER_DATABASE_URL"]) as connection:
             assert connection.execute("SELECT word FROM kept").fetchone() == ("still here",)
+
+
+def test_a_lock_file_whose_process_is_anybodys_by_now_keeps_postgres_from_nothing(tmp_path: Path) -> None:
+    """So it is after a crash of the machine: process ids begin anew."""
+    with Stack(tmp_path / "var", durable=False, report=Ledger()) as before:
+        before.start("postgres")
+        lock = before.postgres.folder / "postmaster.pid"
+        written = lock.read_text()
+    with subprocess.Popen([*unprivileged.prefix(Path(sys.executable)), "sleep", "60"]) as stranger:
+        try:
+            lock.write_text(f"{stranger.pid}\n{written.partition(chr(10))[2]}")
+            with Stack(tmp_path / "var", durable=False, report=Ledger()) as after:
+                after.start("postgres")
+                assert int(lock.read_text().split()[0]) == after.pid("postgres")
+        finally:
+            stranger.kill()

@@ -58,6 +58,7 @@ class Postgres(Service):
         unprivileged.give(self.folder, to_run=_program("postgres"))
         if not self.folder.exists():
             self._initialize()
+        self._drop_strangers_lock()
 
     def ready(self) -> bool:
         try:
@@ -86,6 +87,18 @@ class Postgres(Service):
 
     def url(self, role: str, password: str) -> str:
         return f"postgresql://{role}:{quote(password, safe='')}@127.0.0.1:{self._port}/{roles.DATABASE}"
+
+    def _drop_strangers_lock(self) -> None:
+        """Postgres does not start while the process lives that its lock file names. After a crash of the machine that
+        may be anybody's: ours works in the data folder."""
+        lock = self.folder / "postmaster.pid"
+        try:
+            (pid, *_) = lock.read_text().split() or [""]
+            works_in = Path("/proc", pid, "cwd").readlink() if pid.isdecimal() else self.folder
+        except OSError:  # there is no file, no such process, or it is another user's: Postgres sees to these itself
+            return
+        if works_in != self.folder.resolve():
+            lock.unlink()
 
     def _initialize(self) -> None:
         """`initdb` beside the final place, so that a half-made cluster is never taken for a whole one."""
