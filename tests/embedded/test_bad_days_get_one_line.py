@@ -1,6 +1,7 @@
 """What a newcomer sees when the machine is not as expected: one line with the remedy, never a stack trace."""
 
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -150,6 +151,15 @@ def test_damaged_secrets(tmp_path: Path) -> None:
     Var(tmp_path / "var").make()
     (tmp_path / "var/config/credentials.json").write_text('{"postgres": ')
     assert "credentials.json is damaged" in one_line(easel("up", tmp_path / "var"))
+
+
+def test_secrets_of_a_newer_easel_are_no_damage_to_an_older_one(tmp_path: Path) -> None:
+    file = tmp_path / "credentials.json"
+    credentials = Credentials.of(file)
+    newer = json.loads(file.read_text()) | {"of_a_later_service": "secret"}
+    file.write_text(json.dumps(newer))
+    assert Credentials.of(file) == credentials
+    assert json.loads(file.read_text()) == newer
 
 
 def test_an_internal_port_that_was_taken_since_is_replaced(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from easel.embedded.trouble import Trouble
@@ -71,7 +71,8 @@ class Credentials:
 
     @classmethod
     def of(cls, path: Path) -> "Credentials":
-        """Those in the file, which is made on the first call, and completed where an older Easel wrote it."""
+        """Those in the file, which is made on the first call, and completed where an older Easel wrote it. What a newer
+        one has put there is left to it."""
         if not path.exists():
             credentials = cls.generate()
             write_private(path, json.dumps(asdict(credentials), indent=2) + "\n")
@@ -81,7 +82,8 @@ class Credentials:
             later = {name: _password() for name in ADDED_LATER if name not in found}
             if later:
                 write_private(path, json.dumps(found | later, indent=2) + "\n")
-            return cls(**found | later)
+            ours = {field.name for field in fields(cls)}
+            return cls(**{name: value for name, value in (found | later).items() if name in ours})
         except (ValueError, TypeError) as error:
             raise Trouble(
                 f"{path} is damaged, and with it the keys to the data.",
