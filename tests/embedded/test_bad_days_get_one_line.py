@@ -175,6 +175,15 @@ def test_an_internal_port_that_was_taken_since_is_replaced(tmp_path: Path) -> No
     assert again["broker"] == before[1]
 
 
+def test_no_internal_port_is_the_one_that_the_web_was_given(tmp_path: Path) -> None:
+    """Nor is a gRPC port, which is 10000 higher."""
+    ports = Ports(tmp_path / "ports.json")
+    ports.choose("postgres", "broker")
+    typed = {ports["postgres"], ports["broker"] + 10_000}
+    ports.choose("postgres", "broker", apart_from=typed)
+    assert not {port + offset for port in (ports["postgres"], ports["broker"]) for offset in (0, 10_000)} & typed
+
+
 def test_down_when_nothing_runs(tmp_path: Path) -> None:
     done = easel("down", tmp_path / "var")
     assert (done.returncode, done.stdout) == (0, "Easel is not running.\n")

@@ -4,6 +4,7 @@ import errno
 import json
 import random
 import socket
+from collections.abc import Set
 from pathlib import Path
 
 from easel.embedded.credentials import write_private
@@ -50,22 +51,23 @@ class Ports:
     def __getitem__(self, name: str) -> int:
         return self._ports[name]
 
-    def choose(self, *names: str) -> None:
-        """Makes sure that each name has a port that is free now, with its gRPC port."""
+    def choose(self, *names: str, apart_from: Set[int] = frozenset()) -> None:
+        """Makes sure that each name has a port that is free now, with its gRPC port, and is not one of those given."""
         for name in names:
-            if name not in self._ports or not self._usable(self._ports[name]):
-                self._ports[name] = self._pick()
+            if name not in self._ports or not self._usable(self._ports[name], apart_from):
+                self._ports[name] = self._pick(apart_from)
         write_private(self._path, json.dumps(self._ports, indent=2) + "\n")
 
-    def _pick(self) -> int:
+    def _pick(self, apart_from: Set[int]) -> int:
         taken = set(self._ports.values())
         for port in random.sample(CANDIDATES, k=500):
-            if port not in taken and self._usable(port):
+            if port not in taken and self._usable(port, apart_from):
                 return port
         raise Trouble(
             "No free port between 12000 and 22000 on 127.0.0.1.",
             "Stop some of the programs that listen there.",
         )
 
-    def _usable(self, port: int) -> bool:
-        return is_free(port) and is_free(port + GRPC_OFFSET)
+    def _usable(self, port: int, apart_from: Set[int]) -> bool:
+        pair = {port, port + GRPC_OFFSET}
+        return not pair & apart_from and all(map(is_free, pair))

@@ -49,7 +49,10 @@ class Stack:
         self.services = tuple(services)
         self.credentials = Credentials.of(self.var.config / "credentials.json")
         self._ports = Ports(self.var.config / "ports.json")
-        self._ports.choose(*INTERNAL_PORTS, *(("web", "staff") if port is None else ()))
+        if port is None:
+            self._ports.choose(*INTERNAL_PORTS, "web", "staff")
+        else:
+            self._ports.choose(*INTERNAL_PORTS, apart_from={port, port + 1})
         self._tell_prometheus()
         self._host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         self.port = port if port is not None else self._ports["web"]
