@@ -142,6 +142,14 @@ def test_staff_are_reached_through_an_ingress_of_their_own_and_by_default_not_at
     assert "easel-staff" not in closed
 
 
+def test_a_dependency_that_is_away_takes_no_pod_out_of_service(chart: list[dict[str, Any]]) -> None:
+    """It would take out all of them, which answer without a broker or a cache. A new pod has to have what it needs."""
+    for name in ("easel-web", "easel-staff"):
+        (container,) = pods(chart)[name]["containers"]
+        asked = {word: value["httpGet"]["path"] for word, value in container.items() if word.endswith("Probe")}
+        assert asked == {"startupProbe": "/readyz", "livenessProbe": "/healthz", "readinessProbe": "/healthz"}
+
+
 def test_processes_behind_one_metrics_port_are_added_up(chart: list[dict[str, Any]]) -> None:
     shared = {name for name in pods(chart) if "PROMETHEUS_MULTIPROC_DIR" in told(chart, name)}
     assert shared == {"easel-web", "easel-staff"}
