@@ -150,6 +150,32 @@ def test_a_dependency_that_is_away_takes_no_pod_out_of_service(chart: list[dict[
         assert asked == {"startupProbe": "/readyz", "livenessProbe": "/healthz", "readinessProbe": "/healthz"}
 
 
+def test_a_pod_is_given_the_time_to_end_that_its_settings_ask_for() -> None:
+    settings = "environment.EASEL_GRACE_SECONDS=600,environment.EASEL_DRAIN_SECONDS=60"
+    longer, usual = pods(rendered("--set", settings)), pods(rendered())
+    for name, seconds in {"easel-worker-default": 600, "easel-web": 60, "easel-staff": 60}.items():
+        usually = usual[name]["terminationGracePeriodSeconds"]
+        assert longer[name]["terminationGracePeriodSeconds"] >= seconds + usually - 5, name
+
+
+def test_the_screening_process_is_told_what_it_reads_of_the_settings_for_all() -> None:
+    given = {"EASEL_LOG_LEVEL": "DEBUG", "EASEL_LOG_FORM": "console", "EASEL_SCREENING_IMAGE_SCORER": "mine:Scorer"}
+    switches = [f"environment.{name}={value}" for name, value in given.items()]
+    screening = told(rendered("--set", ",".join(switches)), "easel-screening")
+    assert {name: screening.get(name) for name in given} == given
+    assert set(screening) - set(given) == {"EASEL_SCREENING_LISTEN", "EASEL_SCREENING_THREADS"}
+
+
+def test_a_number_of_a_values_file_stays_as_it_is(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("environment: {EASEL_MAX_BODY_BYTES: 67108864, OTEL_TRACES_SAMPLER_ARG: 0.05}")
+    large = rendered("-f", values)
+    assert told(large, "easel-web")["EASEL_MAX_BODY_BYTES"] == "67108864"
+    assert told(large, "easel-web")["OTEL_TRACES_SAMPLER_ARG"] == "0.05"
+    (ingress,) = [each for each in large if each["kind"] == "Ingress"]
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"] == "67108864"
+
+
 def test_processes_behind_one_metrics_port_are_added_up(chart: list[dict[str, Any]]) -> None:
     shared = {name for name in pods(chart) if "PROMETHEUS_MULTIPROC_DIR" in told(chart, name)}
     assert shared == {"easel-web", "easel-staff"}

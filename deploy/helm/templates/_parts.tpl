@@ -41,6 +41,10 @@ capabilities: {drop: [ALL]}
 {{- $own := merge (dict "EASEL_PROCESS" .process) (.own | default dict) }}
 env:
   {{- range $name, $value := merge $own .root.Values.environment $usual }}
+  {{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+  {{- /* a number of a values file, which would be written as 1.6777216e+07 */}}
+  {{- $value = int64 $value }}
+  {{- end }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
   {{- end }}
 envFrom:
