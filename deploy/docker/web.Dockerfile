@@ -45,7 +45,7 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 # A restarted container may find the metrics of the processes before it, and has their process ids again.
 ENTRYPOINT ["sh", "-c", "rm -f ${PROMETHEUS_MULTIPROC_DIR:+\"$PROMETHEUS_MULTIPROC_DIR\"/*.db}; exec \"$@\"", "sh"]
-CMD ["uvicorn", "easel.asgi:application", "--host=0.0.0.0", "--port=8000", "--workers=2", "--loop=uvloop", "--http=httptools", "--backlog=4096", "--log-config=platform/easel/uvicorn.json", "--no-access-log", "--no-proxy-headers", "--no-server-header", "--timeout-graceful-shutdown=20", "--timeout-worker-healthcheck=60"]
+CMD ["uvicorn", "easel.asgi:application", "--host=0.0.0.0", "--port=8000", "--workers=2", "--loop=uvloop", "--http=httptools", "--backlog=4096", "--log-config=platform/easel/uvicorn.json", "--no-access-log", "--no-proxy-headers", "--no-server-header", "--timeout-keep-alive=75", "--timeout-graceful-shutdown=20", "--timeout-worker-healthcheck=60"]
 
 FROM web AS commands
 COPY --from=packages-of-commands /opt/easel /opt/easel

@@ -91,6 +91,17 @@ def test_staff_are_behind_the_proxy_too_on_a_port_of_their_own() -> None:
 
 def test_no_access_log_keeps_addresses_that_let_their_holder_in() -> None:
     servers = NGINX.split("\nserver {")[1:]
+def test_no_server_closes_a_connection_that_the_proxy_still_takes_for_open() -> None:
+    """nginx keeps idle ones for 60 s, load balancers too. What is sent while the other side closes is lost: a 502."""
+    places = [*(ROOT / "deploy").rglob("*"), ROOT / "docs/operations.md"]
+    texts = [path.read_text() for path in places if path.suffix in {".service", ".yml", ".Dockerfile", ".md"}]
+    commands = [line for text in texts for line in text.splitlines() if re.search(r"uvicorn\W+easel.asgi", line)]
+    assert len(commands) == 6
+    for command in commands:
+        (seconds,) = re.findall(r"--timeout-keep-alive=(\d+)", command)
+        assert int(seconds) > 60, command
+
+
     assert len(servers) == 3
     assert all("access_log off;" in server for server in servers)
 
