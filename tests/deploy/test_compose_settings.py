@@ -50,6 +50,23 @@ def test_staff_are_called_through_a_tunnel_to_the_proxy() -> None:
     assert "staff" in SERVICES["proxy"]["depends_on"]
 
 
+def test_the_proxy_asks_anew_where_containers_are_that_were_replaced() -> None:
+    """nginx looks names up once, when it starts: another container may have the address by then."""
+    needs = SERVICES["proxy"]["depends_on"]
+    assert {name for name, how in needs.items() if how.get("restart") is True} == {"web", "staff"}
+
+
+def test_nobody_sets_up_in_the_server_that_postgres_starts_for_its_own_set_up() -> None:
+    """It listens on a socket alone."""
+    test = SERVICES["postgres"]["healthcheck"]["test"]
+    assert test[test.index("-h") + 1] == "127.0.0.1"
+
+
+def test_no_container_fills_the_disk_with_what_it_says() -> None:
+    for name, service in SERVICES.items():
+        assert {"max-size", "max-file"} <= set(service["logging"]["options"]), name
+
+
 def test_the_screening_process_shares_no_network_with_a_database_or_a_store() -> None:
     (network,) = SERVICES["screening"]["networks"]
     assert COMPOSE["networks"][network] == {"internal": True}
