@@ -19,6 +19,16 @@ def test_every_kind_of_process_has_a_unit() -> None:
     assert kinds == {"web", "staff", "worker", "clock", "screening"}
 
 
+def test_units_are_where_systemd_looks_before_they_are_enabled() -> None:
+    """As somebody does who copies one line after the other."""
+    steps = (ROOT / "docs/deployment.md").read_text().partition("## systemd")[2].partition("\n## ")[0]
+    copied, known, enabled = (
+        steps.find(step) for step in ("/etc/systemd/system/", "daemon-reload", "systemctl enable")
+    )
+    assert 0 < copied < known < enabled
+    assert all(f" {name}" in steps[enabled:] for name in ("easel-web", "easel-staff", "easel-clock", "easel-screening"))
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_no_unit_may_more_than_it_needs(name: str) -> None:
     for line in ("User=easel", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes"):
@@ -81,16 +91,6 @@ def test_calls_that_are_held_for_their_pictures_are_not_cut_off() -> None:
     assert "proxy_buffering off;" in locations["/compat/"]
 
 
-def test_staff_are_behind_the_proxy_too_on_a_port_of_their_own() -> None:
-    """Production speaks TLS only. A form's Origin is compared with the Host, port and all."""
-    blocks = {re.findall(r"listen (\d+)", block)[0]: block for block in NGINX.split("\nserver {")[1:]}
-    assert "proxy_pass http://easel_staff;" in blocks["8443"]
-    assert "proxy_set_header Host $http_host;" in blocks["8443"]
-    assert all("easel_staff" not in block for port, block in blocks.items() if port != "8443")
-
-
-def test_no_access_log_keeps_addresses_that_let_their_holder_in() -> None:
-    servers = NGINX.split("\nserver {")[1:]
 def test_no_server_closes_a_connection_that_the_proxy_still_takes_for_open() -> None:
     """nginx keeps idle ones for 60 s, load balancers too. What is sent while the other side closes is lost: a 502."""
     places = [*(ROOT / "deploy").rglob("*"), ROOT / "docs/operations.md"]
@@ -102,6 +102,16 @@ def test_no_server_closes_a_connection_that_the_proxy_still_takes_for_open() -> 
         assert int(seconds) > 60, command
 
 
+def test_staff_are_behind_the_proxy_too_on_a_port_of_their_own() -> None:
+    """Production speaks TLS only. A form's Origin is compared with the Host, port and all."""
+    blocks = {re.findall(r"listen (\d+)", block)[0]: block for block in NGINX.split("\nserver {")[1:]}
+    assert "proxy_pass http://easel_staff;" in blocks["8443"]
+    assert "proxy_set_header Host $http_host;" in blocks["8443"]
+    assert all("easel_staff" not in block for port, block in blocks.items() if port != "8443")
+
+
+def test_no_access_log_keeps_addresses_that_let_their_holder_in() -> None:
+    servers = NGINX.split("\nserver {")[1:]
     assert len(servers) == 3
     assert all("access_log off;" in server for server in servers)
 
