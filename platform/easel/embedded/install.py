@@ -26,7 +26,7 @@ SETS = {
     "dev": ["build.txt", "dev.txt"],
 }
 WANTED = (3, 11)
-NEEDED_BYTES = 4000000000  # torch and its friends, once unpacked and once while unpacking
+NEEDED_BYTES = 4000000000  # at least: torch and its friends, unpacked and while unpacking; with CUDA 10 GB
 PATIENCE = 3.0  # seconds between two lines on the terminal
 
 
@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
     start = time.monotonic()
     check_space()
     make_environment()
-    say("installing the packages of requirements/ (up to 2 GB and a few minutes, the first time)")
+    say("installing the packages of requirements/ (1 to 3 GB and a few minutes, the first time)")
     install(wanted)
     done = dict(installed(), **{name: fingerprint() for name in (["up", "dev"] if wanted == "dev" else ["up"])})
     STAMP.write_text(json.dumps(done))
