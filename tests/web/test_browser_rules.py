@@ -131,6 +131,24 @@ def test_production_refuses_default_secrets_and_says_which(stack: Stack) -> None
         assert value not in done.stderr
 
 
+NEEDED = {"EASEL_BROKER_URL", "EASEL_CACHE_URL", "EASEL_PLATFORM_KEYS"}
+
+
+@pytest.mark.parametrize(
+    ("process", "needed"),
+    [
+        ("web", NEEDED | {"EASEL_DATABASE_URL", "EASEL_TOKEN_KEYS"}),
+        ("clock", NEEDED | {"EASEL_PLATFORM_DATABASE_URL"}),
+        ("manage", set()),
+    ],
+)
+def test_production_names_what_the_process_would_miss(process: str, needed: set[str], stack: Stack) -> None:
+    given = NEEDED | {"EASEL_DATABASE_URL", "EASEL_PLATFORM_DATABASE_URL", "EASEL_TOKEN_KEYS"}
+    done = production(stack, process=process, **dict.fromkeys(given, ""))
+    assert set(re.findall(r"(EASEL_\w+): it is not set", done.stderr)) == needed
+    assert (done.returncode == 0) == (not needed)
+
+
 @pytest.mark.parametrize("address", ["", "http://easel.example.org"])
 def test_the_web_process_needs_its_public_address(address: str, stack: Stack) -> None:
     done = production(stack, EASEL_BASE_URL=address)

@@ -1,6 +1,7 @@
-"""What production refuses to start on: secrets that are known, short or used twice, and doors that stand open.
+"""What production refuses to start on: secrets that are known, short or used twice, doors that stand open, and an
+address or a key that the process would miss at each request.
 
-Each complaint names the variable and the rule, never the value. A process is asked about what it was given only.
+Each complaint names the variable and the rule, never the value. Secrets are asked about where they were given.
 """
 
 import base64
@@ -19,13 +20,31 @@ SHORTEST_KEY: Final = 50
 SHORTEST_PASSWORD: Final = 12
 DISTINCT_BYTES: Final = 16  # of 32; random ones have fewer once in more than 10^9 keys
 SERVING: Final = frozenset({"web", "staff"})
+PLATFORM_KEY: Final = {"environment": "PLATFORM_KEYS", "file": "PLATFORM_KEYS_FILE", "kms": "KMS_KEYS"}  # by provider
 
 
 def refuse_defaults(settings: Mapping[str, Any]) -> None:
     """Raise ImproperlyConfigured with every complaint at once."""
-    complaints = [*_secret_key(settings), *_rings(settings), *_passwords(settings), *_doors(settings)]
+    complaints = [
+        *_missing(settings), *_secret_key(settings), *_rings(settings), *_passwords(settings), *_doors(settings),
+    ]  # fmt: skip
     if complaints:
         raise ImproperlyConfigured("These settings are not fit for production:\n  " + "\n  ".join(complaints))
+
+
+def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
+    process = settings["PROCESS"]
+    if process == "manage":  # what it needs depends on the command
+        return
+    alias, variable = (
+        ("default", "EASEL_DATABASE_URL") if process == "web" else ("platform", "EASEL_PLATFORM_DATABASE_URL")
+    )
+    if "USER" not in settings["DATABASES"].get(alias, {}):
+        yield f"{variable}: it is not set."
+    needed = ["BROKER_URL", "CACHE_URL", PLATFORM_KEY[settings["KEY_PROVIDER"]]]
+    for name in [*needed, "TOKEN_KEYS"] if process == "web" else needed:
+        if not settings[name]:
+            yield f"EASEL_{name}: it is not set."
 
 
 def _secret_key(settings: Mapping[str, Any]) -> Iterator[str]:
