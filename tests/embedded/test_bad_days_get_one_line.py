@@ -13,6 +13,7 @@ import pytest
 from easel.embedded.credentials import Credentials
 from easel.embedded.leash import recorded
 from easel.embedded.ports import Ports
+from easel.embedded.preparation import prepare
 from easel.embedded.stack import Stack
 from easel.embedded.trouble import Trouble, explain
 from easel.embedded.var import ROOT, Var
@@ -151,6 +152,33 @@ def test_damaged_secrets(tmp_path: Path) -> None:
     Var(tmp_path / "var").make()
     (tmp_path / "var/config/credentials.json").write_text('{"postgres": ')
     assert "credentials.json is damaged" in one_line(easel("up", tmp_path / "var"))
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ("os.kill(os.getpid(), 9)", "The set-up was killed by SIGKILL. (log: "),
+        ("sys.exit(1)", "The set-up failed. (log: "),
+        ("sys.exit('It is full.')", "It is full. (log: "),
+    ],
+)
+def test_a_set_up_that_is_killed_or_says_nothing(ending: str, said: str, tmp_path: Path) -> None:
+    """So it is where memory runs out."""
+
+    class Bare:
+        var, base_url, staff_url = Var(tmp_path), "", ""
+
+        def environment(self, process: str) -> dict[str, str]:
+            return {"PYTHONPATH": str(tmp_path)}
+
+    (tmp_path / "easel/embedded").mkdir(parents=True)
+    (tmp_path / "easel/__init__.py").touch()
+    (tmp_path / "easel/embedded/__init__.py").touch()
+    (tmp_path / "easel/embedded/preparation.py").write_text(f"import os, sys\n{ending}\n")
+    (tmp_path / "log").mkdir()
+    with pytest.raises(Trouble) as trouble:
+        prepare(Bare())  # type: ignore[arg-type]
+    assert str(trouble.value).startswith(said)
 
 
 def test_secrets_of_a_newer_easel_are_no_damage_to_an_older_one(tmp_path: Path) -> None:

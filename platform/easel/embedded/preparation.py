@@ -4,6 +4,7 @@ They run in one process of their own (`python -m easel.embedded.preparation …`
 starting Django once instead of four times is a good part of a second start.
 """
 
+import signal
 import subprocess
 import sys
 import time
@@ -30,9 +31,12 @@ def prepare(stack: Stack) -> None:
             stderr=log,
             check=False,
         )
+    where = f"(log: {stack.var.shown(log_path)})"
+    if done.returncode < 0:  # its last line would be about something else
+        raise Trouble(f"The set-up was killed by {signal.Signals(-done.returncode).name}.", where)
     if done.returncode:
-        last = log_path.read_text(errors="replace").strip().splitlines()[-1]
-        raise Trouble(f"{last[:300]}", f"(log: {stack.var.shown(log_path)})")
+        last = log_path.read_text(errors="replace").strip().splitlines()[-1:] or ["The set-up failed."]
+        raise Trouble(last[0][:300], where)
 
 
 def main(base_url: str, staff_url: str, demo: str) -> int:
