@@ -119,13 +119,15 @@ def test_a_worker_answers_for_the_pools_of_its_entry(chart: list[dict[str, Any]]
                 "environment": {"EASEL_POOLS": "nobody's"},
                 "workers": [
                     two[0] | {"keda": {"enabled": False}},
-                    two[1] | {"name": "large", "pools": "large,default"},
+                    two[1] | {"name": "large", "pools": "large, default"},
                 ],
             }
         )
     )
     changed = rendered("-f", values)
-    assert told(changed, "easel-worker-large")["EASEL_POOLS"] == "large,default"
+    assert told(changed, "easel-worker-large")["EASEL_POOLS"] == "large, default"
+    (scaled,) = [each for each in changed if each["kind"] == "ScaledObject"]
+    assert "string_to_array('large,default', ',')" in scaled["spec"]["triggers"][0]["metadata"]["query"]
     # The second is scaled by the queue: KEDA is told how to read it, whatever the first one does.
     assert [each["metadata"]["name"] for each in changed if each["kind"] == "TriggerAuthentication"] == ["easel-queue"]
 
