@@ -1,4 +1,5 @@
-"""Is the process alive, and can it do its work? Orchestrators ask the first to restart it, the other to route to it."""
+"""Is the process alive, and can it do its work? Orchestrators ask the first to restart it, the other before they route
+to a new one; later it is for people, and for alarms of their own."""
 
 import socket
 import threading
