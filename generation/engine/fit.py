@@ -32,13 +32,17 @@ def fit(pixels: Pixels, width: int, height: int) -> Pixels:
 
 
 def cover(pixels: Pixels, width: int, height: int) -> Pixels:
-    """`pixels` resampled to fill exactly (height, width, 3); what sticks out is lost, evenly on both sides."""
+    """`pixels` resampled to fill exactly (height, width, 3). What sticks out is lost, evenly on both sides, and is not
+    resampled before: of a line of pixels that would be gigabytes."""
     drawn_height, drawn_width = pixels.shape[:2]
     if (drawn_width, drawn_height) == (width, height):
         return pixels
     scale = max(width / drawn_width, height / drawn_height)
     wide, high = max(width, round(drawn_width * scale)), max(height, round(drawn_height * scale))
-    return crop(_resample(pixels, wide, high), width, height)
+    left, top = (wide - width) // 2, (high - height) // 2
+    across, down = drawn_width / wide, drawn_height / high
+    right, bottom = min((left + width) * across, drawn_width), min((top + height) * down, drawn_height)
+    return _resample(pixels, width, height, part=(left * across, top * down, right, bottom))
 
 
 def stretch(pixels: Pixels, width: int, height: int) -> Pixels:
@@ -91,5 +95,8 @@ def _depth(pixels: Pixels) -> int:
     return max(1, int(max(pixels.shape[:2]) * BORDER))
 
 
-def _resample(pixels: Pixels, width: int, height: int) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+def _resample(
+    pixels: Pixels, width: int, height: int, *, part: tuple[float, float, float, float] | None = None
+) -> Pixels:
+    """`part` of them, or all: left, top, right, bottom."""
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=part))

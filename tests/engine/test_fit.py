@@ -1,12 +1,13 @@
 """A picture drawn at the model's own size is brought to the size that was asked for, without losing its subject."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from generation.engine.fit import fit
+from generation.engine.fit import cover, fit
 
 Pixels = NDArray[np.uint8]
 EDGE = 64
@@ -108,3 +109,17 @@ def test_half_a_sky_is_a_scene_that_fills_the_shape() -> None:
     picture[:32] = (120, 180, 250)
     fitted = fit(picture, 256, 128).astype(int)
     assert fitted[100, :30].std() > 30
+
+
+@pytest.mark.parametrize(("line", "size"), [((2048, 1), (64, 128)), ((1, 2048), (128, 64))])
+def test_a_line_of_pixels_is_cut_before_it_is_enlarged(line: tuple[int, int], size: tuple[int, int]) -> None:
+    """Enlarged first, it would have 2048 × 128 by 128 pixels: 100 MB, and gigabytes of what may be asked for."""
+    width, height = line
+    picture = np.repeat(np.repeat(np.arange(3, dtype=np.uint8)[None, None] * 90, height, 0), width, 1)
+    tracemalloc.start()
+    covered = cover(picture, *size)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert covered.shape == (size[1], size[0], 3)
+    assert (covered == (0, 90, 180)).all()
+    assert most < 1_000_000
