@@ -68,9 +68,20 @@ def load(checkpoint: Checkpoint, device: Device) -> Model:
 
 
 def weigh(checkpoint: Checkpoint) -> int:
-    """Bytes of its weights on disk, which is about what it takes in memory; 0 for what is not here yet."""
-    folder = _here(checkpoint)
-    return 0 if folder is None else sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+    """Bytes of its weights on disk, which is about what it takes in memory; 0 for what is not here yet, or cannot be
+    looked at. It is asked amid others' drawings, and loading it says what is wrong, to its own alone."""
+    try:
+        folder = _here(checkpoint)
+        return 0 if folder is None else sum(map(_size, folder.rglob("*.safetensors")))
+    except (OSError, ValueError, RuntimeError):  # a folder that is being moved; a name no hub has, a home nobody has
+        return 0
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # a link to nowhere, or it was there a moment ago
+        return 0
 
 
 def _here(checkpoint: Checkpoint) -> Path | None:

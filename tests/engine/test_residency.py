@@ -150,3 +150,12 @@ def test_a_model_of_the_hub_weighs_what_was_fetched_of_it(tmp_path: Path, monkey
     (cached / "refs" / "v1").write_text("0123abcd")
     assert weigh(on_hub) == 7
     assert weigh(Checkpoint(name="hub", source="owner/model", revision="v2")) == 0
+
+
+def test_what_cannot_be_weighed_weighs_nothing_since_loading_it_says_why(tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "weights.safetensors").write_bytes(bytes(7))
+    (tmp_path / "unet" / "moved.safetensors").symlink_to(tmp_path / "nowhere")
+    assert weigh(Checkpoint(name="half", source=str(tmp_path))) == 7
+    assert weigh(Checkpoint(name="nameless", source="owner/a..b")) == 0
+    assert weigh(Checkpoint(name="homeless", source="~nobody-by-this-name/model")) == 0
