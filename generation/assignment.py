@@ -32,6 +32,7 @@ class Assignment:
         self._outstanding = job.n
         self._deliveries: list[Delivery] = []
         self._errors: list[Exception] = []
+        self._failed: set[int] = set()  # images that came to nothing, and were not stopped
         self._steps: dict[int, tuple[int, int]] = {}  # model calls of each image: done, in all
         self._refused: dict[int, Event] = {index: Event() for index in range(job.n)}
         self._seen: dict[int, Judgment] = {}  # what was said of previews
@@ -130,10 +131,12 @@ class Assignment:
             "quality_score": round(sum(scores) / len(scores), 4) if scores else None,
         }
 
-    def failed(self, error: Exception) -> bool:
+    def failed(self, index: int, error: Exception) -> bool:
         """An image came to nothing. One that another attempt could mend stops the siblings: all are drawn anew."""
         with self._lock:
             self._errors.append(error)
+            if not isinstance(error, DrawingStopped):
+                self._failed.add(index)
             self._outstanding -= 1
             if not _permanent(error):
                 self.stop.set()
@@ -160,10 +163,10 @@ class Assignment:
 
     @property
     def begun(self) -> list[int]:
-        """The steps run for each image that was not delivered: a share of the model calls, rounded down."""
+        """The steps run for each image that was stopped: a share of the model calls, rounded down."""
         with self._lock:
-            home = {delivery.index for delivery in self._deliveries}
-            away = [calls for index, calls in self._steps.items() if index not in home]
+            ended = {delivery.index for delivery in self._deliveries} | self._failed
+            away = [calls for index, calls in self._steps.items() if index not in ended]
             return [self.job.planned_steps * done // total for done, total in away]
 
     @property

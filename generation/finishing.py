@@ -72,8 +72,8 @@ class Finishing:
 
     def give_up(self, assignment: Assignment, error: Exception) -> None:
         """End a job of which nothing was begun."""
-        for _ in range(assignment.job.n):
-            assignment.failed(error)
+        for index in range(assignment.job.n):
+            assignment.failed(index, error)
         self._end(assignment)
 
     def lose_patience(self) -> None:
@@ -101,9 +101,9 @@ class Finishing:
                 last = assignment.delivered(self._deliver(assignment, index, picture))
             except DrawingStopped as error:
                 refused = assignment.refused(index)
-                last = assignment.failed(error) if refused is None else assignment.delivered(refused)
+                last = assignment.failed(index, error) if refused is None else assignment.delivered(refused)
             except Exception as error:  # noqa: BLE001  whatever it was, the job must come to an ending
-                last = assignment.failed(error)
+                last = assignment.failed(index, error)
             finally:
                 with self._lock:
                     self._waiting -= 1

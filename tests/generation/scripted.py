@@ -1,10 +1,11 @@
-"""An engine that draws flat pictures at once, and fails for the models it was told to fail for."""
+"""Engines that do as they are told: draw flat pictures at once or fail, by model; or end each drawing by hand."""
 
 from concurrent.futures import Future
+from threading import Event
 
 import numpy as np
 
-from generation.engine.protocol import Admission, Checkpoint, Drawn, EngineError
+from generation.engine.protocol import Admission, Checkpoint, DrawingStopped, Drawn, EngineError
 
 
 class ScriptedEngine:
@@ -32,3 +33,30 @@ class ScriptedEngine:
 
     def close(self) -> None:
         pass
+
+
+class EngineByHand:
+    """`admitted` holds its drawings, which keep their slots: a test tells how far they are, and ends their futures."""
+
+    def __init__(self, *, slots: int) -> None:
+        self.admitted: list[tuple[Admission, Future[Drawn]]] = []
+        self._slots, self._closed = slots, Event()
+
+    def warm_up(self, checkpoints: list[Checkpoint]) -> None:
+        pass
+
+    def wait_for_slot(self, timeout: float) -> int:
+        free = self._slots - len(self.admitted)
+        if not free:
+            self._closed.wait(min(timeout, 0.05))
+        return free
+
+    def admit(self, admission: Admission) -> "Future[Drawn]":
+        self.admitted.append((admission, Future()))
+        return self.admitted[-1][1]
+
+    def close(self) -> None:
+        self._closed.set()
+        for _, future in self.admitted:
+            if not future.done():
+                future.set_exception(DrawingStopped())

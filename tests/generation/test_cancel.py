@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,12 +17,14 @@ from easel.database import changed, platform_role, rows
 from generation import flows, stop_signs
 from generation.cancel import stop
 from generation.engine.loop import LoopEngine
+from generation.engine.protocol import DrawingStopped, EngineError
 from generation.models import DoomedObject, Flow, Generation, Image, ObjectIntent
 from generation.production import Production
 from generation.source import PostgresSource
 from tests.aside import aside, name, wait_for_its_lock
 from tests.cast import Customer, make_customer
 from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row, until
+from tests.generation.scripted import EngineByHand
 
 LONG = {"steps": 150, "width": 256, "height": 256}
 source = PostgresSource()
@@ -144,6 +147,24 @@ def test_images_that_were_stored_before_the_cancel_are_kept_and_paid_in_full(ada
     assert (body["status"], len(body["images"])) == ("canceled", 1)
     with platform_role():
         assert not ObjectIntent.objects.filter(tenant=ada.tenant).exists()
+
+
+def test_an_image_that_had_failed_before_the_cancel_costs_nothing(ada: Customer, workshop: Workshop) -> None:
+    engine = EngineByHand(slots=3)
+    with closing(make_production(engine)) as production:
+        generation = workshop.submit(ada, n=2, **LONG)
+        production.drain(workshop.pool)
+        (spoiled, failing), (begun, stopping) = engine.admitted
+        spoiled.on_step(150, 150)
+        failing.set_exception(EngineError("not_a_picture", "The model's numbers overflowed (NaN).", permanent=True))
+        begun.on_step(75, 150)
+        cancel(ada, generation)
+        until(begun.stop.is_set)
+        stopping.set_exception(DrawingStopped())
+        after = ended(generation)
+    assert (after.status, after.steps_run) == ("canceled", 75)
+    assert after.credits == after.quote // 2 * 75 // 150 > 0
+    assert money(ada) == (10_000 - after.credits, 0)
 
 
 def test_what_has_ended_cannot_be_canceled(ada: Customer, workshop: Workshop) -> None:
