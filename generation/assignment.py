@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from threading import Event, Lock
 
 from generation import availability
-from generation.engine.protocol import Checkpoint, Drawing, DrawingStopped, EngineError, StopSign
+from generation.engine.protocol import Checkpoint, DeviceLost, Drawing, DrawingStopped, EngineError, StopSign
 from generation.fetching import GivenPixels
 from generation.jobs import Delivery, Job
 from moderation.findings import Judgment
@@ -178,6 +178,11 @@ class Assignment:
         """The first failure that another attempt could mend (a sibling's stopping is its echo, not a cause)."""
         causes = [error for error in self._errors if not isinstance(error, DrawingStopped)]
         return next((error for error in causes if not _permanent(error)), None)
+
+    @property
+    def lost_device(self) -> bool:
+        """Whether the device was lost while it was drawn, which may be this job's own doing."""
+        return isinstance(self.mendable, DeviceLost)
 
     @property
     def stopped(self) -> bool:

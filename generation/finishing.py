@@ -25,7 +25,7 @@ from easel import metrics, tracing
 from easel.storage import Storage, StorageError, StorageUnavailable
 from generation import judging, marking, parcels, pictures
 from generation.assignment import Assignment
-from generation.engine.protocol import DeviceLost, DrawingStopped, Drawn
+from generation.engine.protocol import DrawingStopped, Drawn
 from generation.jobs import Delivery, Job
 from generation.judging import Fate
 from generation.source import WorkSource
@@ -170,8 +170,7 @@ class Finishing:
         if assignment.mendable is not None:
             log.error("production.attempt_failed", generation=str(job.generation_id), exc_info=assignment.mendable)
             excused = self._closing.is_set() or self._store_is_away(assignment.mendable)
-            lost = isinstance(assignment.mendable, DeviceLost)  # which may be the job's own doing
-            return self._source.give_back(job, counted=lost or not excused)
+            return self._source.give_back(job, counted=assignment.lost_device or not excused)
         if assignment.canceled and assignment.stopped:
             return self._source.cancel(job, assignment.deliveries, begun=assignment.begun)
         if assignment.stopped:

@@ -94,7 +94,7 @@ class Production:
         with self._draining:  # the bell's thread has left
             self._finishing.close()
         for assignment in list(self._held):
-            self._source.give_back(assignment.job, counted=False)
+            self._source.give_back(assignment.job, counted=assignment.lost_device)
         self._leases.close()
         self._lookout.close()
         self._previews.close()

@@ -17,6 +17,7 @@ from easel import metrics
 from easel.database import changed, platform_role
 from easel.storage import MemoryStorage, ObjectStream, StorageRefused, StorageUnavailable
 from generation import bell, finishing, inputs
+from generation.engine.protocol import DeviceLost
 from generation.jobs import Job
 from generation.models import DoomedObject, Generation, Image, ObjectIntent
 from generation.production import Production
@@ -24,6 +25,7 @@ from generation.rounds import Rounds
 from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, row, until
+from tests.generation.scripted import EngineByHand
 from tests.generation.test_given_pictures import a_picture
 from tests.stub_engine import StubEngine
 
@@ -300,6 +302,19 @@ def test_a_stop_finishes_what_fits_into_the_grace_period_and_gives_back_the_rest
     assert (row(short).status, row(short).attempts) == ("completed", 1)
     assert (row(long).status, row(long).attempts) == ("queued", 0)
     assert charges(ada) == 1
+
+
+def test_a_lost_device_costs_an_attempt_also_where_not_all_images_were_begun(
+    ada: Customer, workshop: Workshop, store: MemoryStorage
+) -> None:
+    engine = EngineByHand(slots=1)
+    production = Production(source=PostgresSource(), engine=engine, storage=store)
+    generation = workshop.submit(ada, n=2)
+    with draining(production, workshop.pool):
+        until(lambda: engine.admitted)
+        engine.admitted[0][1].set_exception(DeviceLost())
+        production.close()
+    assert (row(generation).status, row(generation).attempts) == ("queued", 1)
 
 
 def test_what_waits_for_a_store_that_is_away_is_given_back_by_a_stop(
