@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Event, Lock
+from typing import Final
 
 from generation import availability
 from generation.engine.protocol import Checkpoint, DeviceLost, Drawing, DrawingStopped, EngineError, StopSign
 from generation.fetching import GivenPixels
 from generation.jobs import Delivery, Job
 from moderation.findings import Judgment
+
+FELL_SHORT: Final = "{failed} of {n} images could not be drawn ({code})."
 
 
 class EitherSign:
@@ -172,6 +176,15 @@ class Assignment:
     @property
     def deliveries(self) -> list[Delivery]:
         return sorted(self._deliveries, key=lambda delivery: delivery.index)
+
+    @property
+    def results(self) -> list[Delivery]:
+        """The deliveries, with a word to the customer about those that are missing because they failed for good."""
+        if not self._failed or not self._deliveries:
+            return self.deliveries
+        first, *others = self.deliveries
+        said = FELL_SHORT.format(failed=len(self._failed), n=self.job.n, code=self.verdict.code)
+        return [replace(first, warnings=(*first.warnings, said)), *others]
 
     @property
     def mendable(self) -> Exception | None:

@@ -176,7 +176,7 @@ class Finishing:
         if assignment.stopped:
             return self._source.give_back(job, counted=False)
         if assignment.deliveries:
-            return self._source.complete(job, assignment.deliveries)
+            return self._source.complete(job, assignment.results)
         log.error("production.failed", generation=str(job.generation_id), error=str(assignment.verdict))
         return self._source.fail(job, code=assignment.verdict.code, detail=assignment.verdict.detail)
 

@@ -45,6 +45,10 @@ SHAPES: Final[tuple[tuple[re.Pattern[str], Promise], ...]] = tuple(
             _("Moderation rejected %(refused)s of %(n)s images (%(category)s)."),
         ),
         (
+            r"(?P<failed>\d+) of (?P<n>\d+) images could not be drawn \((?P<code>\w+)\)\.",
+            _("%(failed)s of %(n)s images could not be drawn (%(code)s)."),
+        ),
+        (
             r"Image (?P<index>\d+) was taken down after a complaint\.",
             _("Image %(index)s was taken down after a complaint."),
         ),

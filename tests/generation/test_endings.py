@@ -1,9 +1,11 @@
 """Every job comes to exactly one ending, and money follows it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import override_settings
 
@@ -14,12 +16,14 @@ from easel.database import changed, platform_role
 from easel.identifiers import new_id
 from easel.storage import Storage, StorageRefused, storage
 from generation import duties
+from generation.engine.protocol import Drawn, EngineError
 from generation.jobs import Delivery, Job
 from generation.models import DoomedObject, Flow, Image, ObjectIntent
 from generation.production import Production
 from generation.source import PostgresSource
 from tests.cast import Customer
-from tests.generation.conftest import Workshop, ended, make_workshop, row
+from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row
+from tests.generation.scripted import EngineByHand
 from tests.moderation.scripted import HARMLESS
 
 source = PostgresSource()
@@ -64,6 +68,20 @@ def test_completed_charges_what_was_delivered_and_releases_the_rest(ada: Custome
     assert flow(ada) == (0, 0)
     with platform_role():
         assert not ObjectIntent.objects.filter(tenant=ada.tenant).exists()
+
+
+def test_images_that_failed_for_good_are_told_of_beside_those_that_are_there(ada: Customer, workshop: Workshop) -> None:
+    engine, green = EngineByHand(slots=3), np.zeros((64, 64, 3), dtype=np.uint8)
+    green[..., 1] = 120
+    with closing(make_production(engine)) as production:
+        generation = workshop.submit(ada, n=2)
+        production.drain(workshop.pool)
+        (_, failing), (_, drawn) = engine.admitted
+        failing.set_exception(EngineError("not_a_picture", "The model's numbers overflowed (NaN).", permanent=True))
+        drawn.set_result(Drawn(pixels=green, steps_run=2, seconds=0.1))
+        after = ended(generation)
+    assert (after.status, after.warnings) == ("completed", ["1 of 2 images could not be drawn (not_a_picture)."])
+    assert money(ada) == (9_999, 0)
 
 
 def test_failed_charges_nothing_and_says_why(ada: Customer, job: Job) -> None:

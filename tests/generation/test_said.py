@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import translation
 
 from easel.database import changed, platform_role
+from generation.assignment import FELL_SHORT
 from generation.engine import backup, picture
 from generation.outcomes import PARTLY
 from generation.refusals import AFTER, BEFORE
@@ -44,6 +45,7 @@ SAID = [
     *of_the_engine(32)[-1:],
     backup.WARNING,
     PARTLY.format(refused=1, n=4, category="violence/graphic"),
+    FELL_SHORT.format(failed=1, n=4, code="not_a_picture"),
     TAKEN.format(index=2),
     AFTER.format(category="sexual"),
     BEFORE.format(category="own"),
