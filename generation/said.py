@@ -14,7 +14,7 @@ from moderation.cards import title_of
 
 _SIZE: Final = r"(?P<model>.+) draws at (?P<native>\d+×\d+); the picture was {} to (?P<size>\d+×\d+)\."
 _UNREAD: Final = (
-    r"The {} is (?P<tokens>\d+) tokens long, and (?P<model>.+) reads (?P<room>\d+): “(?P<end>.*)” had no effect\."
+    r"The {} is (?P<tokens>\d+) tokens long, and (?P<model>.+) reads (?P<room>\d+): the rest had no effect\."
 )
 
 SHAPES: Final[tuple[tuple[re.Pattern[str], Promise], ...]] = tuple(
@@ -30,11 +30,11 @@ SHAPES: Final[tuple[tuple[re.Pattern[str], Promise], ...]] = tuple(
         ),
         (
             _UNREAD.format("prompt"),
-            _("The prompt is %(tokens)s tokens long, and %(model)s reads %(room)s: “%(end)s” had no effect."),
+            _("The prompt is %(tokens)s tokens long, and %(model)s reads %(room)s: the rest had no effect."),
         ),
         (
             _UNREAD.format("negative prompt"),
-            _("The negative prompt is %(tokens)s tokens long, and %(model)s reads %(room)s: “%(end)s” had no effect."),
+            _("The negative prompt is %(tokens)s tokens long, and %(model)s reads %(room)s: the rest had no effect."),
         ),
         (
             r"Drawn by a backup service: steps, seed, sampler and guidance are its own\.",

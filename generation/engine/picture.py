@@ -7,8 +7,6 @@ from generation.engine.fit import Pixels, crop, fit, stretch
 from generation.engine.loading import Model
 from generation.engine.protocol import Checkpoint, Drawing, EngineError
 
-QUOTED = 60  # characters of a prompt's unread end that a warning repeats
-
 
 def drawn_size(model: Model, drawing: Drawing) -> tuple[int, int]:
     """Width and height: the model's own size, or else the next it can make (pipelines round down in silence)."""
@@ -30,7 +28,7 @@ def finish(image: NDArray[np.float32], drawing: Drawing) -> Pixels:
 
 
 def warnings(model: Model, drawing: Drawing) -> list[str]:
-    return [*_unread_words(model, drawing), *_size_warning(drawing.checkpoint, drawing)]
+    return [*_unread_tokens(model, drawing), *_size_warning(drawing.checkpoint, drawing)]
 
 
 def _pixels(image: NDArray[np.float32]) -> Pixels:
@@ -53,19 +51,18 @@ def _size_warning(checkpoint: Checkpoint, drawing: Drawing) -> list[str]:
     ]
 
 
-def _unread_words(model: Model, drawing: Drawing) -> list[str]:
-    """Text encoders cut a prompt off without a word."""
+def _unread_tokens(model: Model, drawing: Drawing) -> list[str]:
+    """Text encoders cut a prompt off without a word. What is said of it repeats none: prompts are sealed where they
+    rest, and warnings are not."""
     # SDXL reads a prompt twice, with the same limit; its refiner has the second reader only.
     tokenizer = model.pipeline.tokenizer or model.pipeline.tokenizer_2
     room = tokenizer.model_max_length - 2  # start and end take a place each
     warnings = []
     for kind, text in (("prompt", drawing.prompt), ("negative prompt", drawing.negative_prompt)):
-        ids = tokenizer(text, add_special_tokens=False, truncation=False).input_ids
-        if len(ids) > room:
-            unread = tokenizer.decode(ids[room:]).strip()
-            quoted = unread if len(unread) <= QUOTED else f"{unread[:QUOTED].rstrip()}…"
+        tokens = len(tokenizer(text, add_special_tokens=False, truncation=False).input_ids)
+        if tokens > room:
             warnings.append(
-                f"The {kind} is {len(ids)} tokens long, and {drawing.checkpoint.name} reads {room}: "
-                f"“{quoted}” had no effect."
+                f"The {kind} is {tokens} tokens long, and {drawing.checkpoint.name} reads {room}: "
+                "the rest had no effect."
             )
     return warnings

@@ -17,12 +17,12 @@ def test_an_ordinary_picture_has_none(engine: Engine, checkpoint: Checkpoint) ->
     assert draw(engine, checkpoint).warnings == []
 
 
-def test_a_prompt_beyond_the_limit_is_quoted_from_where_it_was_not_read(engine: Engine, checkpoint: Checkpoint) -> None:
+def test_how_much_is_read_of_a_prompt_beyond_the_limit_is_said(engine: Engine, checkpoint: Checkpoint) -> None:
     letters = "a b c d e f g h i j k l m n o p"  # the tiny model reads one token a letter, fourteen in all
     warnings = draw(engine, checkpoint, prompt=letters, negative_prompt=letters + " q").warnings
     assert warnings == [
-        "The prompt is 16 tokens long, and tiny reads 14: “o p” had no effect.",
-        "The negative prompt is 17 tokens long, and tiny reads 14: “o p q” had no effect.",
+        "The prompt is 16 tokens long, and tiny reads 14: the rest had no effect.",
+        "The negative prompt is 17 tokens long, and tiny reads 14: the rest had no effect.",
     ]
 
 
@@ -30,10 +30,10 @@ def test_a_prompt_that_just_fits_has_none(engine: Engine, checkpoint: Checkpoint
     assert draw(engine, checkpoint, prompt="a b c d e f g h i j k l m n").warnings == []
 
 
-def test_a_very_long_prompt_is_not_repeated_in_full(engine: Engine, checkpoint: Checkpoint) -> None:
-    (warning,) = draw(engine, checkpoint, prompt="long " * 500).warnings
-    assert "…”" in warning
-    assert len(warning) < 200
+def test_a_warning_repeats_no_word_of_a_prompt(engine: Engine, checkpoint: Checkpoint) -> None:
+    """Prompts rest sealed, and warnings in clear."""
+    (warning,) = draw(engine, checkpoint, prompt="xylophone " * 500).warnings
+    assert "xylophone" not in warning.replace(" ", "")
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,6 @@ class Words:
     def __call__(self, text: str, **_: object) -> Any:
         return SimpleNamespace(input_ids=text.split())
 
-    def decode(self, ids: list[str]) -> str:
-        return " ".join(ids)
-
 
 def of_the_engine(size: int) -> list[str]:
     model: Any = SimpleNamespace(pipeline=SimpleNamespace(tokenizer=Words()))
