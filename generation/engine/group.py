@@ -1,19 +1,24 @@
 """Images that can share model calls, and the step they make together."""
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from structlog.contextvars import bound_contextvars
 from torch import Tensor
 
 from easel import metrics
 from generation.engine.device import free_memory, is_device_lost, is_out_of_memory
-from generation.engine.failures import together
+from generation.engine.failures import let_go_of_tensors, together
 from generation.engine.guest import GroupKey, Guest, Slot
 from generation.engine.preview import Sketch
 from generation.engine.protocol import Drawn, EngineError
+from generation.engine.sampling import Sampling
 from generation.engine.studio import Studio
+
+log = logging.getLogger(__name__)
 
 # Why a guest leaves: it failed or was stopped, it is drawn, or (None) its latents are and want decoding.
 Farewell = Exception | Drawn | None
@@ -54,9 +59,20 @@ class Group:
             if error is not None or sampling.finished:
                 yield guest, error
             elif guest.preview_due(sampling.done, sampling.calls):
-                self.sketches.append(
-                    Sketch(guest=guest, clean=sampling.clean(), done=sampling.done, total=sampling.calls)
-                )
+                self._sketch(guest, sampling)
+
+    def _sketch(self, guest: Guest, sampling: Sampling) -> None:
+        """One that cannot be made is missed by nobody but its viewer."""
+        try:
+            clean = sampling.clean()
+        except Exception as error:
+            let_go_of_tensors(error)
+            if is_device_lost(error):
+                raise
+            with bound_contextvars(**guest.drawing.traced):
+                log.exception("A preview of image %s could not be begun.", guest.drawing.image_id)
+        else:
+            self.sketches.append(Sketch(guest=guest, clean=clean, done=sampling.done, total=sampling.calls))
 
     def _call(self, studio: Studio, seated: list[Guest]) -> Iterator[tuple[Guest, Farewell]]:
         drawn = together(studio.draw_whole, seated, partial(studio.make_room, self.key))

@@ -22,13 +22,13 @@ from easel import metrics
 from generation.engine.allowance import Allowance
 from generation.engine.device import choose_device, is_device_lost, prepare_thread
 from generation.engine.door import Door
-from generation.engine.failures import together
+from generation.engine.failures import let_go_of_tensors, together
 from generation.engine.gauges import DeviceWatch, probe_of
 from generation.engine.group import Farewell, Group, develop, glance
 from generation.engine.guest import GroupKey, Guest
 from generation.engine.herald import Herald
 from generation.engine.preview import Sketch
-from generation.engine.protocol import Admission, Checkpoint, DeviceLost, DrawingStopped, Drawn
+from generation.engine.protocol import Admission, Checkpoint, DeviceLost, DrawingStopped, Drawn, EngineError
 from generation.engine.studio import Studio
 from generation.engine.versions import versions
 from generation.engine.watchdog import Watchdog, end_at_once
@@ -123,7 +123,10 @@ class LoopEngine:
                     self._leave_with_device(error)
                     return
                 log.exception("The engine stumbled; all that was being drawn is given up.")
-                self._send_everybody_away(error)
+                let_go_of_tensors(error)
+                # Whatever it was, it says of none of them that it cannot be drawn.
+                detail = f"The engine failed: {type(error).__name__}: {error}"
+                self._send_everybody_away(EngineError("engine_failed", detail, permanent=False))
         self._send_everybody_away(DrawingStopped())
         self._studio.clear()
 

@@ -163,14 +163,21 @@ def test_pictures_that_cannot_be_decoded_together_are_decoded_alone(
     assert max(tried) > 1
 
 
-def test_the_loop_outlives_its_own_mistakes(
-    engine: LoopEngine, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize("mistake", [ZeroDivisionError, torch.OutOfMemoryError])
+def test_the_loop_outlives_its_own_mistakes_and_blames_nobody_for_them(
+    engine: LoopEngine, drawings: list[Drawing], mistake: type[Exception], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def stumble(key: object) -> int:
+        raise mistake
+
     with monkeypatch.context() as patched:
-        patched.setattr(engine._studio, "slots", lambda key: 1 // 0)
+        patched.setattr(engine._studio, "slots", stumble)
         futures = admit_all(engine, drawings[:3])
-        codes = [getattr(future.exception(timeout=30), "code", None) for future in futures]
-    assert codes == ["engine_failed"] * 3
+        errors = [future.exception(timeout=30) for future in futures]
+    assert [(error.code, error.permanent) for error in errors if isinstance(error, EngineError)] == [
+        ("engine_failed", False)
+    ] * 3
     assert "stumbled" in caplog.text
     assert admit(engine, drawings[0]).result(timeout=30).steps_run == 3
     assert engine.wait_for_slot(timeout=30) == SLOTS

@@ -7,12 +7,14 @@ from threading import Event
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from easel import metrics
 from generation.engine.allowance import Allowance
 from generation.engine.loop import LoopEngine
 from generation.engine.protocol import Admission, Checkpoint, DeadlinePassed, DrawingStopped, Preview
+from generation.engine.sampling import Sampling
 from tests.engine.asking import TOLERANCE, a_drawing, draw, farthest
 
 STARTER = Path(__file__).resolve().parents[2] / "starter" / "weights"
@@ -120,6 +122,27 @@ def test_a_viewer_that_fails_harms_nobody(
     )
     assert engine.admit(admission).result(30).pixels.shape == (64, 64, 3)
     assert "Nobody looked at a preview" in caplog.text
+
+
+def test_a_preview_that_memory_does_not_suffice_for_harms_nobody(
+    engine: LoopEngine, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = Sampling.clean
+
+    def run_out(sampling: Sampling) -> torch.Tensor:
+        if sampling.done == 1:
+            raise torch.OutOfMemoryError
+        return clean(sampling)
+
+    monkeypatch.setattr(Sampling, "clean", run_out)
+    seen: list[Preview] = []
+    engine.wait_for_slot(30)
+    admission = Admission(
+        drawing=a_drawing(checkpoint), on_step=nobody, stop=Event(), preview_at=(0.25, 0.5), on_preview=seen.append
+    )
+    assert engine.admit(admission).result(30).pixels.shape == (64, 64, 3)
+    assert [preview.done for preview in seen] == [2]
+    assert "could not be begun" in caplog.text
 
 
 def test_a_viewer_can_have_the_drawing_stopped(engine: LoopEngine, checkpoint: Checkpoint) -> None:
