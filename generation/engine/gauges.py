@@ -68,7 +68,7 @@ class DeviceWatch:
         while not self._closing.wait(pause):
             try:
                 self.look()
-            except (RuntimeError, OSError, ModuleNotFoundError) as error:
+            except Exception as error:  # noqa: BLE001  NVML's errors are a family of their own
                 if told:
                     log.warning("The device tells nothing of itself: %s", error)
                     self._forget()

@@ -91,14 +91,19 @@ def test_a_device_that_tells_its_temperature_is_heard() -> None:
     assert told("easel_device_temperature_celsius", device="cuda:7") == 63.0
 
 
-def test_a_device_that_answers_no_more_is_not_told_of_until_it_does() -> None:
+class NVMLError(Exception):
+    """As pynvml has it: a child of nothing but Exception."""
+
+
+@pytest.mark.parametrize("error", [OSError, NVMLError])
+def test_a_device_that_answers_no_more_is_not_told_of_until_it_does(error: type[Exception]) -> None:
     asked, well = Semaphore(0), Event()
 
     def moody() -> Reading:
         asked.release()
         if well.is_set():
             return Reading(0.25, 1, 2, celsius=40.0)
-        raise OSError("the driver is gone")
+        raise error("the driver is gone")
 
     watch = DeviceWatch("cuda:8", moody, seconds=0.01, retry_seconds=0.02)
     try:
