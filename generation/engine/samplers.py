@@ -42,7 +42,7 @@ def scheduler_for(sampler: Sampler, config: Mapping[str, Any], steps: int) -> An
     """A fresh scheduler. `config` is the checkpoint's scheduler file; where its model was trained on another kind of
     noise than the samplers take away, it is refused."""
     trained_by = str(config.get("_class_name", ""))
-    if "Flow" in trained_by:
+    if "Flow" in trained_by or config.get("prediction_type") == "flow_prediction":
         raise EngineError("sampler_unsupported", "This model solves a flow, and no sampler does.", permanent=True)
     if trained_by.startswith("EDM"):
         detail = "This model was trained with EDM's scaling of noise, which no sampler knows."

@@ -56,9 +56,18 @@ def test_what_the_model_was_trained_with_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "trained_by", ["FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"]
+    "config",
+    [
+        {"_class_name": "FlowMatchEulerDiscreteScheduler"},
+        {"_class_name": "DPMSolverMultistepScheduler", "prediction_type": "flow_prediction", "use_flow_sigmas": True},
+        {"_class_name": "EDMEulerScheduler"},
+        {"_class_name": "EDMDPMSolverMultistepScheduler"},
+    ],
 )
-def test_a_model_of_another_kind_of_noise_is_refused_rather_than_drawn_wrongly(trained_by: str) -> None:
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M"])
+def test_a_model_of_another_kind_of_noise_is_refused_rather_than_drawn_wrongly(
+    sampler: str, config: dict[str, Any]
+) -> None:
     with pytest.raises(EngineError) as refusal:
-        scheduler_for(find("Euler"), {"_class_name": trained_by}, 20)
+        scheduler_for(find(sampler), config, 20)
     assert (refusal.value.code, refusal.value.permanent) == ("sampler_unsupported", True)
