@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from generation.engine.device import Device
 from generation.engine.protocol import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ class SlotNotes:
     """A small JSON file, or nothing (None). It is a memory, not a truth: where it cannot be read or written, slots are
     measured again."""
 
-    def __init__(self, file: Path | None, *, device: str) -> None:
+    def __init__(self, file: Path | None, *, device: Device) -> None:
         self._file, self._device = file, device
 
     def recall(self, checkpoint: Checkpoint, *, area: int) -> int | None:
@@ -45,8 +46,9 @@ class SlotNotes:
 
     def _key(self, checkpoint: Checkpoint, area: int) -> str:
         """All that the measurement depends on."""
-        hardware = (
-            torch.cuda.get_device_name(self._device) if self._device.startswith("cuda") else f"cpu×{os.cpu_count()}"
-        )
+        name = self._device.name
+        hardware = torch.cuda.get_device_name(name) if name.startswith("cuda") else f"cpu×{os.cpu_count()}"
+        numbers = f"{self._device.dtype} {self._device.compiler}".strip()
         files = checkpoint.digest or f"{checkpoint.source}@{checkpoint.revision}"
-        return f"{hardware}, {torch.get_num_threads()} threads, torch {torch.__version__}, {files}, {area} pixels"
+        threads = torch.get_num_threads()
+        return f"{hardware}, {threads} threads, torch {torch.__version__}, {numbers}, {files}, {area} pixels"

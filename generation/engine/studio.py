@@ -46,7 +46,7 @@ class Studio:
         self.capacity = Capacity(most=most_slots)
         self._most_slots = most_slots
         self._buckets = bool(device.compiler)
-        self._notes = SlotNotes(notes, device=device.name)
+        self._notes = SlotNotes(notes, device=device)
         self._texts = Texts()
 
     def prepare(self, guests: list[Guest]) -> list[GroupKey]:

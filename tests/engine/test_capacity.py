@@ -1,5 +1,6 @@
 """How many slots are worth having is measured, and memory has the last word."""
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import pytest
 import torch
 
 from generation.engine.capacity import Capacity, measure
+from generation.engine.device import Device
 from generation.engine.notes import SlotNotes
 from generation.engine.protocol import Checkpoint
 
 RED, GREEN = Checkpoint(name="red", source="red"), Checkpoint(name="green", source="green")
+CPU = Device("cpu", torch.float32)
 
 
 def test_as_many_as_pay() -> None:
@@ -111,18 +114,27 @@ def test_slots_that_memory_took_grow_back_one_by_one_and_more_slowly_each_time()
 
 def test_what_was_measured_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "run" / "slots.json"
-    SlotNotes(file, device="cpu").note(RED, area=64, slots=7)
-    again = SlotNotes(file, device="cpu")
+    SlotNotes(file, device=CPU).note(RED, area=64, slots=7)
+    again = SlotNotes(file, device=CPU)
     assert again.recall(RED, area=64) == 7
     assert again.recall(RED, area=128) is None
     assert again.recall(GREEN, area=64) is None
+
+
+@pytest.mark.parametrize("other", [replace(CPU, dtype=torch.bfloat16), replace(CPU, compiler="inductor")])
+def test_what_was_measured_with_other_numbers_or_another_compiler_is_measured_anew(
+    tmp_path: Path, other: Device
+) -> None:
+    file = tmp_path / "slots.json"
+    SlotNotes(file, device=CPU).note(RED, area=64, slots=7)
+    assert SlotNotes(file, device=other).recall(RED, area=64) is None
 
 
 @pytest.mark.parametrize("spoiled", ["", "{", "[]", '{"a": 1}'])
 def test_notes_that_cannot_be_read_are_made_anew(tmp_path: Path, spoiled: str) -> None:
     file = tmp_path / "slots.json"
     file.write_text(spoiled)
-    notes = SlotNotes(file, device="cpu")
+    notes = SlotNotes(file, device=CPU)
     assert notes.recall(RED, area=64) is None
     notes.note(RED, area=64, slots=3)
     assert notes.recall(RED, area=64) == 3
