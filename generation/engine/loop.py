@@ -86,9 +86,9 @@ class LoopEngine:
         self._thread.start()
 
     def warm_up(self, checkpoints: list[Checkpoint]) -> None:
-        for checkpoint in checkpoints[: self._studio.models.most]:
+        for at, checkpoint in enumerate(checkpoints[: self._studio.models.most]):
             try:
-                self._door.send(partial(self._studio.warm_up, checkpoint)).result()
+                self._door.send(partial(self._studio.warm_up, checkpoint, beside=checkpoints[:at])).result()
             except CancelledError:
                 return
             except Exception:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -107,8 +108,12 @@ class Studio:
     def slots(self, key: GroupKey) -> int:
         return 1 if key.whole else self.capacity.slots(key.checkpoint, key.area)
 
-    def warm_up(self, checkpoint: Checkpoint) -> None:
-        """Load it, draw two steps, and measure how many slots are worth having."""
+    def warm_up(self, checkpoint: Checkpoint, *, beside: Collection[Checkpoint] = ()) -> None:
+        """Load it, draw two steps, and measure how many slots are worth having. It takes the room of none `beside` it,
+        which will be asked for before."""
+        if not self.models.has_room(checkpoint, [each for each in beside if self.models.holds(each)]):
+            log.info("Model %s is loaded when it is asked for: there is no room beside the others.", checkpoint.name)
+            return
         edge = checkpoint.native_size or WARM_UP_EDGE
         drawing = Drawing(
             image_id=UUID(int=0), checkpoint=checkpoint, prompt="warm-up", negative_prompt="", steps=2, width=edge,

@@ -1,6 +1,7 @@
 """A slot is taken by admitting, free again at every ending, gone after closing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
@@ -77,3 +78,15 @@ def test_closing_ends_what_is_being_drawn_within_a_step(checkpoint: Checkpoint) 
     with pytest.raises(DrawingStopped):
         late.result(timeout=0)
     engine.close()  # a second time is no mistake
+
+
+def test_warm_up_takes_the_room_of_no_model_that_comes_first(checkpoint: Checkpoint) -> None:
+    usual = replace(checkpoint, native_size=64)
+    other = replace(usual, revision="2")
+    engine = LoopEngine(device="cpu", threads=1, most_slots=1, models_held=2, memory=1)
+    try:
+        engine.warm_up([usual, other])
+        assert [engine._studio.models.holds(each) for each in (usual, other)] == [True, False]
+        assert admit(engine, a_drawing(other)).result(timeout=60).steps_run == 4
+    finally:
+        engine.close()
