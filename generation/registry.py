@@ -67,6 +67,7 @@ def register(name: str, source: str, *, pool: str = "default", **fields: Any) ->
     """Make or renew everybody's model of that name. A local folder is checked (safetensors only) and its digest pinned;
     a hub id is fetched by the worker. Raises checkpoint.CheckpointError. Needs the platform role."""
     folder = Path(source)
+    fields.setdefault("digest", "")  # not that of a folder it had before
     if folder.is_dir():
         checkpoint.require_safe(folder)
         fields["digest"] = checkpoint.digest(folder)

@@ -99,3 +99,11 @@ def test_a_restricted_model_is_there_for_whom_it_was_allowed(ada: Customer, bob:
 def test_an_unknown_name_is_an_error_that_says_so() -> None:
     with pytest.raises(CommandError, match="no model 'nobody'"):
         models("retire", "nobody")
+
+
+def test_a_model_that_is_taken_from_a_hub_now_is_not_held_to_the_digest_of_its_folder(
+    name: str, tiny_folder: Path
+) -> None:
+    models("add", name, str(tiny_folder), "--pool", name)
+    models("add", name, "owner/model", "--pool", name, "--revision", "v1")
+    assert (stored(name).source, stored(name).digest, stored(name).version) == ("owner/model", "", "v1")
