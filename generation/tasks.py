@@ -76,11 +76,11 @@ def ready_sign() -> Path:
 
 
 def checkpoints(pools: list[str]) -> list[Checkpoint]:
-    """The models of these pools, the default one first; those that share their files once."""
+    """The models of these pools that can be asked for, the default one first; those that share their files once."""
     with platform_role():
         found = rows(
             "SELECT m.name, m.source, m.revision, m.digest, m.native_size FROM generation_model m "
-            "JOIN generation_pool p ON p.id = m.pool_id WHERE p.name = ANY(%s) AND m.enabled "
+            "JOIN generation_pool p ON p.id = m.pool_id WHERE p.name = ANY(%s) AND m.enabled AND m.retired_at IS NULL "
             "ORDER BY m.is_default DESC, m.name",
             [pools],
         )

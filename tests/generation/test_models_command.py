@@ -107,3 +107,12 @@ def test_a_model_that_is_taken_from_a_hub_now_is_not_held_to_the_digest_of_its_f
     models("add", name, str(tiny_folder), "--pool", name)
     models("add", name, "owner/model", "--pool", name, "--revision", "v1")
     assert (stored(name).source, stored(name).digest, stored(name).version) == ("owner/model", "", "v1")
+
+
+def test_a_worker_loads_no_retired_model_before_it_is_asked_for_one(name: str, tiny_folder: Path) -> None:
+    from generation.tasks import checkpoints
+
+    models("add", name, str(tiny_folder), "--pool", name)
+    assert [each.name for each in checkpoints([name])] == [name]
+    models("retire", name)
+    assert checkpoints([name]) == []
