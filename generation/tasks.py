@@ -69,6 +69,7 @@ class Workshop(Middleware):
             rounds.close()
         for production in set(self.productions.values()):
             production.close(grace=settings.GRACE_SECONDS)
+        ready_sign().unlink(missing_ok=True)  # whoever starts the next worker waits for that one's
 
 
 def ready_sign() -> Path:

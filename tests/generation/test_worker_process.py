@@ -116,6 +116,7 @@ def test_a_worker_asked_to_stop_gives_its_job_back_uncounted(
     until(lambda: row(generation).status == "running")
     stack.halt("worker")
     assert (row(generation).status, row(generation).attempts) == ("queued", 0)
+    assert not (stack.var.run / "worker.ready").exists()  # or the next one would seem to be there before it is
     start_worker()
     assert ended(generation, seconds=120).attempts == 1
 
