@@ -10,9 +10,11 @@ import binascii
 import io
 import json
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Semaphore
+from functools import partial
+from threading import Lock, Semaphore, Thread
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -45,30 +47,57 @@ class Service:
 
 
 class BackupEngine:
-    """Some drawings at once, each one call of the service."""
+    """Some drawings at once, each one call of the service, on a thread that nobody waits for: the service may take
+    minutes, and a worker that is asked to stop has seconds."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._free = Semaphore(AT_ONCE)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="backup")
+        self._under_way: set[Future[Drawn]] = set()
+        self._closed, self._lock = False, Lock()
 
     def warm_up(self, checkpoints: list[Checkpoint]) -> None:
         """There is nothing to load."""
 
     def wait_for_slot(self, timeout: float) -> int:
-        if not self._free.acquire(timeout=timeout):
+        if self._closed or not self._free.acquire(timeout=timeout):
             return 0
         self._free.release()
         return 1
 
     def admit(self, admission: Admission) -> "Future[Drawn]":
         self._free.acquire()
-        future = self._threads.submit(self._draw, admission)
+        future = Future[Drawn]()
         future.add_done_callback(lambda done: self._free.release())
+        with self._lock:
+            late = self._closed
+            if not late:
+                self._under_way.add(future)
+        if late:
+            future.set_exception(DrawingStopped())
+        else:
+            Thread(target=self._bring, args=(admission, future), name="backup", daemon=True).start()
         return future
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """What the service still says is heard by nobody."""
+        with self._lock:
+            self._closed = True
+            under_way, self._under_way = self._under_way, set()
+        for future in under_way:
+            future.set_exception(DrawingStopped())
+
+    def _bring(self, admission: Admission, future: "Future[Drawn]") -> None:
+        end: Callable[[], None]
+        try:
+            end = partial(future.set_result, self._draw(admission))
+        except Exception as error:  # noqa: BLE001  handed on: without it the future would never end
+            end = partial(future.set_exception, error)
+        with self._lock:
+            if future not in self._under_way:
+                return
+            self._under_way.remove(future)
+        end()
 
     def _draw(self, admission: Admission) -> Drawn:
         if admission.stop.is_set():

@@ -20,11 +20,11 @@ from PIL import Image as PILImage
 from easel.database import changed, platform_role
 from generation import availability
 from generation.engine.backup import WARNING, BackupEngine, Service
-from generation.engine.protocol import Admission, Checkpoint, Drawing, EngineError
+from generation.engine.protocol import Admission, Checkpoint, Drawing, DrawingStopped, EngineError
 from generation.models import Model
 from generation.registry import register_backup
 from tests.cast import Customer
-from tests.generation.conftest import Workshop, ended, make_production, row
+from tests.generation.conftest import Workshop, ended, make_production, row, until
 from tests.generation.test_endings import money
 from tests.generation.test_fallback import change, reroute
 
@@ -37,6 +37,7 @@ class Elsewhere(BaseHTTPRequestHandler):
     error: dict[str, Any] = {}
     knows_us = True
     ended = ""  # how another Easel's generation ends without a picture
+    answers = threading.Event()  # until then a picture takes its time
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -48,6 +49,7 @@ class Elsewhere(BaseHTTPRequestHandler):
             return self._json(self.error, type(self).status)
         if self.path == "/v1/generations":
             return self._json({"id": "17"}, 202)
+        self.answers.wait(30)
         return self._json({"data": [{"b64_json": base64.b64encode(picture()).decode()}]}, 200)
 
     def do_GET(self) -> None:
@@ -82,6 +84,7 @@ def picture() -> bytes:
 def elsewhere() -> Iterator[str]:
     Elsewhere.asked, Elsewhere.status, Elsewhere.error = [], 200, {"error": {"message": "no"}}
     Elsewhere.knows_us, Elsewhere.ended = True, ""
+    Elsewhere.answers.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -182,6 +185,23 @@ def test_a_drawing_that_starts_from_a_picture_is_refused_for_good_and_nobody_is_
         draw(Service(kind="openai", url=elsewhere, key="", model=""), init_image=np.zeros((8, 8, 3), dtype=np.uint8))
     assert (raised.value.code, raised.value.permanent) == ("init_image_unsupported", True)
     assert Elsewhere.asked == []
+
+
+def test_a_stop_does_not_wait_for_a_service_that_takes_its_time(elsewhere: str) -> None:
+    Elsewhere.answers.clear()
+    engine = BackupEngine(Service(kind="openai", url=elsewhere, key="", model=""))
+    admission = Admission(drawing=drawing(), on_step=lambda done, total: None, stop=threading.Event())
+    future = engine.admit(admission)
+    until(lambda: Elsewhere.asked)
+    engine.close()
+    try:
+        assert isinstance(future.exception(timeout=1), DrawingStopped)
+        assert engine.wait_for_slot(timeout=0) == 0
+        assert isinstance(engine.admit(admission).exception(timeout=1), DrawingStopped)
+        asking = [thread for thread in threading.enumerate() if thread.name.startswith("backup")]
+        assert all(thread.daemon for thread in asking)  # or the process would wait for it at its end
+    finally:
+        Elsewhere.answers.set()
 
 
 def test_a_service_that_is_away_may_be_back_later() -> None:
