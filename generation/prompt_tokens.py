@@ -37,7 +37,7 @@ class Count:
 
 def count(text: str, model: Model) -> Count:
     """Of the whole text as the model gets it, with its prefix."""
-    whole = f"{model.prompt_prefix}{text}" if text else ""
+    whole = f"{model.prompt_prefix} {text}" if text else ""
     tokenizer = _tokenizer(model.source)
     if tokenizer is None:
         return Count(round(len(_words(whole)) * GUESSED_PER_WORD) + FRAME, USUAL_LIMIT, exact=False)

@@ -28,8 +28,10 @@ def test_the_starters_tokens_are_counted_exactly(prompt: str) -> None:
 
 def test_a_models_prefix_counts_too() -> None:
     plain, styled = Model(source=str(settings.STARTER_FOLDER)), Model(source=str(settings.STARTER_FOLDER))
-    styled.prompt_prefix = "3d render of "
-    assert prompt_tokens.count("a cat", styled).tokens > prompt_tokens.count("a cat", plain).tokens
+    styled.prompt_prefix = "3d render of"
+    for text in ("a cat", "red apples", "15 owls"):
+        whole = prompt_tokens.count(f"3d render of {text}", plain)
+        assert prompt_tokens.count(text, styled) == whole
     assert prompt_tokens.count("", styled).tokens == prompt_tokens.FRAME
 
 
