@@ -228,5 +228,5 @@ def describe(job: Job, *, seed: int) -> str:
     return pictures.describe(
         prompt=prompt, negative_prompt=negative_prompt, steps=job.steps, sampler=job.sampler,
         cfg_scale=job.cfg_scale, seed=seed, width=job.width, height=job.height, model=job.model_name,
-        model_digest=job.model_digest,
+        model_digest=job.model_digest, strength=job.strength, clip_skip=job.clip_skip,
     )  # fmt: skip

@@ -77,6 +77,8 @@ def describe(
     height: int,
     model: str,
     model_digest: str,
+    strength: float | None = None,
+    clip_skip: int = 1,
 ) -> str:
     """The text AUTOMATIC1111's web UI writes into its pictures, which its readers and Civitai parse."""
     settings = {
@@ -87,6 +89,8 @@ def describe(
         "Size": f"{width}x{height}",
         "Model hash": model_digest[:10],
         "Model": model,
+        "Denoising strength": "" if strength is None else f"{strength:g}",
+        "Clip skip": clip_skip if clip_skip > 1 else "",
         "Version": f"Easel {__version__}",
     }
     lines = [

@@ -81,6 +81,7 @@ def test_a_picture_is_changed_where_the_mask_says(ours: webuiapi.WebUIApi, ada: 
     assert changed.image.getpixel((0, 0)) == (7, 7, 7)
     (made,) = of(ada)
     assert made.strength == 0.5
+    assert "Denoising strength: 0.5" in changed.info["infotexts"][0]
     assert redrawn_by(ada) == (BLACK, WHITE)
 
 
@@ -212,6 +213,7 @@ def test_options_are_of_one_key(port: int, ada: Customer, ours: webuiapi.WebUIAp
     assert drawn.image.format == "WEBP"
     (made,) = of(ada)
     assert (made.model.name, made.clip_skip) == (mine.name, 2)
+    assert "Clip skip: 2" in drawn.info["infotexts"][0]
     for wrong in ({"sd_model_checkpoint": "nobody"}, {"samples_format": "avif"}, {"eta_noise_seed_delta": 31337}):
         answer = other.session.post(f"{other.baseurl}/options", json=wrong)
         assert answer.status_code == 422

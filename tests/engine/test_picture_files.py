@@ -54,10 +54,15 @@ def test_the_web_uis_own_pattern_reads_the_settings_back() -> None:
     assert settings["Version"] == f"Easel {__version__}"
 
 
+def test_all_that_decides_the_pixels_is_told() -> None:
+    text = describe(**MADE, strength=0.6, clip_skip=2)
+    assert "Model: starter, Denoising strength: 0.6, Clip skip: 2, Version" in text
+
+
 def test_what_there_is_none_of_is_left_out() -> None:
     text = describe(**{**MADE, "negative_prompt": "", "model_digest": ""})
     assert "Negative" not in text
-    assert "hash" not in text
+    assert not re.search("hash|Denoising|Clip", text)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -55,5 +55,7 @@ def _infotext(generation: Generation, prompt: str, negative_prompt: str, seed: i
         "Seed": seed,
         "Size": f"{generation.width}x{generation.height}",
         "Model": generation.model.name,
+        **({} if generation.strength is None else {"Denoising strength": f"{generation.strength:g}"}),
+        **({} if generation.clip_skip == 1 else {"Clip skip": generation.clip_skip}),
     }
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in facts.items())])
