@@ -11,8 +11,10 @@ from typing import Final, Literal
 from uuid import UUID
 
 import structlog
+from django.db import IntegrityError
 
 from billing import plans, pricing
+from billing.ledger import AlreadySettled
 from easel import metrics
 from easel.database import atomic, changed, platform_role, rows
 from generation import copies, endings, events, inflight
@@ -149,11 +151,14 @@ def serve_left() -> int:
     """Followers whose leader has ended without them."""
     left = rows(_LEFT, [200])
     for tenant_id, follower_id, leader_id, status in left:
-        if status == "completed":
-            serve(tenant_id, leader_id, follower_id)
-        else:
-            with atomic():
-                _draw_alone(tenant_id, follower_id)
+        try:
+            if status == "completed":
+                serve(tenant_id, leader_id, follower_id)
+            else:
+                with atomic():
+                    _draw_alone(tenant_id, follower_id)
+        except (IntegrityError, AlreadySettled):  # whose hold is gone, or whose flow counts wrongly, keeps no other
+            log.exception("sharing.not_served", generation=str(follower_id))
     return len(left)
 
 

@@ -9,9 +9,10 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from billing import ledger
 from billing.models import Entry, Hold
 from easel import clock
-from easel.database import platform_role, rows
+from easel.database import changed, platform_role, rows
 from easel.identifiers import new_id
 from generation import inflight, sharing
 from generation.cancel import stop
@@ -307,6 +308,22 @@ def test_followers_left_behind_by_a_dead_worker_are_served_by_the_clock(
     clock.perform("serve_left_followers")
     assert statuses(followers) == ["completed"] * 3
     money(ada)
+
+
+def test_a_follower_whose_hold_is_gone_keeps_no_other_from_being_served(
+    ada: Customer, workshop: Workshop, leader: UUID, followers: list[UUID], unserved: None
+) -> None:
+    job, (first, *others) = claim(workshop), followers
+    source.complete(job, [delivery(job)])
+    with platform_role():
+        ledger.release(ada.id, first)
+    try:
+        clock.perform("serve_left_followers")
+        assert (row(first).status, statuses(others)) == ("queued", ["completed"] * 2)
+    finally:
+        with platform_role():
+            ended = "UPDATE generation_generation SET status = 'canceled', finished_at = now(), draws_with = NULL "
+            changed(ended + "WHERE id = %s", [first])
 
 
 # --- no circle of locks ------------------------------------------------------------------------------------
