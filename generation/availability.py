@@ -4,13 +4,14 @@ Workers report how each job of a model ended (`report`). While its breaker is op
 or are refused at once, and queued jobs wait. When it is time, one job goes out as the probe: its token is the job's id.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 
-from easel.breaker import Breaker, BreakerOpen, Rules, open_here, standing
+from easel.breaker import Breaker, BreakerOpen, Rules, State, open_here, standing
 from easel.valkey import CacheAway
 from generation.models import Model
 from tenants import audit
@@ -66,17 +67,17 @@ class Shut:
 
 
 def shut() -> Shut:
-    """What a worker passes over. Without the shared state it is what this process has counted itself: a job that
-    `may_draw` refuses would otherwise be claimed and given back again and again."""
-    try:
-        known = {each.name: each.state for each in standing(PREFIX)}
-    except CacheAway:
-        known = open_here()
-    waiting = {name: state for name, state in known.items() if name.startswith(PREFIX) and not state.due}
-    return Shut(
-        frozenset(UUID(name.removeprefix(PREFIX)) for name in waiting),
-        frozenset(UUID(state.probe) for state in waiting.values() if state.probe),
-    )
+    """What a worker passes over."""
+    waiting = {model_id: state for model_id, state in _open().items() if not state.due}
+    return Shut(frozenset(waiting), frozenset(UUID(state.probe) for state in waiting.values() if state.probe))
+
+
+def pass_on(generation_ids: Collection[UUID]) -> None:
+    """These have ended, and say nothing of their model: where one was its probe, another may go out."""
+    ended = {str(each) for each in generation_ids}
+    for model_id, state in _open().items():
+        if state.probe in ended:
+            breaker_of(model_id).withdraw(state.probe)
 
 
 def close(model: Model) -> None:
@@ -93,3 +94,13 @@ def report(model_id: UUID, generation_id: UUID, *, label: str, ok: bool, seconds
 def withdraw(model: Model, generation_id: UUID) -> None:
     """The request was not accepted after all."""
     breaker_of(model.id).withdraw(str(generation_id))
+
+
+def _open() -> dict[UUID, State]:
+    """The models whose breakers are open. Without the shared state it is what this process has counted itself: a job
+    that `may_draw` refuses would otherwise be claimed and given back again and again."""
+    try:
+        known = {each.name: each.state for each in standing(PREFIX)}
+    except CacheAway:
+        known = open_here()
+    return {UUID(name.removeprefix(PREFIX)): state for name, state in known.items() if name.startswith(PREFIX)}

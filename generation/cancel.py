@@ -6,11 +6,12 @@ first, whoever takes the job back ends it for nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from easel.database import rows
-from generation import endings, sharing, stop_signs
+from easel.database import on_commit, rows
+from generation import availability, endings, sharing, stop_signs
 from generation.endings import Ending
 from tenants.scope import tenant_scope
 
@@ -96,22 +97,26 @@ def cancel_many(tenant_id: UUID, chosen: Filter) -> Stopped:
 def stop(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Stopped:
     """Stop these, as part of the caller's transaction in the tenant's scope."""
     unfinished = [each for (each,) in rows(_LOCK, {"tenant": tenant_id, "ids": list(generation_ids)})]
-    canceled, stopping = sharing.detach(tenant_id, unfinished), []
+    handed_over = sharing.detach(tenant_id, unfinished)
+    ended: list[UUID] = []
+    stopping: list[UUID] = []
     stopped = rows(_STOP, {"tenant": tenant_id, "ids": unfinished})
     for generation_id, pool_id, pool, work, status, was_queued in stopped:
         if status == "running":
             stopping.append(generation_id)
             continue
-        canceled.append(generation_id)
+        ended.append(generation_id)
         endings.follow(
             Ending(
                 generation_id=generation_id, tenant_id=tenant_id, pool_id=pool_id, pool=pool, status=status,
                 work=work, was_running=False, was_queued=was_queued,
             )
         )  # fmt: skip
+    if ended:
+        on_commit(partial(availability.pass_on, ended))
     if stopping:
         stop_signs.raise_for(stopping)
-    return Stopped(tuple(canceled), tuple(stopping))
+    return Stopped((*handed_over, *ended), tuple(stopping))
 
 
 def _conditions(tenant_id: UUID, chosen: Filter) -> dict[str, Any]:

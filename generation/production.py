@@ -181,7 +181,11 @@ class Production:
         if cause is None and not assignment.deliveries and not assignment.stopped:
             cause = assignment.verdict
         ill = cause is not None and getattr(cause, "code", "") in availability.MODEL_IS_ILL
-        if assignment.abandoned or (cause is not None and not ill) or (cause is None and not assignment.deliveries):
+        if assignment.abandoned:
+            return
+        if (cause is not None and not ill) or (cause is None and not assignment.deliveries):
+            if assignment.canceled or (cause is not None and assignment.mendable is None):  # it does not wait again
+                availability.pass_on([job.generation_id])
             return
         seconds = max((delivery.seconds for delivery in assignment.deliveries), default=0.0)
         availability.report(job.model_id, job.generation_id, label=job.model_label, ok=not ill, seconds=seconds)

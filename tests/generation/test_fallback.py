@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,13 +18,14 @@ from easel.database import changed, platform_role
 from easel.embedded.stack import Stack
 from easel.valkey import Patience, client
 from generation import availability, rerouting
+from generation.engine.protocol import EngineError
 from generation.models import CachedResult, Flow, Model, ModelAccess
 from generation.production import Production
 from generation.source import PostgresSource
 from tenants import delivery as webhook_delivery
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, make_production, make_workshop, row
-from tests.generation.scripted import ScriptedEngine
+from tests.generation.scripted import EngineByHand, ScriptedEngine
 from tests.generation.test_endings import delivery, flow, money
 
 FAILURES = 3
@@ -371,3 +373,26 @@ def test_each_of_equal_requests_says_for_itself_whether_a_fallback_drew_it(
     assert [(row(each).status, row(each).fallback_from) for each in (chosen, sent_too, chosen_too)] == [
         ("completed", ""), ("completed", shop.model.name), ("completed", ""),
     ]  # fmt: skip
+
+
+def test_a_probe_that_is_canceled_while_it_waits_makes_way_for_another(ada: Customer, shop: Workshop) -> None:
+    with override_settings(BREAKER_OPEN_SECONDS=0):  # a probe is due at once
+        shut(shop)
+        probe = UUID(ask(ada, shop, fallback=False).json()["id"])
+        assert ask(ada, shop, fallback=False).status_code == 503
+        ada.client().post(f"/v1/generations/{probe}/cancel")
+        assert ask(ada, shop, fallback=False).status_code == 202
+
+
+def test_a_probe_that_cannot_be_drawn_for_what_it_asked_for_makes_way_for_another(
+    ada: Customer, shop: Workshop
+) -> None:
+    engine = EngineByHand(slots=2)
+    with override_settings(BREAKER_OPEN_SECONDS=0), closing(make_production(engine)) as production:
+        shut(shop)
+        probe = UUID(ask(ada, shop, fallback=False).json()["id"])
+        production.drain(shop.pool)
+        assert ask(ada, shop, fallback=False).status_code == 503
+        engine.admitted[0][1].set_exception(EngineError("not_a_picture", "NaN", permanent=True))
+        assert ended(probe).error_code == "not_a_picture"
+        settle(lambda: ask(ada, shop, fallback=False).status_code == 202)
