@@ -62,9 +62,10 @@ def sum_up(day: date) -> int:
 
 
 def first_id(day: date) -> UUID:
-    """Not above the id of anything that was made on this day or later, and above all that is older."""
+    """Not above the id of anything that was made on this day or later, and above all that is older. Ids begin
+    in 1970; whoever writes a year of two digits asks for one before."""
     milliseconds = int(datetime.combine(day, time(), UTC).timestamp() * 1000)
-    return UUID(int=milliseconds << 80)
+    return UUID(int=max(0, milliseconds) << 80)
 
 
 def due(now: datetime) -> list[date]:

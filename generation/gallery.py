@@ -131,15 +131,15 @@ class Wanted:
             )
         if self.since:
             conditions.append("g.id >= %(since)s")
-        if self.until or self.before:
-            conditions.append("g.id < %(before)s")
         if self.ids is not None:
             conditions.append("g.id = ANY(%(ids)s)")
-        end = figures.first_id(self.until + timedelta(days=1)) if self.until else None
-        bounds = [bound for bound in (end, self.before) if bound is not None]
+        end = figures.first_id(self.until + timedelta(days=1)) if self.until and self.until < date.max else None
+        before = min((bound for bound in (end, self.before) if bound is not None), default=None)
+        if before is not None:
+            conditions.append("g.id < %(before)s")
         parameters |= {
             "model": self.model, "tag": self.tag, "ids": list(self.ids or ()),
-            "since": figures.first_id(self.since) if self.since else None, "before": min(bounds, default=None),
+            "since": figures.first_id(self.since) if self.since else None, "before": before,
         }  # fmt: skip
         return " AND ".join(conditions), parameters
 

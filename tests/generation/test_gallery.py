@@ -101,6 +101,14 @@ def test_a_query_of_nonsense_breaks_nothing(browser: Client, query: dict[str, st
     assert browser.get("/console/gallery", query).status_code in {200, 400}
 
 
+def test_a_day_may_be_as_far_away_as_one_can_write(ada: Customer, browser: Client, shop: Workshop) -> None:
+    """A date field takes 26 for the year 26."""
+    apple = drawn(ada, shop, "a red apple")
+    assert ids(page(browser, since="0026-11-30")) == [str(apple)]
+    assert ids(page(browser, until="0026-11-30")) == []
+    assert ids(page(browser, until="9999-12-31")) == [str(apple)]
+
+
 def test_a_strangers_pictures_are_in_no_gallery(ada: Customer, bob: Customer, shop: Workshop, browser: Client) -> None:
     theirs = drawn(bob, shop, "of Bob's")
     assert "of Bob" not in page(browser, status="all")
