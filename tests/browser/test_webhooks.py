@@ -1,13 +1,16 @@
 """Webhooks: an endpoint with its secret, a test message that arrives signed, and the log that says so."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from django.test import override_settings
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from easel.database import platform_role
-from tenants.models import WebhookDelivery
+from tenants import webhooks
+from tenants.keys import tenant_data_key
+from tenants.models import WebhookDelivery, WebhookEndpoint
 from tests.browser.conftest import Opens
 from tests.browser.easel import Easel
 from tests.tenants.test_webhook_delivery import Mailbox, courier, deliver
@@ -84,3 +87,30 @@ def test_a_secret_is_rotated_and_the_endpoint_deleted(easel: Easel, open_page: O
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("No endpoints yet")).to_be_visible()
+
+
+def test_a_second_click_does_not_end_the_secret_that_is_to_stay_good(easel: Easel, open_page: Opens) -> None:
+    customer, _user, cookie = easel.visitor()
+    asked = {"url": "https://93.184.215.14/hook", "events": ["generation.completed"]}
+    endpoint = customer.client().post("/v1/webhooks", asked, format="json").json()
+    page = open_page(cookie)
+    page.goto(f"/console/webhooks/{endpoint['id']}")
+    page.get_by_role("button", name="Rotate secret…").click()
+    sent: list[Route] = []
+
+    def hold(route: Route) -> None:
+        sent.append(route)
+
+    page.route("**/rotate", hold)
+    box = page.get_by_role("button", name="Rotate", exact=True).bounding_box()
+    assert box
+    for _ in range(2):
+        page.mouse.click(box["x"] + 9, box["y"] + 9)
+        page.wait_for_timeout(300)  # as a person's two clicks: the first one's request has left
+    (only,) = sent
+    only.continue_()
+    expect(page.locator("#webhook-secret")).to_be_visible()
+    with platform_role():
+        row = WebhookEndpoint.objects.select_related("tenant").get(id=endpoint["id"])
+    signing = webhooks.signing_secrets(row, key=tenant_data_key(row.tenant), now=datetime.now(UTC))
+    assert signing == [page.locator("#webhook-secret").inner_text(), endpoint["secret"]]
