@@ -65,7 +65,7 @@ export class Desk {
     if (!clear || !clear.getAttribute("src")) { return; }
     if (!clear.complete) { clear.addEventListener("load", () => { if (this.current === one) { this.toggleClear(); } }, { once: true }); return; }
     clear.hidden = !clear.hidden;
-    this.current.querySelector("img.blurred").hidden = !clear.hidden;
+    one.querySelector("img.blurred")?.toggleAttribute("hidden", !clear.hidden); // none where it could not be had
     this.sayEye();
   }
 

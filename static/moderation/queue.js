@@ -21,6 +21,16 @@ function inLine(act) {
   return work;
 }
 
+/** What got no answer was not done: the case is open again, and still this moderator's. */
+async function sendFor(one, url, fields) {
+  try {
+    return await send(url, fields);
+  } catch (error) {
+    desk.reopen(one.dataset.id);
+    throw error;
+  }
+}
+
 async function load() {
   if (loading) { return; }
   loading = true;
@@ -53,9 +63,10 @@ function decide(decision, alike) {
   desk.mark(one.dataset.id, decision);
   const entry = { until: Date.now() + UNDO_MS, ids: [] };
   undoable.push(entry);
+  const forget = () => undoable.splice(undoable.indexOf(entry), 1);
   const answered = inLine(async () => {
-    const answer = await send(one.dataset.decide, fields);
-    if (!answer.ok) { desk.mark(one.dataset.id, "lost"); undoable.splice(undoable.indexOf(entry), 1); return; }
+    const answer = await sendFor(one, one.dataset.decide, fields).catch((error) => { forget(); throw error; });
+    if (!answer.ok) { desk.mark(one.dataset.id, "lost"); forget(); return; }
     entry.ids = (await answer.json()).decided;
     entry.ids.forEach((id) => desk.mark(id, decision));
     count(entry.ids.length);
@@ -71,7 +82,7 @@ function undo() {
     const entry = undoable.pop();
     if (!entry) { toast(words.noUndo); return; }
     if (Date.now() > entry.until) { undoable.length = 0; toast(words.late); return; }
-    const answer = await send(place.dataset.undo, { cases: JSON.stringify(entry.ids) });
+    const answer = await send(place.dataset.undo, { cases: JSON.stringify(entry.ids) }).catch((error) => { undoable.push(entry); throw error; });
     if (!answer.ok) { toast(words.late); return; }
     const { undone } = await answer.json();
     count(-undone.length);
@@ -86,7 +97,7 @@ function escalate() {
   if (!one || desk.isDone(one)) { return undefined; }
   desk.mark(one.dataset.id, "escalate");
   inLine(async () => {
-    const answer = await send(one.dataset.escalate, {});
+    const answer = await sendFor(one, one.dataset.escalate, {});
     if (answer.ok) { return; }
     const { detail } = await answer.json();
     if (!detail) { desk.mark(one.dataset.id, "lost"); return; }
@@ -124,13 +135,21 @@ const keys = {
   "?": () => document.getElementById("help").showModal(),
 };
 const MOVES = new Set(["j", "k", "ArrowDown", "ArrowUp"]);
+const ITS_OWN = "button, a, summary, input[type=checkbox], input[type=radio]:not(:checked)"; // what the space bar is for
+
+/** By Shift alone: with Caps Lock on, one key must not decide all alike. */
+function named({ key, shiftKey }) {
+  if (!/^[a-z]$/i.test(key)) { return key; }
+  return shiftKey ? key.toUpperCase() : key.toLowerCase();
+}
 
 document.addEventListener("keydown", (event) => {
-  const { target, key } = event;
+  const { target } = event;
+  const key = named(event);
   const typing = target.matches("select, textarea, input:not([type=radio]):not([type=checkbox])");
   if (event.ctrlKey && key === "Enter" && target.matches("#note textarea")) { target.closest("dialog").close("save"); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || typing || document.querySelector("dialog[open]")) { return; }
-  if ((key === " " || key === "Enter") && target.matches("button, a, summary")) { return; }
+  if ((key === " " || key === "Enter") && target.matches(ITS_OWN)) { return; }
   if (/^[1-9]$/.test(key)) { desk.chooseReason(Number(key)); event.preventDefault(); return; }
   if (!(key in keys)) { return; }
   event.preventDefault();

@@ -173,9 +173,49 @@ def test_equal_pictures_are_decided_together(chromium: Browser, staff_base: str,
     with at_work(chromium, staff_base) as watched:
         page = queue_of(watched, ada)
         expect(page.get_by_text("3 more alike").first).to_be_visible()
-        page.keyboard.press("R")
+        page.keyboard.press("Shift+R")
         expect(page.locator("#cleared")).to_have_text("4")
         assert shown(page) == str(other)
+
+
+def test_caps_lock_decides_no_more_than_what_is_seen(chromium: Browser, staff_base: str, ada: Customer) -> None:
+    with platform_role():
+        open_cases(ada, 3, phash="00ff00ff00ff00ff")
+    with at_work(chromium, staff_base) as watched:
+        page = queue_of(watched, ada)
+        page.keyboard.press("R")  # a capital without Shift
+        expect(page.locator("#cleared")).to_have_text("1")
+
+
+def test_the_space_bar_ticks_a_filter_and_shows_no_picture(chromium: Browser, staff_base: str, ada: Customer) -> None:
+    with platform_role():
+        open_cases(ada, 1)
+    with at_work(chromium, staff_base) as watched:
+        page = queue_of(watched, ada)
+        page.locator("[name=escalated]").focus()
+        page.keyboard.press(" ")
+        expect(page.locator("[name=escalated]")).to_be_checked()
+        expect(page.locator("img.clear")).to_be_hidden()
+
+
+def test_a_decision_that_got_no_answer_is_not_shown_as_made(chromium: Browser, staff_base: str, ada: Customer) -> None:
+    with platform_role():
+        first, _second = open_cases(ada, 2)
+    with at_work(chromium, staff_base) as watched:
+        page = queue_of(watched, ada)
+        page.route("**/decide", lambda route: route.abort())
+        page.keyboard.press("r")
+        expect(page.locator("#toast")).to_contain_text("That did not work")
+        expect(page.locator(f".case[data-id='{first}']:not([data-outcome])")).to_have_count(1)
+        page.keyboard.press("u")
+        expect(page.locator("#toast")).to_contain_text("nothing to take back")
+        page.unroute("**/decide")
+        page.keyboard.press("r")
+        page.keyboard.press("r")
+        expect(page.locator("#cleared")).to_have_text("2")
+        watched.troubles = [each for each in watched.troubles if "ERR_FAILED" not in each]
+    with platform_role():
+        assert Case.objects.filter(tenant_id=ada.id, status=Case.Status.DECIDED).count() == 2
 
 
 def test_notes_and_escalation_reach_a_colleague(chromium: Browser, staff_base: str, ada: Customer) -> None:
