@@ -3,6 +3,7 @@
 from typing import ClassVar, Final
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -60,7 +61,7 @@ def appeal(generation: Generation, text: str, *, data_key: DataKey) -> None:
     """Ask a person. Needs the tenant's scope. Raises Problem not_appealable."""
     rejected = Image.objects.filter(generation_id=generation.id, rejected_at__isnull=False).order_by("index").first()
     if generation.pool.name == TEST_POOL or (generation.status != Generation.Status.REJECTED and rejected is None):
-        raise Problem("not_appealable", "Nothing of this generation was rejected.")
+        raise Problem("not_appealable", gettext_noop("Nothing of this generation was rejected."))
     said = [
         *findings.of_request(generation.tenant_id, generation.id),
         *findings.of_pictures(generation.tenant_id, generation.id).ask(),
@@ -72,4 +73,5 @@ def appeal(generation: Generation, text: str, *, data_key: DataKey) -> None:
         phash=why.phash if why else "", text_sealed=cases.seal_text(text, case_id=case_id, data_key=data_key),
     )  # fmt: skip
     if not cases.open_case(opening, case_id=case_id):
-        raise Problem("not_appealable", "This generation was appealed before; there is one appeal for each.")
+        detail = gettext_noop("This generation was appealed before; there is one appeal for each.")
+        raise Problem("not_appealable", detail)

@@ -35,8 +35,8 @@ def first_steps(request: HttpRequest, visitor: Visitor) -> HttpResponse:
                 allowed_networks=(),
                 actor=current_actor(),
             )
-        except key_changes.TooManyKeys as error:
-            context["refusal"] = str(error)
+        except key_changes.TooManyKeys:
+            context["refusal"] = _(key_changes.TOO_MANY) % {"most": key_changes.MOST_KEYS}
         else:
             base_url = f"{request.scheme}://{request.get_host()}"
             call = snippets.first_call(

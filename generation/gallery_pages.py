@@ -157,7 +157,7 @@ def appeal(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpR
         try:
             appeals_api.appeal(generation, text, data_key=visitor.data_key)
         except Problem as problem:
-            messages.error(request, problem.detail)
+            messages.error(request, _(problem.detail))
         else:
             messages.success(request, _("Staff look at it. You hear by webhook how it ends."))
     return redirect("gallery-detail", generation_id=generation_id)

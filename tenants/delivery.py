@@ -22,6 +22,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connections
+from django.utils.translation import gettext_noop
 from structlog.contextvars import bound_contextvars
 
 from easel import metrics, outbound, tracing
@@ -272,9 +273,9 @@ class Courier:
             ((failing_since,),) = rows(_FAILED, [parcel.endpoint_id])
         # After the commit: it takes the endpoint's other deliveries, and whoever writes these waits for the endpoint.
         if entry.get("status") == GONE:
-            _disable(endpoint, "gone", "It answered 410 Gone.")
+            _disable(endpoint, "gone", gettext_noop("It answered 410 Gone."))
         elif state == "failed" and (datetime.now(UTC) - failing_since) >= KEEP_TRYING * 0.9:
-            _disable(endpoint, "dead", "It has answered nothing properly for a day.")
+            _disable(endpoint, "dead", gettext_noop("It has answered nothing properly for a day."))
 
 
 def pause_after(attempts: int) -> float:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from easel.crypto import DataKey
 from easel.database import atomic, changed
 from easel.problems import Problem
@@ -114,9 +116,9 @@ def _enable(endpoint: WebhookEndpoint) -> None:
 
 def _disable(endpoint: WebhookEndpoint) -> None:
     changed(
-        "UPDATE tenants_webhookendpoint SET disabled_at = coalesce(disabled_at, now()), disabled_reason = 'By you.' "
+        "UPDATE tenants_webhookendpoint SET disabled_at = coalesce(disabled_at, now()), disabled_reason = %s "
         "WHERE tenant_id = %s AND id = %s",
-        [endpoint.tenant_id, endpoint.id],
+        [gettext_noop("By you."), endpoint.tenant_id, endpoint.id],
     )
 
 

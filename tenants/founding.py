@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from easel.clock import duty
 from easel.database import atomic, rows
@@ -29,7 +30,7 @@ ORDER BY f.created_at LIMIT %s
 
 
 class FoundingRefused(Exception):
-    """This person may not ask for another tenant."""
+    """This person may not ask for another tenant. Says why, in their language."""
 
 
 class TooManyFoundings(FoundingRefused):
@@ -48,11 +49,11 @@ def is_open() -> bool:
 def ask(user: User, name: str) -> None:
     """Raises FoundingRefused."""
     if not is_open():
-        raise FoundingClosed("Here people join workspaces by invitation. Whoever runs this service makes new ones.")
+        raise FoundingClosed(_("Here people join workspaces by invitation. Whoever runs this service makes new ones."))
     with person_scope(user.id):
         rows("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"founding:{user.id}"])  # counted one after the other
         if Founding.objects.filter(user=user).count() >= MOST_PER_PERSON:
-            raise TooManyFoundings(f"A person may found {MOST_PER_PERSON} workspaces.")
+            raise TooManyFoundings(_("A person may found %(most)d workspaces.") % {"most": MOST_PER_PERSON})
         Founding.objects.create(user=user, name=name)
 
 

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 from easel.database import on_commit
 from tenants import audit, keys
 from tenants.audit import Actor
@@ -17,6 +19,7 @@ from tenants.scope import tenant_scope
 
 LONGEST_OVERLAP: Final = timedelta(days=30)
 MOST_KEYS: Final = 200  # that are not revoked, per tenant
+TOO_MANY: Final = gettext_noop("An account has at most %(most)d API keys that are not revoked.")
 
 
 class ConsolesKey(Exception):
@@ -44,7 +47,7 @@ def create(
     with tenant_scope(tenant_id):
         tenant = Tenant.objects.get(id=tenant_id)
         if APIKey.objects.filter(revoked_at=None).count() >= MOST_KEYS:
-            raise TooManyKeys(f"An account has at most {MOST_KEYS} API keys that are not revoked.")
+            raise TooManyKeys(TOO_MANY % {"most": MOST_KEYS})
         key, secret = keys.mint(
             tenant, name=name, scopes=scopes, mode=mode, expires_at=expires_at, allowed_networks=allowed_networks
         )

@@ -9,13 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from easel.problems import Problem
 from tenants import key_changes, key_powers, keys
 from tenants.audit import current_actor
 from tenants.console import Visitor, console_page
-from tenants.key_forms import NetworkField
+from tenants.key_forms import MOST_NETWORKS, NetworkField
 from tenants.models import APIKey
 from tenants.scope import tenant_scope
 
@@ -45,9 +45,12 @@ class NewKeyForm(forms.Form):
     def clean_networks(self) -> list[str]:
         from rest_framework.serializers import ValidationError
 
+        lines = [line.strip() for line in self.cleaned_data["networks"].splitlines() if line.strip()]
+        if len(lines) > MOST_NETWORKS:
+            raise forms.ValidationError(_("At most %(most)s networks.") % {"most": MOST_NETWORKS})
         field = NetworkField(max_length=43)
         try:
-            return [field.run_validation(line.strip()) for line in self.cleaned_data["networks"].splitlines() if line]
+            return [field.run_validation(line) for line in lines]
         except ValidationError as error:
             raise forms.ValidationError(_("Write networks as 192.0.2.0/24, one a line.")) from error
 
@@ -68,8 +71,8 @@ def keys_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
                 actor=current_actor(),
             )
             shown, form = {"key": key, "secret": secret}, NewKeyForm(role=visitor.role)
-        except key_changes.TooManyKeys as error:
-            form.add_error(None, str(error))
+        except key_changes.TooManyKeys:
+            form.add_error(None, _(key_changes.TOO_MANY) % {"most": key_changes.MOST_KEYS})
     return _page(request, visitor, form, shown)
 
 
@@ -104,7 +107,7 @@ def revoke(request: HttpRequest, visitor: Visitor, public_id: str) -> HttpRespon
 
 def _check_reach(visitor: Visitor, key: APIKey) -> None:
     if _is_beyond(visitor, key):
-        raise Problem("role_not_allowed", _("This key may do more than your role. Ask an admin."))
+        raise Problem("role_not_allowed", gettext_noop("This key may do more than your role. Ask an admin."))
 
 
 def _is_beyond(visitor: Visitor, key: APIKey) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.core import signing
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from tenants import audit, permissions
 from tenants.audit import Actor
@@ -22,7 +23,8 @@ _SALT: Final = "easel.invitation"
 
 
 class MembershipRefused(Exception):
-    """Something the rules of membership do not allow. `code` is for programs and tests."""
+    """Something the rules of membership do not allow. `code` is for programs and tests, `detail` for the person who
+    asked, in their language."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -36,9 +38,10 @@ def invite(tenant_id: UUID, *, email: str, role: str, by: User, by_role: str, ac
     with tenant_scope(tenant_id):
         _check_still_invites(by, role)
         if Member.objects.filter(user__email__iexact=email).exists():
-            raise MembershipRefused("already_member", "This person is a member already.")
+            raise MembershipRefused("already_member", _("This person is a member already."))
         if Member.objects.count() + _open().count() >= MOST_MEMBERS:
-            raise MembershipRefused("too_many", f"A workspace has at most {MOST_MEMBERS} members and invitations.")
+            said = _("A workspace has at most %(most)d members and invitations.") % {"most": MOST_MEMBERS}
+            raise MembershipRefused("too_many", said)
         _check_touches(by_role, *_open().filter(email__iexact=email).select_for_update().values_list("role", flat=True))
         _unanswered().filter(email__iexact=email).update(revoked_at=datetime.now(UTC))  # one that has expired, too
         invitation: Invitation = Invitation.objects.create(
@@ -81,10 +84,10 @@ def revoke_invitation(tenant_id: UUID, invitation_id: UUID, *, by_role: str, act
 def accept(invitation: Invitation, user: User, *, addresses: set[str], actor: Actor) -> None:
     """`addresses` are those that the person has confirmed: the invitation is for whoever reads that mailbox."""
     if invitation.email.lower() not in addresses:
-        raise MembershipRefused("other_address", f"This invitation is for {invitation.email}.")
+        raise MembershipRefused("other_address", _("This invitation is for %(email)s.") % {"email": invitation.email})
     with tenant_scope(invitation.tenant_id):
         if _open().filter(id=invitation.id).update(accepted_at=datetime.now(UTC)) == 0:
-            raise MembershipRefused("not_open", "This invitation is no longer open.")
+            raise MembershipRefused("not_open", _("This invitation is no longer open."))
         member, joined = Member.objects.get_or_create(
             tenant_id=invitation.tenant_id, user=user, defaults={"role": invitation.role}
         )
@@ -99,7 +102,8 @@ def change_role(tenant_id: UUID, member_id: UUID, *, role: str, by_role: str, ac
         if member is None:
             return None
         if role not in permissions.ROLES:
-            raise MembershipRefused("unknown_role", f"A role is one of {', '.join(permissions.ROLES)}.")
+            said = _("A role is one of %(roles)s.") % {"roles": ", ".join(permissions.ROLES)}
+            raise MembershipRefused("unknown_role", said)
         _check_touches(by_role, member.role, role)
         if member.role == permissions.OWNER != role:
             _check_not_last_owner()
@@ -173,7 +177,7 @@ def _check_still_invites(user: User, role: str) -> None:
     and then withdraws what was made."""
     member = Member.objects.select_for_update(of=("self",)).filter(user=user).first()
     if member is None or not permissions.may(member.role, "members.manage"):
-        raise MembershipRefused("not_allowed", "Only an owner or an admin invites people.")
+        raise MembershipRefused("not_allowed", _("Only an owner or an admin invites people."))
     _check_touches(member.role, role)
 
 
@@ -183,12 +187,12 @@ def _touches(by_role: str, role: str) -> bool:
 
 def _check_touches(by_role: str, *roles: str) -> None:
     if not all(_touches(by_role, role) for role in roles):
-        raise MembershipRefused("owners_only", "Only an owner makes, changes or removes owners.")
+        raise MembershipRefused("owners_only", _("Only an owner makes, changes or removes owners."))
 
 
 def _check_not_last_owner() -> None:
     if Member.objects.filter(role=permissions.OWNER).count() < 2:
-        raise MembershipRefused("last_owner", "This is the last owner. Make another member an owner first.")
+        raise MembershipRefused("last_owner", _("This is the last owner. Make another member an owner first."))
 
 
 def _record(action: str, row: Member | Invitation, actor: Actor, email: str, **details: str) -> None:

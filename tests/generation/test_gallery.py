@@ -286,6 +286,9 @@ def test_what_was_refused_can_be_appealed_once(ada: Customer, browser: Client, s
     assert "Staff have not decided yet" in text
     assert "Appeal…" not in text
     assert "appealed before" in browser.post(f"{path}/appeal", {"text": "Again."}, follow=True).content.decode()
+    browser.cookies["easel_language"] = "zh-hans"
+    assert "只能申诉一次" in browser.post(f"{path}/appeal", {"text": "Again."}, follow=True).content.decode()
+    del browser.cookies["easel_language"]
     assert ids(page(browser, status="appealed")) == [str(refused)]
 
 

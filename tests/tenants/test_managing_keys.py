@@ -12,6 +12,7 @@ from tenants import audit, keys
 from tenants.models import APIKey
 from tests.cast import Customer, make_customer
 from tests.tenants.door import bearer, body, sign, soon
+from tests.tenants.people import let_in, person
 
 
 def calling(customer: Customer) -> APIClient:
@@ -162,5 +163,22 @@ def test_a_bad_field_is_named_and_nothing_is_made(fields: dict[str, Any], field:
 
 def test_there_is_a_limit_to_the_number_of_keys(ada: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenants.key_changes.MOST_KEYS", 1)
-    answer = calling(ada).post("/v1/keys", {"name": "x", "scopes": ["keys:read"]}, format="json")
+    chinese = {"accept-language": "zh-CN"}
+    asked = {"name": "x", "scopes": ["keys:read"]}
+    answer = calling(ada).post("/v1/keys", asked, format="json", headers=chinese)
     assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+    assert answer.json()["detail"] == "An account has at most 1 API keys that are not revoked."
+    browser = let_in(person(ada.tenant))
+    for path, form in (("/console/keys", {**asked, "mode": "live"}), ("/console/first-steps", {})):
+        assert "每个账户最多有 1 个" in browser.post(path, form, headers=chinese).content.decode()
+
+
+def test_the_consoles_form_takes_as_many_networks_as_the_api(ada: Customer) -> None:
+    browser = let_in(person(ada.tenant))
+    form = {"name": "fenced", "mode": "live", "scopes": ["keys:read"]}
+    networks = [f"192.0.2.{number}" for number in range(51)]
+    page = browser.post("/console/keys", {**form, "networks": "\n".join(networks)}).content.decode()
+    assert "At most 50 networks." in page
+    browser.post("/console/keys", {**form, "networks": "\n \n".join(networks[:50])})
+    made = next(key for key in calling(ada).get("/v1/keys").json()["data"] if key["name"] == "fenced")
+    assert len(made["allowed_networks"]) == 50

@@ -16,7 +16,7 @@ from tenants.audit import Actor
 from tenants.models import Founding, Invitation, Member, Tenant, User
 from tests.aside import aside, name, wait_for_its_lock
 from tests.cast import Customer
-from tests.tenants.people import PASSWORD, link_in_mail, member_id, new_address, person, signed_in
+from tests.tenants.people import PASSWORD, let_in, link_in_mail, member_id, new_address, person, signed_in
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +188,16 @@ def test_a_role_is_changed_and_a_member_removed_at_once(ada: Customer) -> None:
     browser.post(f"{path}/remove")
     assert other.email not in roles(ada.tenant)
     assert their.get("/console/").status_code == 302
+
+
+def test_a_rule_that_forbids_it_is_told_in_the_readers_language(ada: Customer) -> None:
+    owner = person(ada.tenant)
+    browser = let_in(owner)
+    browser.cookies["easel_language"] = "zh-hans"
+    invite(browser, owner.email)
+    assert "此人已是成员" in said(browser)
+    browser.post("/console/members/leave")
+    assert "这是最后一位所有者" in said(browser)
 
 
 LABELS = ".".join(letter * 63 for letter in "abc")

@@ -69,6 +69,7 @@ def test_an_endpoint_is_changed_switched_off_and_deleted(ada: Customer, browser:
     browser.post(f"{path}/switch", {"on": "0"})
     assert endpoint(ada).disabled_at is not None
     assert "off" in browser.post(f"{path}/test", follow=True).content.decode()
+    assert "由您停用" in browser.get(path, headers={"accept-language": "zh-CN"}).content.decode()
     assert deliveries(ada) == []
     browser.post(f"{path}/switch", {"on": "1"})
     assert endpoint(ada).disabled_at is None
