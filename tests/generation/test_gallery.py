@@ -83,6 +83,7 @@ def test_filters_find_what_they_say(ada: Customer, browser: Client, shop: Worksh
     boat = drawn(ada, other, "a boat")
     failed = drawn(ada, shop, "a lost boat", status="failed")
     assert ids(page(browser)) == [str(boat), str(apple)]
+    assert len(re.findall(r"\d\d:\d\d UTC", page(browser))) == 2, "a time says whose it is"
     assert ids(page(browser, status="failed")) == [str(failed)]
     assert ids(page(browser, status="all")) == [str(failed), str(boat), str(apple)]
     assert ids(page(browser, model=other.model.name)) == [str(boat)]

@@ -1,6 +1,7 @@
 """`/v1/keys`: programs list, make, change, rotate and revoke keys of their tenant, and none beyond themselves."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -171,6 +172,12 @@ def test_there_is_a_limit_to_the_number_of_keys(ada: Customer, monkeypatch: pyte
     browser = let_in(person(ada.tenant))
     for path, form in (("/console/keys", {**asked, "mode": "live"}), ("/console/first-steps", {})):
         assert "每个账户最多有 1 个" in browser.post(path, form, headers=chinese).content.decode()
+
+
+def test_the_page_says_whose_time_a_keys_last_use_is_in(ada: Customer) -> None:
+    with platform_role():
+        APIKey.objects.filter(tenant=ada.tenant).update(last_used_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    assert "2026-01-02 03:04 UTC" in let_in(person(ada.tenant)).get("/console/keys").content.decode()
 
 
 def test_the_consoles_form_takes_as_many_networks_as_the_api(ada: Customer) -> None:
