@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from easel.fields import lines
 from easel.pages import cursor_text
 from easel.problems import Problem
 from generation import appeals_api, archive, details, erasure, gallery, share_pages, tags
@@ -148,7 +149,7 @@ def set_tags(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> Htt
 @console_page({"POST": "pictures.make"})
 def appeal(request: HttpRequest, visitor: Visitor, generation_id: UUID) -> HttpResponse:
     """Ask a person about what moderation refused: once for each generation."""
-    text = request.POST.get("text", "").strip()[: appeals_api.LONGEST]
+    text = lines(request.POST.get("text", "")).strip()[: appeals_api.LONGEST]
     with tenant_scope(visitor.tenant_id):
         generation = appeals_api.found(generation_id)
         if not text:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.http import QueryDict
 
+from easel.fields import lines
 from generation.quotes import QuoteRequest
 from generation.request import GenerationRequest
 
@@ -20,7 +21,7 @@ ALWAYS: Final = {"prompt"}
 
 def fields(form: Mapping[str, str] | QueryDict) -> dict[str, Any]:
     """The fields that were filled in, numbers as numbers. What is no number stays text: the rules name the field."""
-    given = {name: str(form.get(name, "")).strip() for name in (*SHARED, *PICTURES)}
+    given = {name: lines(str(form.get(name, ""))).strip() for name in (*SHARED, *PICTURES)}
     asked: dict[str, Any] = {name: value for name, value in given.items() if value or name in ALWAYS}
     if not given["init_image"]:
         for name in ("mask", "strength"):

@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_POST, require_safe
 
+from easel.fields import lines
 from easel.ratelimit import guard, network
 from easel.requests import client_address
 from easel.words import ids_in, word_for
@@ -66,7 +67,7 @@ def picture(request: HttpRequest, word: str, shared: Shared) -> HttpResponseBase
 @require_POST
 @_visited
 def complain(request: HttpRequest, word: str, shared: Shared) -> HttpResponseBase:
-    reason, text = request.POST.get("reason", ""), request.POST.get("text", "").strip()
+    reason, text = request.POST.get("reason", ""), lines(request.POST.get("text", "")).strip()
     if reason not in REASONS or len(text) > LONGEST:
         context = _context(word, shared) | {"wrong": True, "reason": reason, "text": text[:LONGEST]}
         return render(request, "shared/picture.html", context, status=400)

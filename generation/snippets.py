@@ -84,7 +84,7 @@ class Snippet:
 
 def for_request(body: Mapping[str, Any], *, base_url: str) -> list[Snippet]:
     whole = json.dumps(body, ensure_ascii=False, indent=2)
-    inner = "\n".join(line if at == 0 else f"    {line}" for at, line in enumerate(whole.splitlines()))
+    inner = "\n".join(line if at == 0 else f"    {line}" for at, line in enumerate(whole.split("\n")))
     return [
         Snippet("curl", "code-curl", _CURL.format(base=base_url, body=shlex.quote(whole))),
         Snippet("Python", "code-python", _PYTHON.format(base=base_url, body=inner)),  # JSON without null, true or false

@@ -10,6 +10,11 @@ from rest_framework import serializers
 MOST_UNKNOWN: Final = 20  # unknown fields that an answer names
 
 
+def lines(text: str) -> str:
+    """A text from a page. Browsers send each end of a line as two characters, and count one."""
+    return text.replace("\r\n", "\n")
+
+
 class StrictString(serializers.CharField):
     """A JSON string; DRF's own field would take numbers too."""
 

@@ -18,6 +18,7 @@ from easel.sealed_file import SealedFile
 from easel.storage import storage
 from generation import archive, duties, sealed_images, thumbnails
 from generation.models import Image
+from moderation.cases import text_of
 from moderation.models import Case
 from tenants.keys import data_key_of
 from tenants.scope import tenant_scope
@@ -279,9 +280,10 @@ def test_what_was_refused_can_be_appealed_once(ada: Customer, browser: Client, s
     refused = drawn(ada, shop, "something", status="rejected")
     path = f"/console/gallery/{refused}"
     assert "Appeal…" in browser.get(path).content.decode()
-    browser.post(f"{path}/appeal", {"text": "It is a statue."})
+    browser.post(f"{path}/appeal", {"text": "line\r\n" * 333 + "It is a statue."})  # 1,680 characters in the browser
     with platform_role():
-        case = Case.objects.get(generation_id=refused, kind="appeal")
+        case = Case.objects.select_related("tenant").get(generation_id=refused, kind="appeal")
+        assert text_of(case).endswith("line\nIt is a statue.")
     assert b"statue" not in bytes(case.text_sealed)
     text = browser.get(path).content.decode()
     assert "Staff have not decided yet" in text

@@ -71,3 +71,20 @@ def test_the_given_picture_is_shown_again(ada: Customer, bob: Customer, shop: Wo
         'id="start-image" alt'
         in stranger.get(f"/console/playground?init_image={before['init_image']}").content.decode()
     )
+
+
+def test_a_prompt_of_several_lines_is_what_a_program_would_send(ada: Customer, shop: Workshop, browser: Client) -> None:
+    """As a browser sends it: each end of a line is two characters."""
+    words = {"prompt": "a red apple\r\non a table", "model": shop.model.name}
+    run = browser.post("/console/playground/draw", words).content.decode()
+    (made,) = set(re.findall(r'data-run="([0-9a-f-]+)"', run))
+    assert dict(parse_qsl(urlsplit(link_of(browser, made)).query))["prompt"] == "a red apple\non a table"
+    code = html.unescape(browser.post("/console/playground/code", words).content.decode())
+    assert code.count(r"a red apple\non a table") == 3
+    longest = {**words, "prompt": "a\r\n" * 2000}  # 4,000 as the field counts them
+    assert "error-text" not in browser.post("/console/playground/quote", longest).content.decode()
+
+
+def test_no_sign_of_a_prompt_breaks_a_line_of_the_code(browser: Client) -> None:
+    code = html.unescape(browser.post("/console/playground/code", {"prompt": "left\u2028right"}).content.decode())
+    assert code.count("left\u2028right") == 3

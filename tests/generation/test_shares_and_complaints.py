@@ -176,6 +176,12 @@ def test_the_words_of_a_complaint_are_sealed_and_whoever_shared_the_picture_does
     assert not [each for each in told if "203.0.113.9" in each or "a secret" in each or "violence" in each]
 
 
+def test_a_complaint_is_as_long_as_its_page_counts_it(ada: Customer, image: Image) -> None:
+    where = path(share(ada, image))
+    assert complain(where, text="line\r\n" * 400).status_code == 302, "as a browser sends 2,000 characters"
+    assert complain(where, text="x" * 2001).status_code == 400
+
+
 def test_complaints_about_one_picture_share_a_case_and_count_once(ada: Customer, image: Image) -> None:
     before = counted()
     where = path(share(ada, image))
