@@ -60,6 +60,18 @@ def test_a_form_without_its_token_is_refused() -> None:
     assert client.post("/console/sign-in", {"login": "a@example.com", "password": "x"}).status_code == 403
 
 
+def test_who_sends_an_outdated_form_is_led_back_to_its_page() -> None:
+    client = Client(enforce_csrf_checks=True, headers={"accept": "text/html"})
+    came = {"referer": "http://testserver/console/sign-in?next=/console/keys"}
+    page = client.post("/console/sign-in", {"login": "a@example.com", "password": "x"}, headers=came)
+    text = page.content.decode()
+    assert (page.status_code, INLINE.findall(text)) == (403, [])
+    assert "Nothing was done." in text
+    assert 'href="/console/sign-in?next=/console/keys"' in text
+    elsewhere = client.post("/console/sign-in", {}, headers={"referer": "https://evil.example/x"}).content.decode()
+    assert "evil.example" not in elsewhere
+
+
 @override_settings(SESSION_COOKIE_SECURE=True)
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites() -> None:
     client = Client()
