@@ -161,6 +161,7 @@ document.addEventListener("keydown", (event) => {
 document.querySelector(".actions").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || loading || waiting) { return; }
+  if (event.detail > 1) { return; } // nor must the second half of a double click
   const key = button.dataset.key;
   keys[event.shiftKey && key.toUpperCase() in keys ? key.toUpperCase() : key]();
 });

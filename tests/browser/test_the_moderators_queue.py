@@ -187,6 +187,16 @@ def test_caps_lock_decides_no_more_than_what_is_seen(chromium: Browser, staff_ba
         expect(page.locator("#cleared")).to_have_text("1")
 
 
+def test_a_double_click_decides_no_more_than_what_is_seen(chromium: Browser, staff_base: str, ada: Customer) -> None:
+    with platform_role():
+        open_cases(ada, 3)
+    with at_work(chromium, staff_base) as watched:
+        page = queue_of(watched, ada)
+        page.locator("[data-key=a]").dblclick()
+        assert page.locator("#strip [data-outcome]").count() == 1
+        expect(page.locator("#cleared")).to_have_text("1")
+
+
 def test_the_space_bar_ticks_a_filter_and_shows_no_picture(chromium: Browser, staff_base: str, ada: Customer) -> None:
     with platform_role():
         open_cases(ada, 1)
