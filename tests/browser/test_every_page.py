@@ -12,6 +12,7 @@ from easel.database import platform_role
 from generation.models import Generation, Image
 from generation.refusals import AFTER, CODE
 from tenants import navigation, permissions
+from tenants.models import APIKey, Tenant, WebhookEndpoint
 from tests.browser.conftest import Opens
 from tests.browser.easel import Easel
 from tests.browser.test_the_gallery import draw
@@ -81,6 +82,22 @@ def test_no_page_hinders_anybody(easel: Easel, open_page: Opens, theme: str) -> 
             wrong += [f"{path} {theme}: {each}" for each in findings(page, TO_LOOK_FOR[theme])]
             if theme == "light":
                 wrong += too_wide(page, path)
+    assert wrong == []
+
+
+def test_the_longest_names_make_no_page_wider(easel: Easel, open_page: Opens) -> None:
+    customer, _user, cookie = easel.visitor()
+    asked = {"url": "https://93.184.215.14/hook", "events": ["generation.completed"]}
+    endpoint = "/console/webhooks/" + customer.client().post("/v1/webhooks", asked, format="json").json()["id"]
+    with platform_role():
+        Tenant.objects.filter(id=customer.id).update(name="W" * 150)
+        APIKey.objects.filter(tenant=customer.tenant).update(name="W" * 100)
+        WebhookEndpoint.objects.filter(tenant=customer.tenant).update(description="W" * 200)
+    page = open_page(cookie)
+    wrong: list[str] = []
+    for path in (endpoint, "/console/webhooks", "/console/limits", "/console/keys", "/console/workspaces", "/console/"):
+        page.goto(path)
+        wrong += too_wide(page, path)
     assert wrong == []
 
 

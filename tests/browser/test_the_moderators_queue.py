@@ -13,7 +13,7 @@ from easel.database import platform_role
 from easel.identifiers import new_id
 from moderation.models import Case
 from moderation.staff import ROLE
-from tenants.models import User
+from tenants.models import Tenant, User
 from tests.browser.visitors import Watched, serious, staff_port, visitor
 from tests.cast import Customer
 from tests.moderation.subjects import MadeUp, made_up, open_cases
@@ -244,6 +244,15 @@ def test_notes_and_escalation_reach_a_colleague(chromium: Browser, staff_base: s
         theirs = queue_of(two, ada, "&escalated=1")
         assert shown(theirs) == str(first)
         expect(theirs.locator(".case:visible .notes li")).to_contain_text("the same as yesterday")
+
+
+def test_no_tenants_name_makes_the_page_wider_than_a_phone(chromium: Browser, staff_base: str, ada: Customer) -> None:
+    with platform_role():
+        open_cases(ada, 1)
+        Tenant.objects.filter(id=ada.id).update(name="W" * 150)
+    with at_work(chromium, staff_base, viewport={"width": 375, "height": 812}) as watched:
+        page = queue_of(watched, ada)
+        assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
 def test_what_a_moderator_leaves_is_free_at_once(chromium: Browser, staff_base: str, ada: Customer) -> None:
