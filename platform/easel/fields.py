@@ -37,9 +37,15 @@ class StrictNumber(serializers.FloatField):
     """A finite JSON number."""
 
     def to_internal_value(self, data: Any) -> float:
-        if type(data) not in {int, float} or not math.isfinite(data):
+        if type(data) not in {int, float}:
             self.fail("invalid")
-        return float(data)
+        try:
+            number = float(data)
+        except OverflowError:  # a whole number may have thousands of digits
+            self.fail("invalid")
+        if not math.isfinite(number):
+            self.fail("invalid")
+        return number
 
 
 class StrictBoolean(serializers.BooleanField):

@@ -149,7 +149,8 @@ def test_a_picture_is_enlarged(ours: webuiapi.WebUIApi) -> None:
     )
     assert wide.image.size == (128, 256)
     skewed = {"resize_mode": 1, "upscaling_resize_w": 128, "upscaling_resize_h": 64}
-    for wrong in ({"upscaler_1": "R-ESRGAN 4x+"}, {"upscaling_resize": 99}, {"gfpgan_visibility": 1}, skewed):
+    huge = {**skewed, "upscaling_resize_w": 10**400}
+    for wrong in ({"upscaler_1": "R-ESRGAN 4x+"}, {"upscaling_resize": 99}, {"gfpgan_visibility": 1}, skewed, huge):
         with pytest.raises(RuntimeError) as refused:
             ours.extra_single_image(red(), **{"upscaler_1": "Easel", **wrong})
         assert refused.value.args[0] == 422
@@ -160,6 +161,7 @@ REFUSED = {
     "s_churn": 2, "script_name": "x/y/z plot", "alwayson_scripts": {"ControlNet": {"args": []}}, "batch_size": 9,
     "n_iter": 0, "sampler_name": "DPM fast", "scheduler": "align_your_steps", "steps": 0, "prompt": "<lora:x:1> a cat",
     "seed": -2, "width": 65, "override_settings": {"sd_vae": "x"}, "eta": 0.5, "refiner_checkpoint": "x",
+    "\u00b2": True,
 }  # fmt: skip
 
 

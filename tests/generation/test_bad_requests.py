@@ -28,6 +28,7 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("a huge height", {"height": 10**20}, "height"),
     ("a cfg_scale of 31", {"cfg_scale": 31}, "cfg_scale"),
     ("a cfg_scale as text", {"cfg_scale": "7"}, "cfg_scale"),
+    ("a cfg_scale of 400 digits", {"cfg_scale": 10**400}, "cfg_scale"),
     ("an unknown sampler", {"sampler": "Magic"}, "sampler"),
     ("a refused sampler", {"sampler": "DPM adaptive"}, "sampler"),
     ("a negative seed", {"seed": -1}, "seed"),

@@ -19,5 +19,5 @@ def told(problem: Problem) -> Told:
 
 
 def _place(error: FieldError) -> dict[str, Any]:
-    where = [int(part) if part.isdigit() else part for part in error.field.split(".") if part]
+    where = [int(part) if part.isascii() and part.isdigit() else part for part in error.field.split(".") if part]
     return {"loc": ["body", *where], "msg": error.detail, "type": error.code}

@@ -8,7 +8,7 @@ from generation.compat.a1111 import options
 from generation.compat.a1111.asking import MARK, NOT_SUPPORTED, from_picture
 from generation.compat.fields import Fields
 from generation.derived_api import REFINED
-from generation.request import SIZE_MULTIPLE
+from generation.request import LARGEST_SIZE, SIZE_MULTIPLE
 
 UPSCALER: Final = "Easel"  # the one there is
 WORDS: Final = "a sharp and detailed picture"  # drawing needs words; theirs has none
@@ -37,8 +37,8 @@ def _size(fields: Fields, width: int, height: int) -> tuple[int, int]:
     scale = fields.take("upscaling_resize", 2)
     asked = fields.take("upscaling_resize_w", 512), fields.take("upscaling_resize_h", 512)
     if mode == 1:
-        if not all(type(edge) is int and edge > 0 for edge in asked):
-            raise invalid("upscaling_resize_w", "invalid", "Whole numbers above 0.")
+        if not all(type(edge) is int and 0 < edge <= LARGEST_SIZE for edge in asked):
+            raise invalid("upscaling_resize_w", "invalid", f"Whole numbers from 1 to {LARGEST_SIZE}.")
         if abs(asked[0] * height / (asked[1] * width) - 1) > _SKEW:
             raise invalid("upscaling_resize_w", "not_supported", f"A picture keeps its shape, {width}:{height}.")
         return _whole(asked[0]), _whole(asked[1])
