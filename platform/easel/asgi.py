@@ -18,9 +18,9 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+import django
 import structlog
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.urls import get_resolver
 from uvicorn import Server
@@ -32,6 +32,7 @@ from easel.hub import Hub, Kind
 from easel.leaving import leave
 from easel.problems import Problem, as_problem
 from easel.routes import ROUTES, Exchange, Routes
+from easel.utf8_request import UTF8Handler
 
 THREADS: Final = 4  # more gave nothing on two cores, and each can hold a Postgres connection
 WAITING_THREADS: Final = 2  # look at rows for those who wait, so that they take no thread from those who do not
@@ -164,10 +165,11 @@ def _settle_memory() -> None:
 
 
 def create() -> Application:
-    django = get_wsgi_application()
+    django.setup(set_prefix=False)
+    handler = UTF8Handler()
     get_resolver().url_patterns  # noqa: B018 - a view that cannot be imported stops us here, not a customer later
     room = WaitingRoom()
-    bridge = WSGIBridge(django, threads=THREADS, body_bytes=settings.MAX_BODY_BYTES, go_on=room.go_on)
+    bridge = WSGIBridge(handler, threads=THREADS, body_bytes=settings.MAX_BODY_BYTES, go_on=room.go_on)
     return Application(bridge, ROUTES, audience="staff" if settings.PROCESS == "staff" else "web", room=room)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
@@ -303,6 +303,10 @@ def _too_big(exc: RequestDataTooBig) -> Problem:
     return Problem("body_too_large", f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes at most.")
 
 
+def _too_many(what: str, most: int) -> Problem:
+    return invalid("", f"too_many_{what}", f"A query or a form has at most {most} {what}.")
+
+
 def _other(exc: drf.APIException) -> Problem:
     """An APIException of somebody else's: its status is kept, its text only below 500."""
     if exc.status_code >= 500:
@@ -334,6 +338,8 @@ _TRANSLATIONS: Final[Sequence[tuple[type[Exception], Callable[[Any], Problem]]]]
     (drf.ParseError, lambda exc: invalid("", "parse_error", _said(exc))),
     (drf.APIException, _other),
     (RequestDataTooBig, _too_big),
+    (TooManyFieldsSent, lambda _: _too_many("fields", settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)),
+    (TooManyFilesSent, lambda _: _too_many("files", settings.DATA_UPLOAD_MAX_NUMBER_FILES)),
     (UnreadablePostError, lambda _: invalid("", "incomplete", "The body ended before its length.")),
     (KeyProviderUnavailable, lambda _: Problem("overloaded", "The keys cannot be reached; try again.")),
     (StorageUnavailable, storage_away),

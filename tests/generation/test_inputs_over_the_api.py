@@ -158,3 +158,8 @@ def test_so_many_uploads_are_begun_at_once_and_no_more(ada: Customer, monkeypatc
     with override_settings(GIVEN_BYTES_A_DAY=3 * settings.UPLOAD_MAX_BYTES):
         codes = [ada.client().post("/v1/uploads").status_code for _ in range(5)]
     assert codes == [201, 201, 201, 429, 429]
+
+
+def test_a_form_of_too_many_fields_is_refused(ada: Customer) -> None:
+    answer = ada.client().post("/v1/inputs", {f"x{number}": "1" for number in range(1001)}, format="multipart")
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "too_many_fields")

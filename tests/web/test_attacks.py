@@ -17,7 +17,7 @@ from tests.cast import Customer
 from tests.generation.conftest import Workshop, tiny_folder, workshop  # noqa: F401  fixtures
 from tests.tenants import walks
 from tests.tenants.people import PASSWORD, person, signed_in
-from tests.web.live import easel_served
+from tests.web.live import ask, easel_served
 
 SILENCE = 1.0  # seconds
 EVIL = "https://evil.example/"
@@ -229,6 +229,13 @@ def test_what_a_caller_names_its_request_starts_no_header(port: int) -> None:
         head = received.partition(b"\r\n\r\n")[0].lower()
         assert b"set-cookie" not in head
         assert b"x" * 200 not in head
+
+
+@pytest.mark.parametrize("kind", ["charset=hex", "charset=utf-7", "name*=nonsense''x", "name*=idna''%2e%2e"])
+def test_no_content_type_changes_how_a_query_is_read(kind: str, port: int, ada: Customer) -> None:
+    asked = "/v1/generations?model=+AAA-"  # in UTF-7 the model is U+0000
+    answer = ask(port, "GET", asked, token=ada.token(), Content_Type=f"text/plain; {kind}")
+    assert (answer.status, json.loads(answer.read())["data"]) == (200, [])
 
 
 # --- Pictures ------------------------------------------------------------------------------------------------
