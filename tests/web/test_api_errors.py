@@ -42,6 +42,7 @@ ANY = "0193a3c0-0000-7000-8000-000000000000"
         ("get", "/v1/allowances?x=%00", {}, None, 400, "invalid_request"),
         ("get", "/v1/usage?from=yesterday", {}, None, 400, "invalid_request"),
         ("get", "/v1/generations?limit=many", {}, None, 400, "invalid_request"),
+        ("get", "/v1/generations?format=csv", {}, None, 400, "invalid_request"),
         ("get", "/v1/models?" + "x=1&" * 1001, {}, None, 400, "invalid_request"),
     ],
 )

@@ -197,6 +197,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["billing.throttling.PlanThrottle"],
     "EXCEPTION_HANDLER": "easel.problems.answer",
     "DEFAULT_SCHEMA_CLASS": "easel.openapi.Schema",
+    "URL_FORMAT_OVERRIDE": None,  # `Accept` chooses the form of an answer, and no parameter of a name such as `format`
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": environment.number("EASEL_PROXIES", 0),
 }
