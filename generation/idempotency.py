@@ -8,12 +8,14 @@ from uuid import UUID
 import easel.idempotency
 from easel.database import changed, rows
 from easel.identifiers import new_id
+from tenants.scope import tenant_scope
 
 # ON CONFLICT waits for a parallel twin to commit or roll back, so that exactly one of them makes the object.
 _CLAIM: Final = """
 INSERT INTO generation_idempotencyrecord (id, tenant_id, key, digest, generation_id) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (tenant_id, key) DO NOTHING
 """
+_MADE: Final = "SELECT generation_id, digest FROM generation_idempotencyrecord WHERE tenant_id = %s AND key = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,17 @@ class IdempotencyKey(easel.idempotency.IdempotencyKey):
         """Bind the key to a new generation in the current transaction; raises Replayed if it made one before."""
         if changed(_CLAIM, [new_id(), tenant_id, self.value, self.digest, generation_id]) == 1:
             return
-        ((made, digest),) = rows(
-            "SELECT generation_id, digest FROM generation_idempotencyrecord WHERE tenant_id = %s AND key = %s",
-            [tenant_id, self.value],
-        )
+        ((made, digest),) = rows(_MADE, [tenant_id, self.value])
         self.check(digest)
         raise Replayed(made)
+
+    def recall(self, tenant_id: UUID) -> None:
+        """Raises Replayed if the key made a generation before. Needs no scope."""
+        with tenant_scope(tenant_id):
+            found = rows(_MADE, [tenant_id, self.value])
+        for made, digest in found:
+            self.check(digest)
+            raise Replayed(made)
 
 
 class Replayed(Exception):

@@ -63,6 +63,20 @@ def submit(
 ) -> Accepted:
     """A generation for validated fields. Raises Problem (content_rejected once that is stored), DRF's ValidationError,
     or idempotency.Replayed."""
+    try:
+        accepted = _submitted(asked, principal=principal, request_id=request_id, idempotency=idempotency)
+    except (Problem, ValidationError):
+        if idempotency is not None:  # what it names may be gone since, or its quote over: it was accepted all the same
+            idempotency.recall(principal.tenant_id)
+        raise
+    if isinstance(accepted, Problem):  # its row is committed
+        raise accepted
+    return accepted
+
+
+def _submitted(
+    asked: dict[str, Any], *, principal: Principal, request_id: str, idempotency: IdempotencyKey | None
+) -> Accepted | Problem:
     if principal.test_mode:
         rehearsed = _rehearse(asked, principal=principal, request_id=request_id, idempotency=idempotency)
         return Accepted(rehearsed, [])
@@ -87,8 +101,6 @@ def submit(
             idempotency.claim(tenant_id, order.row.id)
         findings.store(tenant_id, judgment, generation_id=order.row.id)
         accepted = refusals.keep(order.row, judgment) or _taken_on(order)
-    if isinstance(accepted, Problem):  # its row is committed
-        raise accepted
     return accepted
 
 

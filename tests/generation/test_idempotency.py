@@ -7,7 +7,8 @@ from django.db import connections
 
 from billing.models import Hold
 from easel.database import platform_role
-from generation.models import Generation
+from generation import quotes
+from generation.models import Generation, Model
 from tests.cast import Customer
 from tests.generation.conftest import Workshop
 
@@ -62,6 +63,26 @@ def test_fifty_parallel_requests_make_one_generation_and_one_hold(ada: Customer,
     with ThreadPoolExecutor(4) as threads:
         ids = set(threads.map(post, range(50)))
     assert len(ids) == 1
+    assert counted(ada) == (1, 1)
+
+
+def test_a_replay_needs_nothing_of_what_it_names_any_more(
+    ada: Customer, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = ada.client().post("/v1/quotes", workshop.body(), format="json").json()["quote"]
+    key, body = {"Idempotency-Key": "order-21"}, workshop.body(quote=word)
+    first = ada.client().post("/v1/generations", body, format="json", headers=key).json()
+    monkeypatch.setattr(quotes, "QUOTE_SECONDS", -1)
+    for _ in range(2):
+        again = ada.client().post("/v1/generations", body, format="json", headers=key)
+        assert (again.status_code, again.json().get("id")) == (202, first["id"]), again.content
+        assert again["Idempotent-Replayed"] == "true"
+        with platform_role():
+            Model.objects.filter(id=workshop.model.id).update(enabled=False)
+    other = ada.client().post("/v1/generations", workshop.body(steps=3), format="json", headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    fresh = ada.client().post("/v1/generations", body, format="json", headers={"Idempotency-Key": "order-22"})
+    assert fresh.json()["errors"][0]["code"] == "unknown_model"
     assert counted(ada) == (1, 1)
 
 
