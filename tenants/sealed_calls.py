@@ -13,9 +13,10 @@ from typing import IO, Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from easel import sealed_call
+from easel import problems, sealed_call
 from easel.crypto import ALGORITHMS, TamperedSeal
 from easel.problems import Problem, StrictJSONParser
 from easel.sealed_call import MEDIA_TYPE, Envelope
@@ -51,7 +52,19 @@ class SealedParser(BaseParser):
         if not replay.spend(principal.key, f"sealed:{opened.nonce.hex()}", good_until=good_until):
             raise Problem("sealed_replayed", "This sealed request was received before. Seal each attempt anew.")
         request._request.sealed_request = opened
+        if not plaintext:
+            return {}  # as a request without a body
         return StrictJSONParser().parse(io.BytesIO(plaintext), "application/json", parser_context)
+
+
+class IsOpened(BasePermission):
+    """Opens a sealed request before its view is asked. One that has no use for a body would take it unopened, a second
+    time too, and answer under a seal that its client cannot open."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if _is_sealed(request._request):
+            request.data  # noqa: B018
+        return True
 
 
 class SealAnswers:
@@ -68,8 +81,11 @@ class SealAnswers:
         asked = request.headers.get("Easel-Seal") == "1" or opened or _is_sealed(request)
         if _is_sealed(request) and not opened and response.status_code >= 400:
             asked = False  # it says why the request was not opened; there is nothing of its content to hide
-        if not asked or not isinstance(principal, Principal) or not isinstance(response, HttpResponse):
+        if not asked or not isinstance(principal, Principal):
             return response
+        if not isinstance(response, HttpResponse):
+            said = "This answer is streamed, and cannot be sealed. Ask for it without Easel-Seal."
+            response = problems.response(Problem("not_acceptable", said), request.path)
         return _sealed(request, response, principal)
 
 

@@ -232,3 +232,20 @@ def test_the_documented_vectors_hold() -> None:
     for version, body in told.items():
         envelope = Envelope.read(bytes.fromhex(version) + key_id.encode() + bytes(range(12)) + bytes.fromhex(body))
         assert envelope.open(secret, authenticated, direction="request") == b'{"prompt":"a red apple"}'
+
+
+def test_a_call_that_has_no_use_for_a_body_opens_it_all_the_same(ada: Customer, workshop: Workshop, wire: Wire) -> None:
+    client, path = client_of(ada, wire), f"/v1/generations/{workshop.submit(ada)}/cancel"
+    answer = client.post(path, {})
+    assert (answer.status, answer.json()["status"]) == (200, "canceled")
+    assert wire.last is not None
+    again = wire.send(*wire.last)
+    assert (again.status_code, again.json()["code"]) == (409, "sealed_replayed")
+    empty = client._call("POST", path, b"")
+    assert (empty.status, empty.json()["code"]) == (409, "already_finished")
+
+
+def test_what_is_streamed_is_refused_and_not_told_in_clear(ada: Customer, wire: Wire) -> None:
+    answer = client_of(ada, wire).get("/v1/audit/export")
+    assert (answer.status, answer.json()["code"]) == (406, "not_acceptable")
+    assert b"key.created" not in b"".join(wire.seen)
