@@ -36,10 +36,12 @@ class Shared:
 
 def share(tenant_id: UUID, image_id: UUID, *, actor: Actor, days: int | None) -> Share:
     """A new link to a released image. Raises Problem."""
-    expires = datetime.now(UTC) + timedelta(days=days) if days is not None else None
+    now = datetime.now(UTC)
+    expires = now + timedelta(days=days) if days is not None else None
     with tenant_scope(tenant_id):
         _image(image_id)
-        if Share.objects.filter(image_id=image_id, revoked_at=None).count() >= MOST_PER_IMAGE:
+        leading = Share.objects.filter(image_id=image_id, revoked_at=None).exclude(expires_at__lte=now)
+        if leading.count() >= MOST_PER_IMAGE:
             raise Problem("quota_exceeded", f"An image has at most {MOST_PER_IMAGE} links. Revoke one.")
         made: Share = Share.objects.create(
             id=new_id(), tenant_id=tenant_id, image_id=image_id, created_by=actor.name, expires_at=expires

@@ -17,7 +17,7 @@ from easel.database import atomic, changed, platform_role, rows
 from easel.identifiers import new_id
 from easel.storage import ObjectMissing, storage
 from easel.words import ids_in, word_for
-from generation import cache, copies, takedown
+from generation import cache, copies, shares, takedown
 from generation.media import address
 from generation.models import DoomedObject, Generation, Image, Share
 from moderation import applying, cases, complaints
@@ -112,6 +112,16 @@ def test_a_revoked_or_expired_or_forged_link_leads_nowhere(ada: Customer, image:
     listed = client.get(f"/v1/images/{image.id}/shares").json()["data"]
     assert [each["id"] for each in listed] == [kept["id"], expired["id"], revoked["id"]]
     assert [bool(each["revoked_at"]) for each in listed] == [False, False, True]
+
+
+def test_links_that_have_run_out_take_no_place_of_new_ones(ada: Customer, image: Image) -> None:
+    for _ in range(shares.MOST_PER_IMAGE):
+        share(ada, image, expires_in_days=1)
+    full = ada.client().post(f"/v1/images/{image.id}/shares", {}, format="json")
+    assert (full.status_code, full.json()["code"]) == (429, "quota_exceeded")
+    with platform_role():
+        changed("UPDATE generation_share SET expires_at = now() WHERE image_id = %s", [image.id])
+    share(ada, image)
 
 
 def test_the_links_of_a_suspended_tenant_lead_nowhere(ada: Customer, image: Image) -> None:
