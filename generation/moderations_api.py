@@ -93,7 +93,7 @@ def _result(judgment: Judgment) -> dict[str, Any]:
     for finding in judgment.findings:
         if finding.category in scores:
             scores[finding.category] = max(scores[finding.category], round(finding.score, 4))
-    flagged = {finding.category for finding in judgment.findings if finding.action != "allow"}
+    flagged = judgment.flagged
     return {
         "flagged": bool(flagged),
         "action": judgment.found,

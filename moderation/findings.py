@@ -62,6 +62,11 @@ class Judgment:
         return worst(*(finding.action for finding in self.findings if not finding.shadow))
 
     @property
+    def flagged(self) -> set[str]:
+        """The categories for which `found` is more than to allow."""
+        return {each.category for each in self.findings if each.action != "allow" and not each.shadow}
+
+    @property
     def leading(self) -> Finding | None:
         """The finding that decides; among equals what concerns minors, then the highest score."""
         decisive = [finding for finding in self._counting if finding.action == self.action != "allow"]

@@ -236,8 +236,18 @@ def test_a_policy_that_is_only_tried_is_recorded_and_has_no_effect(ada: Customer
         {"category": "own", "action": "block", "generations": 1},
         {"category": "public-figures", "action": "block", "generations": 1},
     ]
+    assert flags(ada) == [False, False]
     assert ada.client().patch("/v1/moderation-policy", {"shadow": False}, format="json").json()["shadow"] is False
     assert post(ada, workshop, "a blue teapot on a shelf").status_code == 422
+    assert flags(ada) == [True, True]
+
+
+def flags(customer: Customer) -> list[bool]:
+    """What moderation says on request of what the policy above is about, in both forms."""
+    paths = ("/v1/moderations", "/compat/openai/v1/moderations")
+    asked = {"input": "a blue teapot on a shelf"}
+    answers = [customer.client().post(path, asked, format="json").json() for path in paths]
+    return [answer["results"][0]["flagged"] for answer in answers]
 
 
 def test_no_policy_of_a_tenants_is_laxer(ada: Customer, workshop: Workshop) -> None:

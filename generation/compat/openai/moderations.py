@@ -123,7 +123,7 @@ def _judged(kind: str, judgment: Judgment) -> Read:
 
 
 def _result(reads: list[Read]) -> dict[str, Any]:
-    flagged = {finding.category for read in reads for finding in read.judgment.findings if finding.action != "allow"}
+    flagged = {category for read in reads for category in read.judgment.flagged}
     kinds = sorted({read.kind for read in reads})
     scores = {
         theirs: round(max((read.scores.get(ours, 0.0) for read in reads), default=0.0), 6)
