@@ -115,6 +115,13 @@ def test_a_stream_of_what_fails_raises(ours: Client, workshop: Workshop, engine:
         ours.run(named(workshop), input=SMALL)
 
 
+@pytest.mark.usefixtures("rehearsing")
+def test_a_stream_of_what_waits_for_staff_is_no_success(port: int, ada: Customer, workshop: Workshop) -> None:
+    tester = client(port, another_key(ada, mode="test"))
+    with pytest.raises(RuntimeError, match="staff"):
+        list(tester.stream(named(workshop), input=SMALL | {"prompt": "test:in_review"}))
+
+
 @pytest.mark.usefixtures("studio")
 def test_a_picture_is_sent_as_a_file(ours: Client, ada: Customer, workshop: Workshop, tmp_path: Path) -> None:
     file = tmp_path / "apple.png"

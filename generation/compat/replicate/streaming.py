@@ -12,6 +12,7 @@ from easel.continuation import EventStream, Visit
 from easel.feed import News
 from generation.compat.replicate.telling import progress_line
 
+IN_REVIEW: Final = "The pictures wait for a decision of the platform's staff."
 _numbers: Final = count()
 
 
@@ -42,6 +43,8 @@ class PredictionStream(EventStream):
                 return [*outputs, _frame("error", told["error"]), _done("error")]
             case "canceled":
                 return [*outputs, _done("canceled")]
+            case "processing":  # though its generation is done with: staff decide what of it may be seen
+                return [*outputs, _frame("error", IN_REVIEW), _done("error")]
         return [*outputs, _done("")]
 
 
