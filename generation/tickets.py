@@ -21,7 +21,7 @@ class TicketList(APIView):
     def post(self, request: Request, generation_id: UUID) -> Response:
         principal = principal_of(request)
         with tenant_scope(principal.tenant_id):
-            if not Generation.objects.filter(id=generation_id).exists():
+            if not Generation.objects.filter(id=generation_id, erased_at=None).exists():
                 raise Problem("not_found", "There is no such generation.")
         until = datetime.now(UTC) + timedelta(seconds=tickets.TICKET_SECONDS)
         return Response(

@@ -353,6 +353,7 @@ def test_deleting_erases_images_and_words_and_keeps_the_books(
         assert ada.client().get(f"/v1/generations/{path}{generation}").status_code == 404
     assert ada.client().delete(f"/v1/generations/{generation}").status_code == 404
     assert cancel(ada, generation).status_code == 404
+    assert ada.client().post(f"/v1/generations/{generation}/tickets", {}, format="json").status_code == 404
 
 
 def test_deleting_what_waits_cancels_it(ada: Customer, workshop: Workshop) -> None:

@@ -141,7 +141,7 @@ def _without(text: str, parts: Iterator[str]) -> str:
 def test_it_would_notice_a_wall_that_was_taken_away(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import models
 
-    caller, other = worlds[GenerationMode.POSITIVE]
+    caller, other = _world("Ada"), _world("Bob")  # nothing of theirs was deleted yet
     label = "POST /v1/generations/{generation_id}/tickets"  # which asks for nothing but the row
     _run(label, GenerationMode.POSITIVE, caller, other)
     monkeypatch.setattr(TenantManager, "get_queryset", models.Manager.get_queryset)
