@@ -30,8 +30,9 @@ class CancelRequest(StrictForm):
     model = StrictString(max_length=60, required=False, help_text="Only of this model.")
     created_before = serializers.DateTimeField(required=False, help_text="Only older ones (RFC 3339).")
     metadata = serializers.DictField(
-        child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Only with these entries."
-    )
+        child=StrictString(max_length=500, allow_blank=True, trim_whitespace=False), required=False,
+        help_text="Only with these entries.",
+    )  # fmt: skip
 
     def filter(self) -> Filter:
         asked = self.validated_data

@@ -101,7 +101,7 @@ VALUES (%(id)s, %(tenant)s, %(generation)s, %(index)s, %(seed)s, %(width)s, %(he
 def word_of(prompt: str, metadata: dict[str, str]) -> str:
     """What the request asks to happen; `completed` where it says nothing."""
     if WORD in metadata:
-        return metadata[WORD]
+        return metadata[WORD].strip()
     return prompt.removeprefix(PREFIX).strip() if prompt.startswith(PREFIX) else "completed"
 
 

@@ -77,8 +77,9 @@ class GenerationRequest(StrictForm):
         required=False, default=True, help_text="Whether another model may draw it while this one cannot."
     )
     metadata = serializers.DictField(
-        child=StrictString(max_length=500, allow_blank=True), required=False, help_text="Yours; returned as it came."
-    )
+        child=StrictString(max_length=500, allow_blank=True, trim_whitespace=False), required=False,
+        help_text="Yours; returned as it came.",
+    )  # fmt: skip
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """What one field needs of another."""

@@ -268,6 +268,14 @@ def test_many_are_canceled_by_what_they_have_in_common(ada: Customer, workshop: 
     assert flow(ada) == (1, 1)
 
 
+def test_metadata_is_kept_and_looked_for_as_it_came(ada: Customer, workshop: Workshop) -> None:
+    job = workshop.submit(ada, metadata={"line": "  red\n"})
+    assert ada.client().get(f"/v1/generations/{job}").json()["metadata"] == {"line": "  red\n"}
+    for line, canceled in (("red", []), ("  red\n", [str(job)])):
+        body = {"metadata": {"line": line}}
+        assert ada.client().post("/v1/generations/cancel", body, format="json").json()["canceled"] == canceled
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
