@@ -8,6 +8,7 @@ from django.http import QueryDict
 
 from easel.pages import cursor_of, limit_of, only, page_of
 from easel.problems import invalid
+from generation import tags
 from generation.models import Generation, Image
 
 PARAMETERS: Final = {"status", "model", "tag", "limit", "cursor"}
@@ -43,7 +44,7 @@ class Query:
         tag = parameters.get("tag", "")
         if "\0" in tag:
             raise invalid("tag", "invalid", "There is no such tag.")
-        return cls(status, model, tag, limit_of(parameters), cursor_of(parameters))
+        return cls(status, model, _as_kept(tag), limit_of(parameters), cursor_of(parameters))
 
     def page(self) -> Page:
         """Two queries, however many there are. Needs the tenant's scope."""
@@ -53,7 +54,7 @@ class Query:
         if self.model:
             found = found.filter(model__name=self.model)
         if self.tag:
-            found = found.filter(tags__name=self.tag.casefold())
+            found = found.filter(tags__name=self.tag)
         if self.before is not None:
             found = found.filter(id__lt=self.before)
         generations, cursor = page_of(list(found[: self.limit + 1]), self.limit)
@@ -62,3 +63,11 @@ class Query:
         for image in Image.objects.filter(generation__in=list(images), rejected_at=None).order_by("index"):
             (held if image.released_at is None else images)[image.generation_id].append(image)
         return Page(generations, images, held, cursor)
+
+
+def _as_kept(tag: str) -> str:
+    """Whoever put a tag on finds it as they wrote it. What can be none stays as it is: nothing has it."""
+    try:
+        return tags.tidy(tag)
+    except tags.BadTag:
+        return tag

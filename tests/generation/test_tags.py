@@ -77,6 +77,14 @@ def test_tags_are_counted_and_generations_are_found_by_them(ada: Customer, shop:
     assert [each["id"] for each in page] == [str(three), str(one)]
 
 
+@pytest.mark.parametrize("written", ["Hero  Shot", " hero shot ", "Cafe\u0301"])
+def test_a_tag_is_found_as_it_was_written(ada: Customer, shop: Workshop, written: str) -> None:
+    one = shop.submit(ada)
+    put(ada, one, written)
+    page = ada.client().get("/v1/generations", {"tag": written}).json()["data"]
+    assert [each["id"] for each in page] == [str(one)]
+
+
 @pytest.mark.parametrize("name", ["", "   ", "x" * 41, "a\0b", "line\u2028break\x07"])
 def test_what_is_no_tag_is_refused_by_its_field(ada: Customer, shop: Workshop, name: str) -> None:
     answer = put(ada, shop.submit(ada), name)
