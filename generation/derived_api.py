@@ -5,16 +5,18 @@ same door as any other request: the same rules, price, idempotency and moderatio
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
 from rest_framework.views import APIView
 
 from easel.crypto import CryptoError
 from easel.fields import StrictForm, StrictInteger, StrictNumber, StrictString
-from easel.problems import Problem
+from easel.problems import Problem, as_problem
 from generation.api import accept
 from generation.models import Generation, Image
 from generation.prompts import open_prompts
@@ -59,7 +61,11 @@ class Upscale(APIView):
         """The same picture, larger: enlarged, and then drawn a little further at its new size (a second pass)."""
         form = UpscaleRequest(data=request.data)
         form.is_valid(raise_exception=True)
-        return accept(request, upscaled(principal_of(request), image_id, form.validated_data))
+        asked = upscaled(principal_of(request), image_id, form.validated_data)
+        try:
+            return accept(request, asked)
+        except ValidationError as error:
+            raise _of_scale(error, asked) from error
 
 
 def variations_of(principal: Principal, image_id: UUID, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +112,18 @@ def _words(generation: Generation, principal: Principal) -> tuple[str, str]:
         )
     except CryptoError as error:
         raise Problem("not_found", "The prompt of this image cannot be read any more.") from error
+
+
+def _of_scale(error: ValidationError, asked: Mapping[str, Any]) -> Problem:
+    """Nobody asked for a width or a height: what is wrong with them is the scale."""
+    told = as_problem(error)
+    size = f"That is {asked['width']} x {asked['height']} pixels. "
+    errors = dict.fromkeys(
+        replace(each, field="scale", detail=size + each.detail) if each.field in {"width", "height"} else each
+        for each in told.errors
+    )
+    named = ", ".join(dict.fromkeys(each.field for each in errors))
+    return Problem(told.code, f"Check these fields: {named}.", errors=list(errors))
 
 
 def _scaled(edge: int, scale: float) -> int:

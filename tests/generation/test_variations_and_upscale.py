@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from easel.database import platform_role
-from generation.models import Image
+from generation.models import Image, Model
 from generation.production import Production
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended
@@ -73,3 +73,12 @@ def test_the_same_request_twice_makes_one(ada: Customer, image_id: UUID) -> None
         for _ in range(2)
     ]
     assert made[0].json()["id"] == made[1].json()["id"]
+
+
+def test_a_scale_beyond_the_model_is_named(ada: Customer, workshop: Workshop, image_id: UUID) -> None:
+    with platform_role():
+        Model.objects.filter(id=workshop.model.id).update(max_size=100)
+    answer = ada.client().post(f"/v1/images/{image_id}/upscale", {"scale": 2}, format="json")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (400, "scale")
+    assert "128 x 128 pixels" in error["detail"]
