@@ -237,8 +237,15 @@ class ModelAnswer(serializers.Serializer[Any]):
     license = serializers.CharField()
     default = serializers.BooleanField()
     native_size = serializers.IntegerField(allow_null=True)
+    prompt_prefix = serializers.CharField(help_text="Stands before every prompt.")
+    categories = serializers.ListField(child=serializers.CharField(), help_text="Of which prompts `auto` takes it.")
     limits = serializers.DictField(child=serializers.IntegerField(allow_null=True))
     defaults = serializers.DictField(child=serializers.JSONField())
+    sample = serializers.CharField(required=False, help_text="Where a sheet of its pictures is, if there is one.")
+    vocabulary = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), required=False,
+        help_text="What the starter model was taught, by category.",
+    )  # fmt: skip
 
 
 class ModelsAnswer(serializers.Serializer[Any]):

@@ -140,13 +140,13 @@ describe(
 describe(
     derived_api.Variations, "post", takes=derived_api.VariationsRequest,
     answers={202: OpenApiResponse(GenerationAnswer, description="Accepted."), 200: GenerationAnswer},
-    summary="Pictures like one of yours", also=(402, 404, 409, 422), parameters=[KEY], name="varyImage",
+    summary="Pictures like one of yours", also=(402, 404, 409, 422), parameters=[KEY, UNTIL_DONE], name="varyImage",
     tag="generations",
 )  # fmt: skip
 describe(
     derived_api.Upscale, "post", takes=derived_api.UpscaleRequest,
     answers={202: OpenApiResponse(GenerationAnswer, description="Accepted."), 200: GenerationAnswer},
-    summary="The same picture, larger", also=(402, 404, 409, 422), parameters=[KEY], name="upscaleImage",
+    summary="The same picture, larger", also=(402, 404, 409, 422), parameters=[KEY, UNTIL_DONE], name="upscaleImage",
     tag="generations",
 )  # fmt: skip
 describe(

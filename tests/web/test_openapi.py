@@ -15,6 +15,7 @@ from easel.problems import KINDS
 from easel.remedies import REMEDIES
 from tests import contract
 from tests.cast import Customer
+from tests.generation.conftest import make_workshop
 
 
 def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -127,3 +128,16 @@ def test_every_problem_leads_to_a_page_that_says_what_to_do(code: str) -> None:
 
 def test_an_unknown_problem_has_no_page() -> None:
     assert Client().get("/docs/errors/no_such_code").status_code == 404
+
+
+def test_all_that_is_told_of_a_model_is_described(ada: Customer) -> None:
+    make_workshop("nowhere")
+    described = openapi.document()["components"]["schemas"]["ModelAnswer"]["properties"]
+    for model in ada.client().get("/v1/models").json()["data"]:
+        assert model.keys() <= described.keys()
+
+
+@pytest.mark.parametrize("what", ["generations", "images/{image_id}/variations", "images/{image_id}/upscale"])
+def test_every_call_that_makes_a_generation_tells_of_its_headers(what: str) -> None:
+    parameters = openapi.document()["paths"][f"/v1/{what}"]["post"]["parameters"]
+    assert {"Idempotency-Key", "Prefer"} <= {each["name"] for each in parameters}
