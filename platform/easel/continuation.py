@@ -62,11 +62,12 @@ class Visit:
         await self.send(self.body)
 
     async def answer(self, status: int, body: bytes, headers: dict[str, str], *, rehearsed: bool = False) -> None:
-        """Another answer, with what the first one's headers said of the request. One that is `rehearsed` is an error
-        that was asked for, and counted as such."""
+        """Another answer, with what the first one's headers said of the request: when to ask again was about the first
+        alone. One that is `rehearsed` is an error that was asked for, and counted as such."""
         fields = {**headers, "content-length": str(len(body))}
         encoded = {name.lower().encode(): value.encode("latin-1") for name, value in fields.items()}
-        kept = [(name, value) for name, value in self.start["headers"] if name not in encoded]
+        replaced = {*encoded, b"retry-after"}
+        kept = [(name, value) for name, value in self.start["headers"] if name not in replaced]
         listed = [*kept, *encoded.items()]
         await self.send({
             "type": "http.response.start", "status": status, "headers": listed, REHEARSED: rehearsed,

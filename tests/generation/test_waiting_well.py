@@ -66,6 +66,7 @@ def test_a_long_poll_is_answered_when_the_generation_ends(
     finish(workshop)
     answer = ask(port, "GET", path.format(generation), token=ada.token(), Prefer=f"respond-async, {FOREVER}")
     assert (answer.status, _json(answer)["status"]) == (200, "failed")
+    assert answer.headers["Retry-After"] is None
 
 
 def test_a_wait_that_is_over_says_how_things_stand(ada: Customer, workshop: Workshop, port: int) -> None:
