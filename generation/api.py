@@ -186,6 +186,8 @@ def take(request: Request, asked: Any, *, body: Any = None) -> Taken:
         method="POST", path=request.path, body=request.data if body is None else body, key=principal.data_key,
     )  # fmt: skip
     kept = idempotency is not None
+    if idempotency is not None and principal.test_mode:
+        idempotency = idempotency.of_a_test()
     try:
         accepted = submission.submit(
             form.validated_data, principal=principal, request_id=current_request_id(), idempotency=idempotency

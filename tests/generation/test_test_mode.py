@@ -125,6 +125,15 @@ def test_the_same_key_makes_nothing_new(tester: Customer, workshop: Workshop) ->
     assert first == again
 
 
+def test_what_a_test_made_answers_no_live_request(ada: Customer, tester: Customer, workshop: Workshop) -> None:
+    headers = {"Idempotency-Key": "article-17"}
+    tried, live = (
+        each.client().post("/v1/generations", workshop.body(), format="json", headers=headers) for each in (tester, ada)
+    )
+    assert (live.status_code, live.json()["quote"]["credits"] > 0) == (202, True)
+    assert live.json()["id"] != tried.json()["id"]
+
+
 @pytest.mark.parametrize("word", ["completed", "running"])
 def test_what_is_unfinished_can_be_canceled_and_erased(tester: Customer, workshop: Workshop, word: str) -> None:
     client = tester.client()
