@@ -20,6 +20,12 @@ _V: Final = """coalesce((
     SELECT time.vtime FROM generation_pooltime time WHERE time.pool_id = %(pool)s ORDER BY time.id DESC LIMIT 1
 ), 0)"""
 
+# Of a tenant's: what waits for the drawing of an equal one stands in no flow, and waits all the same.
+_FOLLOWING: Final = """(
+    SELECT count(*) FROM generation_generation
+    WHERE tenant_id = %(tenant)s AND draws_with IS NOT NULL AND status = 'queued'
+)"""
+
 # A flow that becomes ready starts at the pool's virtual time at the least: neither idleness nor being at its cap earns
 # anything.
 _ENQUEUE: Final = f"""
@@ -33,7 +39,11 @@ ON CONFLICT (tenant_id, pool_id) DO UPDATE SET
     owed = CASE WHEN flow.queued = 0 AND flow.running = 0 THEN 0 ELSE flow.owed END
 RETURNING queued + (
     SELECT coalesce(sum(queued), 0) FROM generation_flow other WHERE tenant_id = %(tenant)s AND pool_id <> %(pool)s
-)
+) + {_FOLLOWING}
+"""  # noqa: S608  no value is put in
+
+_WAITING: Final = f"""
+SELECT coalesce(sum(queued), 0) + {_FOLLOWING} FROM generation_flow WHERE tenant_id = %(tenant)s
 """  # noqa: S608  no value is put in
 
 _LIMITS: Final = f"""
@@ -89,6 +99,11 @@ def enqueueing(tenant_id: UUID, pool_id: UUID, pool: str, *, work: float, weight
         return int(waiting)
 
     return Question(_ENQUEUE, parameters, read)
+
+
+def waiting(tenant_id: UUID) -> Question[int]:
+    """The same count alone, for one that follows another's drawing; its row is written already."""
+    return Question(_WAITING, {"tenant": tenant_id}, lambda found: int(found[0][0]))
 
 
 def apply_limits(tenant_id: UUID, limits: Limits) -> None:

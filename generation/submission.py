@@ -285,20 +285,17 @@ def _write(order: Order) -> None:
     """Its row, its count, its hold and, unless it follows another, its place in the queue, in one round trip."""
     row, limits, pool = order.row, order.limits, order.model.pool
     tenant_id, key_id = row.tenant_id, order.principal.key.key_id
-    waits = [] if row.draws_with is not None else [
-        flows.enqueueing(
-            tenant_id, pool.id, pool.name, work=row.work, weight=limits.queue_weight, cap=limits.running_jobs
-        )
-    ]  # fmt: skip
+    waits = flows.waiting(tenant_id) if row.draws_with is not None else flows.enqueueing(
+        tenant_id, pool.id, pool.name, work=row.work, weight=limits.queue_weight, cap=limits.running_jobs
+    )  # fmt: skip
     with _uncovered(row.quote):
-        _, _, _, _, *waiting = answers(
+        *_, waiting = answers(
             inserting(row),
             quotas.counting(tenant_id, key_id, price=row.quote, limits=limits, taken=True),
             *ledger.holding(tenant_id, row.id, row.quote, key_id=key_id, model=order.model.name),
-            *waits,
+            waits,
         )
-    for count in waiting:
-        quotas.check_queue(count, limits)
+    quotas.check_queue(waiting, limits)
 
 
 def _follow_or_lead(order: Order) -> None:

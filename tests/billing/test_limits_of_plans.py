@@ -174,6 +174,21 @@ def test_queued_jobs_count_over_all_pools(model: Model) -> None:
     assert submit(customer, other).json()["code"] == "too_many_queued"
 
 
+def test_equal_jobs_that_wait_for_one_drawing_count_each(model: Model) -> None:
+    customer = make_customer("Equals", plan="free")
+    bound = limits(customer).queued_jobs
+    assert allowed(submit(customer, model, seed=7))
+    assert allowed(submit(customer, model, seed=7)), "it follows the first"
+    with platform_role():
+        Flow.objects.filter(tenant_id=customer.id).update(queued=bound - 1)
+    for seed in (7, 8):
+        assert submit(customer, model, seed=seed).json()["code"] == "too_many_queued"
+    with platform_role():
+        Flow.objects.filter(tenant_id=customer.id).update(queued=bound - 2)
+    assert allowed(submit(customer, model, seed=7))
+    assert submit(customer, model, seed=7).json()["code"] == "too_many_queued"
+
+
 def test_running_jobs(customer: Customer, model: Model) -> None:
     bound = limits(customer).running_jobs
     source = PostgresSource()
