@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 
@@ -11,7 +12,8 @@ from PIL import Image as Pictures
 
 from easel.database import platform_role
 from easel.storage import storage
-from generation.models import Input
+from generation.compat.a1111 import options
+from generation.models import Input, Model
 from tests.cast import Customer
 from tests.compat.conftest import another_key, drawing, of, soon, unfinished
 from tests.compat.test_openai_client import preview
@@ -31,8 +33,13 @@ def client(port: int, customer: Customer, **options: Any) -> webuiapi.WebUIApi:
 @pytest.fixture
 def ours(port: int, ada: Customer, workshop: Workshop) -> webuiapi.WebUIApi:
     made = client(port, ada)
-    made.util_set_model(workshop.model.name)
+    made.util_set_model(title_of(workshop))
     return made
+
+
+def title_of(workshop: Workshop) -> str:
+    """What this client asks for by anything else is the model whose title looks most like it."""
+    return options.title(workshop.model.name, workshop.model.version)
 
 
 def red(size: tuple[int, int] = (64, 64)) -> Pictures.Image:
@@ -197,7 +204,7 @@ def test_errors_have_the_dialects_form(port: int, ada: Customer, ours: webuiapi.
 )  # fmt: skip
 def test_endings_and_limits_are_told(port: int, ada: Customer, workshop: Workshop, asked: str, status: int) -> None:
     rehearsal = client(port, another_key(ada, mode="test"))
-    rehearsal.util_set_model(workshop.model.name)
+    rehearsal.util_set_model(title_of(workshop))
     with pytest.raises(RuntimeError) as refused:
         rehearsal.txt2img(prompt=f"test:{asked}", width=64, height=64)
     assert refused.value.args[0] == status
@@ -222,6 +229,18 @@ def test_options_are_of_one_key(port: int, ada: Customer, ours: webuiapi.WebUIAp
     assert other.get_options()["samples_format"] == "webp"
 
 
+def test_options_are_told_after_the_chosen_model_was_retired(port: int, ada: Customer) -> None:
+    chosen = make_workshop("nowhere", digest="6" * 64, is_default=True)
+    here = client(port, ada)
+    here.util_set_model(title_of(chosen))
+    default = make_workshop("nowhere", digest="7" * 64, is_default=True)
+    with platform_role():
+        Model.objects.filter(pk=chosen.model.pk).update(retired_at=datetime.now(UTC))
+    assert here.util_get_current_model() == title_of(default)
+    with platform_role():
+        Model.objects.filter(pk=default.model.pk).update(is_default=False)
+
+
 def test_what_was_told_of_the_options_can_be_changed_and_sent_back(ours: webuiapi.WebUIApi) -> None:
     told = ours.get_options()
     assert "sd_checkpoint_hash" in told
@@ -239,7 +258,7 @@ def test_settings_of_one_request_do_not_last(port: int, ada: Customer, ours: web
 def test_progress_and_interrupt_are_of_ones_own_jobs(port: int, ada: Customer, workshop: Workshop) -> None:
     ours, others = client(port, ada), client(port, another_key(ada))
     for each in (ours, others):
-        each.util_set_model(workshop.model.name)
+        each.util_set_model(title_of(workshop))
     results: list[Any] = []
     calls = [
         Thread(target=lambda each=each: results.append(each.txt2img(prompt="x", width=64, height=64, steps=60)))

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from easel.database import changed, rows
 from easel.identifiers import new_id
-from easel.problems import invalid
+from easel.problems import Problem, invalid
 from generation import routing
 from generation.compat.fields import Fields
 from generation.compat.views import READ, WRITE, DialectView
@@ -41,7 +41,10 @@ class Options(DialectView):
         principal = principal_of(request)
         own = of(principal)
         with tenant_scope(principal.tenant_id):
-            model = routing.choose(own.get(MODEL, routing.AUTO), principal.tenant_id).model
+            try:
+                model = routing.choose(own.get(MODEL, routing.AUTO), principal.tenant_id).model
+            except Problem:  # it was retired since: whoever reads the options must be able to choose another
+                model = routing.choose(routing.AUTO, principal.tenant_id).model
         return Response({
             MODEL: title(model.name, model.version), HASH: model.digest or None,
             FORMAT: own.get(FORMAT, "png"), CLIP_SKIP: own.get(CLIP_SKIP, 1),
