@@ -15,7 +15,7 @@ from django.test import override_settings
 from billing.models import Entry
 from easel import metrics
 from easel.database import changed, platform_role
-from easel.storage import MemoryStorage, ObjectStream, StorageRefused, StorageUnavailable
+from easel.storage import ObjectStream, StorageRefused, StorageUnavailable
 from generation import bell, finishing, inputs
 from generation.engine.protocol import DeviceLost
 from generation.jobs import Job
@@ -27,6 +27,7 @@ from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, row, until
 from tests.generation.scripted import EngineByHand
 from tests.generation.test_given_pictures import a_picture
+from tests.memory_storage import MemoryStorage
 from tests.stub_engine import StubEngine
 
 

@@ -14,7 +14,6 @@ from django.db import connections
 
 from easel import clock
 from easel.database import changed, platform_role, rows
-from easel.storage import MemoryStorage
 from generation import position
 from generation.models import Flow, Generation
 from generation.production import Production
@@ -23,6 +22,7 @@ from tenants.scope import tenant_scope
 from tests.cast import Customer, make_customer
 from tests.generation.conftest import Workshop, ended, row, until
 from tests.generation.test_endings import delivery
+from tests.memory_storage import MemoryStorage
 from tests.stub_engine import StubEngine
 
 source = PostgresSource()

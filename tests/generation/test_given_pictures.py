@@ -15,7 +15,7 @@ from PIL import Image as Pictures
 
 from billing.models import Hold
 from easel.database import platform_role, rows
-from easel.storage import MemoryStorage, ObjectStream, S3Storage, storage
+from easel.storage import ObjectStream, S3Storage, storage
 from generation import inputs
 from generation.engine.protocol import Admission, Drawn
 from generation.models import Generation, Image, Input
@@ -24,6 +24,7 @@ from generation.source import PostgresSource
 from tests.cast import Customer
 from tests.generation.conftest import Workshop, ended, until
 from tests.generation.test_endings import flow, money
+from tests.memory_storage import MemoryStorage
 from tests.stub_engine import StubEngine
 
 

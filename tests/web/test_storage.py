@@ -14,7 +14,6 @@ from prometheus_client import REGISTRY
 from easel.embedded.stack import Stack
 from easel.storage import (
     CHUNK_BYTES,
-    MemoryStorage,
     ObjectMissing,
     S3Storage,
     Storage,
@@ -22,6 +21,7 @@ from easel.storage import (
     StorageUnavailable,
     storage,
 )
+from tests.memory_storage import MemoryStorage
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 10
 
