@@ -1,7 +1,5 @@
-"""`/media/blurred/<token>`: what a customer sees of an image that waits for staff. Some colored spots: enough to tell
-two of one's own pictures apart, and too little to show anything."""
+"""`/media/blurred/<token>`: what a customer sees of an image that waits for staff."""
 
-import io
 import time
 from typing import Final
 from uuid import UUID
@@ -10,9 +8,8 @@ from django.conf import settings
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from PIL import Image as Pictures
-from PIL import ImageFilter
 
+import moderation.blurring
 from easel.crypto import CryptoError
 from easel.problems import Problem
 from easel.storage import ObjectMissing
@@ -21,8 +18,6 @@ from generation.models import Image
 from tenants.scope import tenant_scope
 
 SALT: Final = "easel.media.blurred"
-SPOTS: Final = 10  # along the longer edge
-EDGE: Final = 160  # pixels of the thumbnail
 
 
 def address(image: Image, *, base_url: str) -> str:
@@ -41,27 +36,13 @@ def blurred(request: HttpRequest, token: str) -> HttpResponse:
     if image is None:
         raise Http404
     try:
-        data = blur(media.fetch(image))
+        data = moderation.blurring.blurred(media.fetch(image))
     except ObjectMissing as error:
         raise Http404 from error
     except CryptoError as error:
         raise Problem("internal_error", "The stored image is damaged and was not sent.") from error
     headers = {"Cache-Control": "private, max-age=300", "Content-Security-Policy": "default-src 'none'; sandbox"}
     return HttpResponse(data, content_type="image/jpeg", headers=headers)
-
-
-def blur(data: bytes) -> bytes:
-    """A JPEG file of EDGE pixels that keeps SPOTS x SPOTS colors at most: what is thrown away cannot be sharpened."""
-    with Pictures.open(io.BytesIO(data)) as picture:
-        small = picture.convert("RGB")
-    longer = max(small.size)
-    width, height = (max(1, round(edge * SPOTS / longer)) for edge in small.size)
-    spots = small.resize((width, height), Pictures.Resampling.BOX)
-    size = tuple(max(1, round(edge * EDGE / longer)) for edge in small.size)
-    soft = spots.resize((size[0], size[1]), Pictures.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(EDGE / SPOTS))
-    file = io.BytesIO()
-    soft.save(file, "jpeg", quality=70)
-    return file.getvalue()
 
 
 def _read(token: str) -> tuple[UUID, UUID]:

@@ -1,24 +1,27 @@
-"""A picture of which nothing is left but its colors."""
+"""A picture of which nothing is left but some colored spots: for moderators, and for customers whose image waits for
+them."""
 
 import io
 from typing import Final
 
 from PIL import Image, ImageFilter
 
-THUMBNAIL: Final = 24  # pixels: enough to tell a landscape from a portrait, no more
-ENLARGED: Final = 8
+SPOTS: Final = 10  # along the longer edge: enough to tell two pictures apart, and too little to show anything
+EDGE: Final = 160  # pixels
 
 
 def blurred(data: bytes) -> bytes:
-    """A small JPEG of it."""
-    with Image.open(io.BytesIO(data)) as image:
-        image.draft("RGB", (THUMBNAIL * 4, THUMBNAIL * 4))  # a JPEG is not decoded in full for this
-        small = image.convert("RGB")
-        small.thumbnail((THUMBNAIL, THUMBNAIL))
-        size = (small.width * ENLARGED, small.height * ENLARGED)
-        scaled = small.resize(size).filter(ImageFilter.GaussianBlur(6))
+    """A JPEG file of EDGE pixels that keeps SPOTS x SPOTS colors at most: what is thrown away cannot be sharpened."""
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.draft("RGB", (EDGE, EDGE))  # a JPEG is not decoded in full for this
+        small = picture.convert("RGB")
+    longer = max(small.size)
+    width, height = (max(1, round(edge * SPOTS / longer)) for edge in small.size)
+    spots = small.resize((width, height), Image.Resampling.BOX)
+    size = (max(1, round(small.width * EDGE / longer)), max(1, round(small.height * EDGE / longer)))
+    soft = spots.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(EDGE / SPOTS))
     file = io.BytesIO()
-    scaled.save(file, "jpeg", quality=60)
+    soft.save(file, "jpeg", quality=70)
     return file.getvalue()
 
 
