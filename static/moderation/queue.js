@@ -107,19 +107,25 @@ function escalate() {
   return forward();
 }
 
+const drafts = new Map(); // notes that are not kept yet, by case
+
 function note() {
   const one = desk.current;
   const dialog = document.getElementById("note");
   const text = dialog.querySelector("textarea");
   if (!one) { return; }
-  text.value = "";
+  text.value = drafts.get(one) ?? "";
   dialog.returnValue = "";
   dialog.addEventListener("close", () => {
     const said = text.value.trim();
     if (dialog.returnValue !== "save" || !said) { one.focus({ preventScroll: true }); return; }
+    drafts.set(one, said);
     inLine(async () => {
       const answer = await send(one.dataset.note, { text: said });
-      if (answer.ok) { desk.addNote(one, (await answer.json()).by, said); toast(words.noted); } else { toast(words.failed, { alarm: true }); }
+      if (!answer.ok) { toast(words.failed, { alarm: true }); return; }
+      drafts.delete(one);
+      desk.addNote(one, (await answer.json()).by, said);
+      toast(words.noted);
     });
     one.focus({ preventScroll: true });
   }, { once: true });

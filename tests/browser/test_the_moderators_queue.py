@@ -234,8 +234,15 @@ def test_notes_and_escalation_reach_a_colleague(chromium: Browser, staff_base: s
     with at_work(chromium, staff_base) as one, at_work(chromium, staff_base) as two:
         page = queue_of(one, ada)
         assert shown(page) == str(first)
+        page.route("**/note", lambda route: route.abort())
         page.keyboard.press("n")
         page.keyboard.type("Is this the same as yesterday's?")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#toast")).to_contain_text("That did not work")
+        one.troubles = [each for each in one.troubles if "ERR_FAILED" not in each]
+        page.unroute("**/note")
+        page.keyboard.press("n")
+        expect(page.locator("#note textarea")).to_have_value("Is this the same as yesterday's?")
         page.keyboard.press("Control+Enter")
         expect(page.locator(".case:visible .notes li")).to_contain_text("the same as yesterday")
         with page.expect_response(lambda answer: answer.url.endswith("/escalate")):
