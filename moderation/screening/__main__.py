@@ -16,14 +16,13 @@ def main() -> int:
         print(f"screening: {error}", file=sys.stderr)
         return 2
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # read when the engines are loaded
-    from easel.logs import configure
+    from easel import logs
     from moderation.screening.desk import Desk
     from moderation.screening.images import scorer
     from moderation.screening.server import Server
     from moderation.screening.texts import Embedder, Heads
 
-    level, form = os.environ.get("EASEL_LOG_LEVEL", "INFO"), os.environ.get("EASEL_LOG_FORM", "ecs")
-    configure({"level": level, "form": form, "process": "screening"})
+    logs.configure(logs.of_environment("screening"))
     desk = Desk(
         lambda: Embedder(options.text_model, threads=options.threads),
         Heads,

@@ -16,10 +16,13 @@ from types import TracebackType
 from typing import Any, Final
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor
 
 from easel import __version__
+from easel.settings import environment
 
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 ECS_VERSION: Final = "8.11"
 REDACTED: Final = "[redacted]"
 # Text and collections under a key that holds one of these words are never written; numbers are.
@@ -56,7 +59,7 @@ def configure(config: Mapping[str, str]) -> None:
     handler = _handler(config)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(config["level"].upper())
+    root.setLevel(config["level"])
     for name in _TAKEN_OVER:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
@@ -76,11 +79,19 @@ def configure(config: Mapping[str, str]) -> None:
     )
 
 
+def of_environment(process: str) -> dict[str, str]:
+    """What `configure` takes. Raises ImproperlyConfigured."""
+    level = environment.text("EASEL_LOG_LEVEL", "").upper() or "INFO"
+    if level not in LEVELS:
+        raise ImproperlyConfigured(f"EASEL_LOG_LEVEL must be one of {', '.join(LEVELS)}, not {level!r}.")
+    return {"level": level, "form": environment.choice("EASEL_LOG_FORM", "ecs", "console"), "process": process}
+
+
 def handler_of_environment() -> logging.Handler:
     """For a process that loads no settings: uvicorn's main one, which starts the others (`uvicorn.json`)."""
-    said = {"form": os.environ.get("EASEL_LOG_FORM") or "ecs", "process": os.environ.get("EASEL_PROCESS", "")}
+    said = of_environment(os.environ.get("EASEL_PROCESS", ""))
     handler = _handler(said)
-    handler.setLevel((os.environ.get("EASEL_LOG_LEVEL") or "INFO").upper())
+    handler.setLevel(said["level"])
     return handler
 
 

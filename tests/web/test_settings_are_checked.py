@@ -47,6 +47,7 @@ def test_a_switch_is_on_or_off_and_an_empty_one_is_not_set(default: bool, monkey
         ("EASEL_KEY_PROVIDER", "vault", "one of environment, file, kms"),
         ("EASEL_BACKUP_KIND", "open-ai", "one of openai, easel"),
         ("EASEL_LOG_FORM", "json", "one of ecs, console"),
+        ("EASEL_LOG_LEVEL", "verbose", "one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )
 def test_no_other_word_is_taken_for_one_that_is_known(name: str, said: str, known: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from easel import __version__
+from easel import __version__, logs
 from easel.settings import environment
 
 django_stubs_ext.monkeypatch()  # lets Django's generic classes be written with their type at run time
@@ -332,8 +332,4 @@ STORAGES = {
 STATICFILES_DIRS = [BASE_DIR / "static"]
 LOG_ADDRESSES = environment.choice("EASEL_LOG_ADDRESSES", "full", "network", "none")  # of clients
 LOGGING_CONFIG = "easel.logs.configure"
-LOGGING = {
-    "level": environment.text("EASEL_LOG_LEVEL", "INFO"),
-    "form": environment.choice("EASEL_LOG_FORM", "ecs", "console"),
-    "process": PROCESS,
-}
+LOGGING = logs.of_environment(PROCESS)
