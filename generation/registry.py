@@ -1,6 +1,7 @@
 """Registering models: what a folder says of itself, pinned by its digest."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from generation import cache, checkpoint
 from generation.models import Model, Pool
 from generation.pick import BACKUP_NAME
 
+HUB_ID: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 STARTER: Final = "starter"
 BACKUP: Final = BACKUP_NAME
 BACKUP_POOL: Final = "backup"
@@ -123,6 +125,8 @@ def named(name: str) -> Model:
 def add(name: str, source: str, *, try_out: Callable[[Model], str] | None = None, **fields: Any) -> Model:
     """Register a model, if `try_out` can draw a picture with it, whose key is kept (`Model.smoke_key`). Needs the
     platform role. Raises CheckpointError."""
+    if not Path(source).is_dir() and not HUB_ID.fullmatch(source):
+        raise checkpoint.CheckpointError(f"There is no folder {source}, and it is no hub id such as owner/model.")
     with atomic():
         model = register(name, source, **fields)
         if try_out is not None:

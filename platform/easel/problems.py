@@ -24,7 +24,7 @@ from easel import dialects, metrics
 from easel.dialects import MEDIA_TYPE, Told
 from easel.key_providers import KeyProviderUnavailable
 from easel.requests import current_request_id
-from easel.storage_errors import StorageLeftAlone, StorageUnavailable
+from easel.storage_errors import ObjectMissing, StorageLeftAlone, StorageUnavailable
 from easel.strictjson import FieldError, Malformed, StrictJSONParser
 
 __all__ = ["KINDS", "MEDIA_TYPE", "FieldError", "Problem", "StrictJSONParser", "answer", "invalid", "response"]
@@ -307,6 +307,11 @@ def _too_many(what: str, most: int) -> Problem:
     return invalid("", f"too_many_{what}", f"A query or a form has at most {most} {what}.")
 
 
+def _lost(exc: ObjectMissing) -> Problem:
+    logger.error("storage.object_lost", error=str(exc))
+    return Problem("not_found", "The file is not in the object store any more.")
+
+
 def _other(exc: drf.APIException) -> Problem:
     """An APIException of somebody else's: its status is kept, its text only below 500."""
     if exc.status_code >= 500:
@@ -342,6 +347,7 @@ _TRANSLATIONS: Final[Sequence[tuple[type[Exception], Callable[[Any], Problem]]]]
     (TooManyFilesSent, lambda _: _too_many("files", settings.DATA_UPLOAD_MAX_NUMBER_FILES)),
     (UnreadablePostError, lambda _: invalid("", "incomplete", "The body ended before its length.")),
     (KeyProviderUnavailable, lambda _: Problem("overloaded", "The keys cannot be reached; try again.")),
+    (ObjectMissing, _lost),
     (StorageUnavailable, storage_away),
     (OperationalError, lambda _: Problem("overloaded", "The database does not answer; try again.")),
 )

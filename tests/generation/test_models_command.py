@@ -1,6 +1,7 @@
 """`manage.py models`: what operators do with models, and what customers see of it."""
 
 import io
+import shutil
 from pathlib import Path
 from uuid import uuid4
 
@@ -57,9 +58,19 @@ def test_the_smoke_picture_is_drawn_first_and_kept(name: str, tiny_folder: Path)
     assert storage().get(stored(name).smoke_key).startswith(b"RIFF")
 
 
-def test_a_model_that_draws_no_smoke_picture_is_not_added(name: str) -> None:
+def test_a_model_that_draws_no_smoke_picture_is_not_added(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(tiny_folder, tmp_path / "broken"))
+    (weights,) = (broken / "unet").glob("*.safetensors")
+    weights.write_bytes(b"nothing")
     with pytest.raises(CommandError, match="drew no picture"):
-        models("add", name, f"/nowhere/{name}", "--pool", name, "--smoke")
+        models("add", name, str(broken), "--pool", name, "--smoke")
+    assert name not in models("list")
+
+
+@pytest.mark.parametrize("source", ["/nowhere/model", "./model", "models/my/model", "my-model", "../model"])
+def test_a_mistyped_folder_is_not_taken_for_a_hub_id(name: str, source: str) -> None:
+    with pytest.raises(CommandError, match=f"There is no folder {source}, and it is no hub id"):
+        models("add", name, source, "--pool", name)
     assert name not in models("list")
 
 

@@ -9,7 +9,8 @@ from PIL import Image as PILImage
 
 from billing.models import Entry, Wallet
 from easel.database import platform_role
-from generation.models import Flow, Generation, ObjectIntent
+from easel.storage import storage
+from generation.models import Flow, Generation, Image, ObjectIntent
 from generation.pictures import read_parameters
 from generation.production import Production
 from tests.cast import Customer
@@ -72,6 +73,10 @@ def test_the_result_is_the_file_itself_for_a_client_that_accepts_images(
     assert first.content != second.content
     assert client.get(f"{result}?index=2", headers={"Accept": "image/*"}).status_code == 404
     assert client.get(result, headers={"Accept": "*/*"}).json()["images"][1]["index"] == 1
+    with platform_role():
+        storage().delete(Image.objects.get(generation_id=generation, index=1).object_key)
+    lost = client.get(f"{result}?index=1", headers={"Accept": "image/webp"})
+    assert (lost.status_code, lost.json()["code"]) == (404, "not_found")
 
 
 def test_the_same_seed_draws_the_same_pixels_and_another_seed_others(
