@@ -13,8 +13,8 @@ from typing import IO, Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.parsers import BaseParser
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
 from easel import problems, sealed_call
 from easel.crypto import ALGORITHMS, TamperedSeal
@@ -57,14 +57,19 @@ class SealedParser(BaseParser):
         return StrictJSONParser().parse(io.BytesIO(plaintext), "application/json", parser_context)
 
 
-class IsOpened(BasePermission):
-    """Opens a sealed request before its view is asked. One that has no use for a body would take it unopened, a second
-    time too, and answer under a seal that its client cannot open."""
+class Opener(BaseThrottle):
+    """Opens a sealed request before its view is asked, and once it is counted: one over the rate stays shut. A view
+    that has no use for a body would take it unopened, a second time too, and answer under a seal that its client
+    cannot open."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if _is_sealed(request._request):
+    def allow_request(self, request: Request, view: Any) -> bool:
+        over = any(usage.exceeded for usage in getattr(request._request, "rate_limits", ()))
+        if _is_sealed(request._request) and not over:
             request.data  # noqa: B018
         return True
+
+    def wait(self) -> None:
+        return None
 
 
 class SealAnswers:

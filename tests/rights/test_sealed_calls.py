@@ -13,6 +13,8 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from django.test import Client
 
+from billing import throttling
+from billing.models import NOBODY, Allowance
 from easel import sealed_call
 from easel.crypto import TamperedSeal
 from easel.database import platform_role
@@ -126,6 +128,17 @@ def test_a_sealed_request_is_good_once(ada: Customer, workshop: Workshop, wire: 
     assert (again.status_code, again.json()["code"]) == (409, "sealed_replayed")
     with platform_role():
         assert Generation.objects.filter(tenant_id=ada.id).count() == 1
+
+
+def test_what_is_not_opened_counts_against_the_rate(ada: Customer, workshop: Workshop, wire: Wire) -> None:
+    with platform_role():
+        Allowance.objects.create(tenant=ada.tenant, key_id=NOBODY, requests_per_minute=3)
+    throttling.forget_all()
+    client_of(ada, wire).post("/v1/generations", workshop.body())
+    assert wire.last is not None
+    answers = [wire.send(*wire.last) for _ in range(8)]  # two minutes' worth
+    assert {answer.json()["code"] for answer in answers} == {"sealed_replayed", "rate_limited"}
+    assert all("RateLimit" in answer for answer in answers)
 
 
 def refused(wire: Wire, **changes: Any) -> str:

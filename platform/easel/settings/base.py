@@ -191,10 +191,10 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # browsers still demand TLS of all ho
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope", "tenants.sealed_calls.IsOpened"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["easel.problems.StrictJSONParser", "tenants.sealed_calls.SealedParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["billing.throttling.PlanThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["billing.throttling.PlanThrottle", "tenants.sealed_calls.Opener"],
     "EXCEPTION_HANDLER": "easel.problems.answer",
     "DEFAULT_SCHEMA_CLASS": "easel.openapi.Schema",
     "URL_FORMAT_OVERRIDE": None,  # `Accept` chooses the form of an answer, and no parameter of a name such as `format`
