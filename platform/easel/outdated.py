@@ -4,6 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
 
 
 def refused(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -14,5 +15,12 @@ def refused(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _page_of(request: HttpRequest) -> str:
+    """Where the form was, if that is a page of ours: what came of sending something may be at an address that takes
+    nothing else."""
     came = urlsplit(request.headers.get("Referer", ""))
-    return urlunsplit(("", "", came.path, came.query, "")) if came.netloc == request.get_host() else "/"
+    try:
+        taken = getattr(resolve(came.path).func, "permissions", {"GET": ""})
+    except Resolver404:
+        return "/"
+    ours = came.netloc == request.get_host() and "GET" in taken
+    return urlunsplit(("", "", came.path, came.query, "")) if ours else "/"

@@ -21,7 +21,7 @@ function inLine(act) {
   return work;
 }
 
-/** What got no answer was not done: the case is open again, and still this moderator's. */
+/** What got no answer may not have been done: the case is open again. If it was, the server says so. */
 async function sendFor(one, url, fields) {
   try {
     return await send(url, fields);
@@ -107,7 +107,7 @@ function escalate() {
   return forward();
 }
 
-const drafts = new Map(); // notes that are not kept yet, by case
+const drafts = new Map(); // notes that could not be kept, by case
 
 function note() {
   const one = desk.current;
@@ -119,11 +119,10 @@ function note() {
   dialog.addEventListener("close", () => {
     const said = text.value.trim();
     if (dialog.returnValue !== "save" || !said) { one.focus({ preventScroll: true }); return; }
-    drafts.set(one, said);
+    drafts.delete(one);
     inLine(async () => {
-      const answer = await send(one.dataset.note, { text: said });
-      if (!answer.ok) { toast(words.failed, { alarm: true }); return; }
-      drafts.delete(one);
+      const answer = await send(one.dataset.note, { text: said }).catch((error) => { drafts.set(one, said); throw error; });
+      if (!answer.ok) { drafts.set(one, said); toast(words.failed, { alarm: true }); return; }
       desk.addNote(one, (await answer.json()).by, said);
       toast(words.noted);
     });

@@ -70,6 +70,9 @@ def test_who_sends_an_outdated_form_is_led_back_to_its_page() -> None:
     assert 'href="/console/sign-in?next=/console/keys"' in text
     elsewhere = client.post("/console/sign-in", {}, headers={"referer": "https://evil.example/x"}).content.decode()
     assert "evil.example" not in elsewhere
+    for unopened in ("/console/keys/ek_x/rotate", "/console/nothing/at/all"):  # the first takes POST alone
+        page = client.post("/console/sign-in", {}, headers={"referer": f"http://testserver{unopened}"})
+        assert unopened not in page.content.decode()
 
 
 @override_settings(SESSION_COOKIE_SECURE=True)

@@ -13,3 +13,8 @@ document.addEventListener("submit", (event) => {
   sent.add(sender);
   setTimeout(() => sent.delete(sender), AGAIN);
 });
+
+// What was changed since is another form.
+document.addEventListener("change", ({ target: { form } }) => {
+  for (const sender of form ? [form, ...form.elements] : []) sent.delete(sender);
+});
