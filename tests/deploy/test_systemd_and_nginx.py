@@ -8,6 +8,8 @@ import pytest
 import yaml
 from django.conf import settings
 
+from easel.embedded.web import Web
+
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = {path.name: path.read_text() for path in (ROOT / "deploy/systemd").iterdir()}
 NGINX = (ROOT / "deploy/nginx/easel.conf").read_text()
@@ -97,6 +99,7 @@ def test_no_server_closes_a_connection_that_the_proxy_still_takes_for_open() -> 
     texts = [path.read_text() for path in places if path.suffix in {".service", ".yml", ".Dockerfile", ".md"}]
     commands = [line for text in texts for line in text.splitlines() if re.search(r"uvicorn\W+easel.asgi", line)]
     assert len(commands) == 6
+    commands.append(" ".join(Web({}, host="127.0.0.1", port=1).command()))
     for command in commands:
         (seconds,) = re.findall(r"--timeout-keep-alive=(\d+)", command)
         assert int(seconds) > 60, command

@@ -94,11 +94,18 @@ class Postgres(Service):
         lock = self.folder / "postmaster.pid"
         try:
             (pid, *_) = lock.read_text().split() or [""]
-            works_in = Path("/proc", pid, "cwd").readlink() if pid.isdecimal() else self.folder
-        except OSError:  # there is no file, no such process, or it is another user's: Postgres sees to these itself
+        except OSError:  # there is none, or Postgres will say what is wrong with it
             return
-        if works_in != self.folder.resolve():
+        if pid.isdecimal() and not self._may_be_ours(Path("/proc", pid)):
             lock.unlink()
+
+    def _may_be_ours(self, process: Path) -> bool:
+        try:
+            return (process / "cwd").readlink() == self.folder.resolve()
+        except PermissionError:  # another user's: in a container root may not look there, but at every process's name
+            return (process / "comm").read_text().strip() == "postgres"
+        except OSError:  # it has ended: Postgres sees to its lock itself
+            return True
 
     def _initialize(self) -> None:
         """`initdb` beside the final place, so that a half-made cluster is never taken for a whole one."""

@@ -42,6 +42,7 @@ class Web(Application):
             "--no-access-log",  # the application writes its own, with the request id
             "--no-proxy-headers",  # whom to believe is EASEL_PROXIES' to say
             "--no-server-header",
+            "--timeout-keep-alive=75",  # longer than a proxy keeps an idle connection
             "--timeout-graceful-shutdown=3",
             "--timeout-worker-healthcheck=60",  # how long a new worker may take to serve, before an old one is kept
         )
