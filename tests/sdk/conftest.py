@@ -7,6 +7,7 @@ import pytest
 from easel.embedded.stack import Stack
 from easel_client import Easel, RetryPolicy
 from tests.cast import Customer
+from tests.sdk.command import sign_in
 from tests.sdk.town import Town, town
 
 QUICK = RetryPolicy(first=0.05, longest=0.5)
@@ -23,6 +24,13 @@ def easel(easel_town: Town, ada: Customer) -> Iterator[Easel]:
     """Ada's client, of the running Easel."""
     with Easel(easel_town.base_url, ada.key.public_id, ada.secret, retry=QUICK) as client:
         yield client
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch, easel_town: Town, ada: Customer) -> Customer:
+    """Ada, as whom the command asks."""
+    sign_in(monkeypatch, easel_town.base_url, ada)
+    return ada
 
 
 @pytest.fixture(autouse=True)

@@ -391,6 +391,16 @@ def test_an_error_says_whether_what_was_asked_for_may_have_been_done(kind: str, 
     assert not before.value.maybe_done
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(202, text="<html>"), httpx.Response(524)], ids=["garbled", "524"])
+def test_what_came_through_before_the_answer_was_spoiled_may_have_been_done(
+    kind: str, world: World, answer: httpx.Response
+) -> None:
+    world.answers(answer)
+    with pytest.raises(errors.EaselError) as caught:
+        play(kind, world, lambda easel: easel.submit("a"))
+    assert caught.value.maybe_done
+
+
 # --- What is sent ----------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,10 @@ from easel.database import platform_role
 from easel.embedded.stack import Stack
 from easel.embedded.supervisor import Supervisor
 from easel.embedded.var import Var
+from easel_client import Easel
 from generation.models import Model
 from generation.registry import register
+from tests.cast import Customer
 from tests.chaos.town import CheapWorker
 
 
@@ -25,6 +27,9 @@ class Town:
     def send(self, number: signal.Signals, *, worker: int) -> None:
         """A signal to one of the workers, counted from 0. One that ends is started again."""
         self.crew.signal(f"worker-{worker}", number)
+
+    def client(self, customer: Customer) -> Easel:
+        return Easel(self.base_url, customer.key.public_id, customer.secret)
 
     def await_workers(self) -> None:
         self.crew.wait(self.crew.states())

@@ -270,14 +270,16 @@ def content_of(reply: Reply) -> Any:
         return json.loads(reply.content)
     except ValueError as error:
         said = f"{reply.status} with something else than JSON ({reply.headers.get('content-type', 'no type')})."
-        raise errors.UnexpectedAnswer(f"The answer was {said} Is this the address of an Easel?") from error
+        strange = errors.UnexpectedAnswer(f"The answer was {said} Is this the address of an Easel?")
+        strange.maybe_done = True  # only good answers are read here
+        raise strange from error
 
 
 def _maybe_done(outcome: Reply | Broken) -> bool:
     """Whether what was asked for may have been done."""
     if isinstance(outcome, Broken):
         return not outcome.unsent
-    return outcome.good or outcome.status in _TROUBLE | {408} or _came_before(outcome)
+    return outcome.good or outcome.status >= 500 or outcome.status == 408 or _came_before(outcome)
 
 
 def _came_before(reply: Reply) -> bool:

@@ -28,6 +28,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
 def check(path: str | os.PathLike[str]) -> None:
     """That a file can be written there. Raises OSError, or ValueError where that is no file's name."""
     if is_device(Path(path)):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} cannot be written to.")
         return
     new, file = _begun(Path(path))
     file.close()
@@ -35,8 +37,9 @@ def check(path: str | os.PathLike[str]) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """A pipe, a terminal, /dev/null: such is written to, and not replaced by a file."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    """A pipe, a terminal, /dev/null, or /dev/stdout wherever it leads: such is written to, not replaced by a file."""
+    named = path.absolute().parent in {Path("/dev"), Path("/dev/fd")}
+    return path.exists() and not path.is_dir() and (named or not path.is_file())
 
 
 def _begun(target: Path) -> tuple[Path, BinaryIO]:

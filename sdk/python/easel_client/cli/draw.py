@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -95,9 +96,11 @@ def _named(made: Generation, target: Path) -> list[Path]:
 
 
 def _free(made: Generation) -> list[Path]:
-    """By its prompt; where something has that name, by its id, too."""
-    paths = _named(made, Path(_name_of(made)))
-    return _named(made, Path(f"{_name_of(made)}-{made.id[-8:]}")) if any(map(os.path.lexists, paths)) else paths
+    """By its prompt; where something has that name, by its id, too, and then by a number."""
+    name, own = _name_of(made), f"{_name_of(made)}-{made.id[-8:]}"
+    stems = chain((name, own), (f"{own}-{number}" for number in count(2)))
+    every = (_named(made, Path(stem)) for stem in stems)
+    return next(paths for paths in every if not any(map(os.path.lexists, paths)))
 
 
 def _name_of(generation: Generation) -> str:

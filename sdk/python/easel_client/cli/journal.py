@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 NAME = "easel-batch.jsonl"
+LOCK = ".easel-batch.lock"  # beside the journal: on SMB a file that is locked can be neither read nor written
 _NOT_OPTIONS = {"self", "idempotency_key"}  # what a client's call takes beside them
 
 
@@ -57,7 +58,7 @@ class Journal:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / NAME
-        self._held = _held(self._path)
+        self._held = _held(folder / LOCK)
         self._keys: dict[str, str] = {}
         self._files: dict[str, list[str]] = {}
         self._owners: dict[str, str] = {}  # of each file the item
@@ -150,7 +151,10 @@ def _held(path: Path) -> BinaryIO | None:
         import fcntl
     except ImportError:
         return None
-    file = path.open("ab")
+    try:
+        file = path.open("ab")
+    except OSError:  # a folder that can only be read: nothing is asked for in it
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
