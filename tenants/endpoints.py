@@ -1,6 +1,7 @@
 """Changing webhook endpoints: by the API and by the console alike, and each change on record."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from django.utils.translation import gettext_noop
@@ -14,7 +15,12 @@ from tenants.models import Tenant, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import KEEP_TRYING
 
 MOST = 50
+TOO_MANY: Final = gettext_noop("An account has at most %(most)d endpoints. Delete one.")
 MOST_ATTEMPTS = 100  # of one delivery, then it is not sent again on request
+
+
+class TooManyEndpoints(Problem):
+    pass
 
 
 def load(endpoint_id: UUID) -> WebhookEndpoint:
@@ -28,9 +34,9 @@ def load(endpoint_id: UUID) -> WebhookEndpoint:
 def create(
     tenant_id: UUID, *, url: str, kinds: Sequence[str], description: str, actor: Actor
 ) -> tuple[WebhookEndpoint, str]:
-    """The endpoint and its secret. Raises Problem quota_exceeded."""
+    """The endpoint and its secret. Raises TooManyEndpoints."""
     if WebhookEndpoint.objects.filter(is_default=False).count() >= MOST:
-        raise Problem("quota_exceeded", f"An account has at most {MOST} endpoints. Delete one.")
+        raise TooManyEndpoints("quota_exceeded", TOO_MANY % {"most": MOST})
     tenant = Tenant.objects.get(id=tenant_id)
     made, secret = webhooks.create(tenant, url=url, kinds=kinds, description=description)
     made.refresh_from_db()

@@ -79,8 +79,8 @@ def webhooks_page(request: HttpRequest, visitor: Visitor) -> HttpResponse:
                     visitor.tenant_id, url=asked["url"], kinds=asked["kinds"], description=asked["description"],
                     actor=current_actor(),
                 )  # fmt: skip
-        except Problem:
-            form.add_error(None, _("An account has at most %(most)d endpoints. Delete one.") % {"most": endpoints.MOST})
+        except endpoints.TooManyEndpoints:
+            form.add_error(None, _(endpoints.TOO_MANY) % {"most": endpoints.MOST})
         else:
             shown, form = {"made": made, "secret": secret}, EndpointForm()
     with tenant_scope(visitor.tenant_id):
