@@ -10,6 +10,7 @@ import pytest
 import webuiapi
 from PIL import Image as Pictures
 
+from easel import __version__
 from easel.database import platform_role
 from easel.storage import storage
 from generation.compat.a1111 import options
@@ -58,7 +59,7 @@ def test_a_picture_is_drawn(ours: webuiapi.WebUIApi, ada: Customer, workshop: Wo
     assert (drawn.info["seed"], drawn.info["all_seeds"], drawn.info["prompt"]) == (40, [40, 41, 42, 43], "a red apple")
     assert drawn.info["infotexts"][1] == (
         "a red apple\nNegative prompt: a pear\nSteps: 3, Sampler: DPM++ 2M Karras, CFG scale: 5, Seed: 41, "
-        f"Size: 64x128, Model: {workshop.model.name}"
+        f"Size: 64x128, Model hash: 5555555555, Model: {workshop.model.name}, Version: Easel {__version__}"
     )
     assert drawn.parameters["sampler_name"] == "DPM++ 2M"
     (made,) = of(ada)
@@ -230,7 +231,9 @@ def test_options_are_of_one_key(port: int, ada: Customer, ours: webuiapi.WebUIAp
 
 
 def test_options_are_told_after_the_chosen_model_was_retired(port: int, ada: Customer) -> None:
-    chosen = make_workshop("nowhere", digest="6" * 64, is_default=True)
+    with platform_role():
+        before = list(Model.objects.filter(tenant=None, is_default=True).values_list("id", flat=True))
+    chosen = make_workshop("nowhere", digest="6" * 64)
     here = client(port, ada)
     here.util_set_model(title_of(chosen))
     default = make_workshop("nowhere", digest="7" * 64, is_default=True)
@@ -239,6 +242,7 @@ def test_options_are_told_after_the_chosen_model_was_retired(port: int, ada: Cus
     assert here.util_get_current_model() == title_of(default)
     with platform_role():
         Model.objects.filter(pk=default.model.pk).update(is_default=False)
+        Model.objects.filter(pk__in=before).update(is_default=True)
 
 
 def test_what_was_told_of_the_options_can_be_changed_and_sent_back(ours: webuiapi.WebUIApi) -> None:

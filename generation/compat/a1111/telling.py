@@ -1,8 +1,9 @@
-"""What goes with pictures: `info`, and the line that AUTOMATIC1111 writes into its files."""
+"""What goes with pictures: `info`, and in it the text that stands in their files, too."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from generation import pictures
 from generation.models import Generation, Image
 from generation.prompts import open_prompts
 from tenants.tokens import Principal
@@ -47,15 +48,9 @@ def info(generation: Generation, images: Sequence[Image], principal: Principal) 
 
 
 def _infotext(generation: Generation, prompt: str, negative_prompt: str, seed: int) -> str:
-    lines = [prompt, *([f"Negative prompt: {negative_prompt}"] if negative_prompt else [])]
-    facts = {
-        "Steps": generation.steps,
-        "Sampler": generation.sampler,
-        "CFG scale": f"{generation.cfg_scale:g}",
-        "Seed": seed,
-        "Size": f"{generation.width}x{generation.height}",
-        "Model": generation.model.name,
-        **({} if generation.strength is None else {"Denoising strength": f"{generation.strength:g}"}),
-        **({} if generation.clip_skip == 1 else {"Clip skip": generation.clip_skip}),
-    }
-    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in facts.items())])
+    return pictures.describe(
+        prompt=prompt, negative_prompt=negative_prompt, steps=generation.steps, sampler=generation.sampler,
+        cfg_scale=generation.cfg_scale, seed=seed, width=generation.width, height=generation.height,
+        model=generation.model.name, model_digest=generation.model.digest, strength=generation.strength,
+        clip_skip=generation.clip_skip,
+    )  # fmt: skip
