@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import ResolverMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -94,14 +94,17 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return context
 
 
+def can_be_opened(match: ResolverMatch) -> bool:
+    """What came of sending something may be shown at an address that takes nothing else."""
+    return "GET" in getattr(match.func, "permissions", {"GET": ""})
+
+
 def _this_page(request: HttpRequest) -> str:
-    """Where this page can be opened again. One that shows what came of sending something may have an address that takes
-    nothing else: then its entry's."""
+    """Where this page can be opened again: if not at its own address, its entry's."""
     match = request.resolver_match
-    methods = getattr(match.func, "permissions", {"GET": ""}) if match else {"GET": ""}
-    if "GET" in methods:
+    if match is None or can_be_opened(match):
         return request.get_full_path()
-    entry = next((each for each in _entries.values() if match and match.url_name in each.within), None)
+    entry = next((each for each in _entries.values() if match.url_name in each.within), None)
     return entry.url if entry else reverse("console")
 
 

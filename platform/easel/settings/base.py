@@ -161,7 +161,7 @@ CSRF_COOKIE_NAME = f"{SESSION_COOKIE_NAME}_csrf"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True  # no script of ours reads it: forms carry the token
-CSRF_FAILURE_VIEW = "easel.outdated.refused"
+CSRF_FAILURE_VIEW = "tenants.outdated.refused"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 
