@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.test import override_settings
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from easel.database import platform_role
 from tenants import webhooks
@@ -73,13 +74,19 @@ def test_what_was_not_delivered_is_sent_again(easel: Easel, open_page: Opens) ->
     expect(page.locator("tbody tr").first).to_contain_text("On its way")
 
 
-def test_a_secret_is_rotated_and_the_endpoint_deleted(easel: Easel, open_page: Opens) -> None:
+def about_to_rotate(easel: Easel, open_page: Opens) -> tuple[Page, dict[str, Any]]:
+    """The page of an endpoint, with the question before a rotation; and the endpoint as it was made."""
     customer, _user, cookie = easel.visitor()
     asked = {"url": "https://93.184.215.14/hook", "events": ["generation.completed"]}
     endpoint = customer.client().post("/v1/webhooks", asked, format="json").json()
     page = open_page(cookie)
     page.goto(f"/console/webhooks/{endpoint['id']}")
     page.get_by_role("button", name="Rotate secret…").click()
+    return page, endpoint
+
+
+def test_a_secret_is_rotated_and_the_endpoint_deleted(easel: Easel, open_page: Opens) -> None:
+    page, endpoint = about_to_rotate(easel, open_page)
     page.get_by_role("button", name="Rotate", exact=True).click()
     secret = page.locator("#webhook-secret").inner_text()
     assert secret.startswith("whsec_")
@@ -90,12 +97,7 @@ def test_a_secret_is_rotated_and_the_endpoint_deleted(easel: Easel, open_page: O
 
 
 def test_a_second_click_does_not_end_the_secret_that_is_to_stay_good(easel: Easel, open_page: Opens) -> None:
-    customer, _user, cookie = easel.visitor()
-    asked = {"url": "https://93.184.215.14/hook", "events": ["generation.completed"]}
-    endpoint = customer.client().post("/v1/webhooks", asked, format="json").json()
-    page = open_page(cookie)
-    page.goto(f"/console/webhooks/{endpoint['id']}")
-    page.get_by_role("button", name="Rotate secret…").click()
+    page, endpoint = about_to_rotate(easel, open_page)
     sent: list[Route] = []
 
     def hold(route: Route) -> None:
