@@ -32,6 +32,7 @@ from generation import (
     snippets,
 )
 from generation.catalogue import available, sample_file
+from generation.models import Model
 from generation.playground_form import Settings
 from generation.spec import FORMATS, MOST_CLIP_SKIP, MOST_IMAGES, InputReference
 from generation.submission import submit
@@ -64,7 +65,7 @@ def playground(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         start = given_pages.address(settings.get("init_image", ""))
     context = {
         "models": models,
-        "default": next((model for model, _sample in models if model.is_default), models[0][0] if models else None),
+        "default": next((model for model, _sample in models if model.is_default), models[0][0] if models else Model()),
         "chosen": settings.get("model", "auto"),
         "settings": settings,
         "start": start,

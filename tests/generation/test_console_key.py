@@ -161,3 +161,9 @@ def test_a_picture_is_varied_and_enlarged_once_however_fast_one_clicks() -> None
     asking = re.findall(r"<button [^>]*hx-post=[^>]*>", bar)
     assert len(asking) == 2
     assert all('hx-sync="this:drop"' in each for each in asking)
+
+
+def test_the_playground_opens_where_there_is_no_model(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generation.playground.available", lambda tenant_id: [])
+    page = browser.get("/console/playground")
+    assert (page.status_code, page.content.count(b'name="model"')) == (200, 1)
